@@ -1,1 +1,2 @@
-
+//! temporary
+pub mod platform;

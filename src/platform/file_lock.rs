@@ -1,0 +1,45 @@
+//! Whole-file locks of the kernel (flock): proof of life, and the gate.
+//!
+//! `fs2` and std's own `File::lock` have methods of the same names with other error types; only
+//! this file names `fs2`, and by path. The lock belongs to the open file description: it is free
+//! when every descriptor of it is closed, whatever ended the process.
+
+use std::fs::File;
+use std::io;
+
+/// What an attempt that does not wait came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// The lock is held now.
+    Locked,
+    /// Somebody else holds a lock that excludes it.
+    WouldBlock,
+}
+
+/// Tries to take the exclusive lock on `file`.
+pub fn try_exclusive(file: &File) -> io::Result<Attempt> {
+    attempt(fs2::FileExt::try_lock_exclusive(file))
+}
+
+/// Tries to take the shared lock on `file`.
+pub fn try_shared(file: &File) -> io::Result<Attempt> {
+    attempt(fs2::FileExt::try_lock_shared(file))
+}
+
+/// Waits for the exclusive lock on `file`.
+pub fn exclusive(file: &File) -> io::Result<()> {
+    fs2::FileExt::lock_exclusive(file)
+}
+
+/// Gives the lock on `file` back.
+pub fn unlock(file: &File) -> io::Result<()> {
+    fs2::FileExt::unlock(file)
+}
+
+fn attempt(result: io::Result<()>) -> io::Result<Attempt> {
+    match result {
+        Ok(()) => Ok(Attempt::Locked),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Attempt::WouldBlock),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,158 @@
+//! Processes: who they are, whether they live, what they hold open, how they end.
+//!
+//! A pid alone proves nothing (it is reused, and means another process in another namespace), so
+//! liveness is never decided here; these are facts for people and hints for waiting.
+
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::linux::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+/// What /proc/PID/stat tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stat {
+    /// The kernel's letter: R, S, D, T (stopped), Z, …
+    pub state: char,
+    /// The session leader's pid.
+    pub session: u32,
+    /// The controlling terminal's device number; 0 for none.
+    pub tty: i64,
+    /// The number of threads.
+    pub threads: u64,
+    /// When the process started, in clock ticks since boot.
+    pub start_ticks: i64,
+    /// Resident memory in pages.
+    pub resident_pages: u64,
+}
+
+/// The facts of process `pid`, if there is one in this pid namespace.
+pub fn stat(pid: u32) -> Option<Stat> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the command in parentheses and may hold anything, so count from the end.
+    let (_, rest) = text.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let number = |index: usize| fields.get(index)?.parse::<i64>().ok();
+    Some(Stat {
+        state: fields.first()?.chars().next()?,
+        session: u32::try_from(number(3)?).ok()?,
+        tty: number(4)?,
+        threads: u64::try_from(number(17)?).ok()?,
+        start_ticks: number(19)?,
+        resident_pages: u64::try_from(number(21)?).ok()?,
+    })
+}
+
+/// Whether process `pid` that started at `start_ticks` is stopped (Ctrl-Z, SIGSTOP).
+pub fn is_stopped(pid: u32, start_ticks: i64) -> bool {
+    stat(pid).is_some_and(|stat| {
+        stat.start_ticks == start_ticks && matches!(stat.state, 'T' | 't')
+    })
+}
+
+/// A descriptor that is readable when process `pid` has ended; `None` if it is another process by
+/// now, or not visible from here.
+pub fn exit_watch(pid: u32, start_ticks: i64) -> Option<OwnedFd> {
+    let id = Pid::from_raw(i32::try_from(pid).ok()?)?;
+    let fd = rustix::process::pidfd_open(id, PidfdFlags::empty()).ok()?;
+    // Opened first, checked after: the descriptor is of the process that the check sees.
+    (stat(pid)?.start_ticks == start_ticks).then_some(fd)
+}
+
+/// The pids, our own excluded, of all visible processes that have the file `path` open.
+pub fn with_open(path: &Path) -> Vec<u32> {
+    let Ok(wanted) = std::fs::metadata(path) else { return Vec::new() };
+    let is_wanted = |entry: &std::fs::DirEntry| {
+        std::fs::metadata(entry.path())
+            .is_ok_and(|meta| meta.st_ino() == wanted.st_ino() && meta.st_dev() == wanted.st_dev())
+    };
+    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+    processes
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| *pid != std::process::id())
+        .filter(|pid| {
+            std::fs::read_dir(format!("/proc/{pid}/fd"))
+                .is_ok_and(|fds| fds.flatten().any(|entry| is_wanted(&entry)))
+        })
+        .collect()
+}
+
+/// Kills `pid` (SIGKILL), but only while it still has `path` open.
+pub fn kill_if_open(pid: u32, path: &Path) {
+    let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    let Ok(fd) = rustix::process::pidfd_open(id, PidfdFlags::empty()) else { return };
+    // The descriptor pins the process: if it has the file open now, it is the one we mean.
+    if with_open(path).contains(&pid) {
+        drop(rustix::process::pidfd_send_signal(&fd, Signal::KILL));
+    }
+}
+
+/// Kills this process where it stands (for crash points).
+pub fn kill_self() -> ! {
+    loop {
+        drop(rustix::process::kill_process(rustix::process::getpid(), Signal::KILL));
+    }
+}
+
+/// Sends SIGTERM, SIGINT or SIGHUP (by its number) or SIGKILL to the process group `leader`.
+pub fn signal_group(leader: u32, signal: GroupSignal) {
+    let Some(id) = i32::try_from(leader).ok().and_then(Pid::from_raw) else { return };
+    let signal = match signal {
+        GroupSignal::Interrupt => Signal::INT,
+        GroupSignal::Terminate => Signal::TERM,
+        GroupSignal::HangUp => Signal::HUP,
+        GroupSignal::Kill => Signal::KILL,
+    };
+    // A group that is gone needs no signal.
+    drop(rustix::process::kill_process_group(id, signal));
+}
+
+/// The signals that are passed on to a command's process group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupSignal {
+    /// SIGINT.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// SIGHUP.
+    HangUp,
+    /// SIGKILL.
+    Kill,
+}
+
+/// Makes the child of `command` inherit `kept` and end (SIGKILL) when the thread that spawned it
+/// does. Everything else stays close-on-exec.
+///
+/// The parent-death signal follows the *thread*: spawn from one that outlives the child.
+#[expect(unsafe_code, reason = "the parent-death signal can only be set between fork and exec")]
+pub fn bind_to_us(command: &mut Command, kept: BorrowedFd<'_>) {
+    let fd = kept.as_raw_fd();
+    let us = rustix::process::getpid();
+    // SAFETY: between fork and exec only async-signal-safe system calls are made, on a descriptor
+    // that the caller keeps open across spawn(), and nothing is allocated.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            if rustix::process::getppid() != Some(us) {
+                // We died before the signal was set: nobody holds the lock for this command.
+                return Err(std::io::Error::from(rustix::io::Errno::SRCH));
+            }
+            let fd = BorrowedFd::borrow_raw(fd);
+            rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?;
+            Ok(())
+        });
+    }
+}
+
+/// The name of this machine; empty if it has none.
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The user that this process acts as.
+pub fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
