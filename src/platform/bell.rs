@@ -33,7 +33,10 @@ impl Bell {
         let address = SocketAddr::from_abstract_name(local).ok()?;
         let socket = UnixDatagram::bind_addr(&address).ok()?;
         socket.set_nonblocking(true).ok()?;
-        Some(Self { socket, name: name.to_owned() })
+        Some(Self {
+            socket,
+            name: name.to_owned(),
+        })
     }
 
     /// The name to write into the ticket's row.
@@ -69,14 +72,21 @@ pub fn name_for(digits: u128) -> String {
 
 /// Whether a ring of this process can reach the bell `name`.
 pub fn is_in_reach(name: &str) -> bool {
-    name.split_once('/').is_some_and(|(place, _)| place == network().to_string())
+    name.split_once('/')
+        .is_some_and(|(place, _)| place == network().to_string())
 }
 
 /// Rings the bell `name`. A full bell is rung already; one without an owner means nothing.
 pub fn ring(name: &str, ring: Ring) {
-    let Some((_, local)) = name.split_once('/') else { return };
-    let Ok(address) = SocketAddr::from_abstract_name(local) else { return };
-    let Ok(socket) = UnixDatagram::unbound() else { return };
+    let Some((_, local)) = name.split_once('/') else {
+        return;
+    };
+    let Ok(address) = SocketAddr::from_abstract_name(local) else {
+        return;
+    };
+    let Ok(socket) = UnixDatagram::unbound() else {
+        return;
+    };
     if socket.set_nonblocking(true).is_err() {
         return;
     }

@@ -94,7 +94,8 @@ impl Cancel {
 impl Flag {
     fn set(&self, reason: Reason) {
         let first =
-            self.reason.compare_exchange(0, reason as u8, Ordering::SeqCst, Ordering::SeqCst);
+            self.reason
+                .compare_exchange(0, reason as u8, Ordering::SeqCst, Ordering::SeqCst);
         if first.is_err() {
             return;
         }

@@ -40,7 +40,11 @@ mod armed {
         let trace =
             trace.and_then(|path| File::options().create(true).append(true).open(path).ok());
         // A second call is ignored: a process is armed once, at its start.
-        ARMED.get_or_init(|| Armed { kill_at, trace, passed: AtomicU64::new(0) });
+        ARMED.get_or_init(|| Armed {
+            kill_at,
+            trace,
+            passed: AtomicU64::new(0),
+        });
     }
 
     pub(super) fn pass(name: &'static str) {
@@ -58,7 +62,10 @@ mod armed {
 
 /// Arms the crash points of this process: SIGKILL at the `kill_at`-th one passed (from 1), and
 /// the names of all passed ones appended to `trace`. Does nothing in a release build.
-#[cfg_attr(not(debug_assertions), expect(unused_variables, reason = "nothing to arm"))]
+#[cfg_attr(
+    not(debug_assertions),
+    expect(unused_variables, reason = "nothing to arm")
+)]
 pub fn arm(kill_at: Option<u64>, trace: Option<&std::path::Path>) {
     #[cfg(debug_assertions)]
     if kill_at.is_some() || trace.is_some() {
@@ -67,7 +74,10 @@ pub fn arm(kill_at: Option<u64>, trace: Option<&std::path::Path>) {
 }
 
 /// Passes the crash point `name`, one of [`POINTS`].
-#[cfg_attr(not(debug_assertions), expect(unused_variables, reason = "nothing to pass"))]
+#[cfg_attr(
+    not(debug_assertions),
+    expect(unused_variables, reason = "nothing to pass")
+)]
 #[inline]
 pub fn crash_point(name: &'static str) {
     #[cfg(debug_assertions)]

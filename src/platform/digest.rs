@@ -25,7 +25,12 @@ impl Hasher {
         self.0
             .finalize()
             .iter()
-            .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
+            .flat_map(|byte| {
+                [
+                    DIGITS[usize::from(byte >> 4)],
+                    DIGITS[usize::from(byte & 15)],
+                ]
+            })
             .map(char::from)
             .collect()
     }

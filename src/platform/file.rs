@@ -16,14 +16,16 @@ use super::crash::crash_point;
 /// Makes the content of `file` durable; `path` is for the error only.
 pub fn sync_file(file: &File, path: &Path) -> Result<()> {
     crash_point("file.sync");
-    file.sync_all().with_context(|| format!("syncing {}", path.display()))
+    file.sync_all()
+        .with_context(|| format!("syncing {}", path.display()))
 }
 
 /// Makes the names in the directory `path` durable.
 pub fn sync_dir(path: &Path) -> Result<()> {
     crash_point("dir.sync");
     let dir = File::open(path).with_context(|| format!("opening {}", path.display()))?;
-    dir.sync_all().with_context(|| format!("syncing {}", path.display()))
+    dir.sync_all()
+        .with_context(|| format!("syncing {}", path.display()))
 }
 
 /// Makes everything on the file system that holds `path` durable: one call instead of one a file.
@@ -87,7 +89,8 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<File> {
         .mode(mode)
         .open(path)
         .with_context(|| format!("creating {}", path.display()))?;
-    file.write_all(bytes).with_context(|| format!("writing {}", path.display()))?;
+    file.write_all(bytes)
+        .with_context(|| format!("writing {}", path.display()))?;
     Ok(file)
 }
 

@@ -43,3 +43,25 @@ fn attempt(result: io::Result<()>) -> io::Result<Attempt> {
         Err(error) => Err(error),
     }
 }
+
+/// The exclusive lock on a directory: one for every name (link, bind mount) it is reached by.
+#[derive(Debug)]
+#[must_use]
+pub struct DirLock {
+    dir: File,
+}
+
+impl DirLock {
+    /// Tries to take the lock on `dir`; `None` if somebody holds it.
+    pub fn try_take(dir: &std::path::Path) -> io::Result<Option<Self>> {
+        let dir = File::open(dir)?;
+        Ok((try_exclusive(&dir)? == Attempt::Locked).then_some(Self { dir }))
+    }
+}
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Closing the descriptor frees it too; this only makes it independent of duplicates.
+        drop(unlock(&self.dir));
+    }
+}

@@ -55,7 +55,10 @@ pub fn of(path: &Path) -> Result<FsType> {
 
 fn classify(magic: i64) -> FsType {
     let find = |table: &[(i64, &'static str)]| {
-        table.iter().find(|(known, _)| *known == magic & 0xFFFF_FFFF).map(|(_, name)| *name)
+        table
+            .iter()
+            .find(|(known, _)| *known == magic & 0xFFFF_FFFF)
+            .map(|(_, name)| *name)
     };
     match (find(LOCAL), find(SHARED)) {
         (Some(name), _) => FsType::Local(name),
@@ -77,12 +80,18 @@ mod tests {
 
     #[test]
     fn network_and_vm_shared_file_systems_are_named() {
-        for (magic, name) in [(0x6969, "nfs"), (0x0102_1997, "9p"), (0x6573_5546, "fuse or virtiofs")]
-        {
+        for (magic, name) in [
+            (0x6969, "nfs"),
+            (0x0102_1997, "9p"),
+            (0x6573_5546, "fuse or virtiofs"),
+        ] {
             assert_eq!(classify(magic), FsType::Shared(name));
         }
         // statfs gives a sign-extended word on some machines.
-        assert_eq!(classify(0xFF53_4D42_u32.cast_signed().into()), FsType::Shared("cifs"));
+        assert_eq!(
+            classify(0xFF53_4D42_u32.cast_signed().into()),
+            FsType::Shared("cifs")
+        );
         assert_eq!(classify(0xEF53), FsType::Local("ext4"));
         assert_eq!(classify(0x1234), FsType::Unknown(0x1234));
     }

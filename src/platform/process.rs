@@ -47,9 +47,7 @@ pub fn stat(pid: u32) -> Option<Stat> {
 
 /// Whether process `pid` that started at `start_ticks` is stopped (Ctrl-Z, SIGSTOP).
 pub fn is_stopped(pid: u32, start_ticks: i64) -> bool {
-    stat(pid).is_some_and(|stat| {
-        stat.start_ticks == start_ticks && matches!(stat.state, 'T' | 't')
-    })
+    stat(pid).is_some_and(|stat| stat.start_ticks == start_ticks && matches!(stat.state, 'T' | 't'))
 }
 
 /// A descriptor that is readable when process `pid` has ended; `None` if it is another process by
@@ -63,12 +61,16 @@ pub fn exit_watch(pid: u32, start_ticks: i64) -> Option<OwnedFd> {
 
 /// The pids, our own excluded, of all visible processes that have the file `path` open.
 pub fn with_open(path: &Path) -> Vec<u32> {
-    let Ok(wanted) = std::fs::metadata(path) else { return Vec::new() };
+    let Ok(wanted) = std::fs::metadata(path) else {
+        return Vec::new();
+    };
     let is_wanted = |entry: &std::fs::DirEntry| {
         std::fs::metadata(entry.path())
             .is_ok_and(|meta| meta.st_ino() == wanted.st_ino() && meta.st_dev() == wanted.st_dev())
     };
-    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     processes
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
@@ -82,8 +84,12 @@ pub fn with_open(path: &Path) -> Vec<u32> {
 
 /// Kills `pid` (SIGKILL), but only while it still has `path` open.
 pub fn kill_if_open(pid: u32, path: &Path) {
-    let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
-    let Ok(fd) = rustix::process::pidfd_open(id, PidfdFlags::empty()) else { return };
+    let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return;
+    };
+    let Ok(fd) = rustix::process::pidfd_open(id, PidfdFlags::empty()) else {
+        return;
+    };
     // The descriptor pins the process: if it has the file open now, it is the one we mean.
     if with_open(path).contains(&pid) {
         drop(rustix::process::pidfd_send_signal(&fd, Signal::KILL));
@@ -93,13 +99,18 @@ pub fn kill_if_open(pid: u32, path: &Path) {
 /// Kills this process where it stands (for crash points).
 pub fn kill_self() -> ! {
     loop {
-        drop(rustix::process::kill_process(rustix::process::getpid(), Signal::KILL));
+        drop(rustix::process::kill_process(
+            rustix::process::getpid(),
+            Signal::KILL,
+        ));
     }
 }
 
 /// Sends SIGTERM, SIGINT or SIGHUP (by its number) or SIGKILL to the process group `leader`.
 pub fn signal_group(leader: u32, signal: GroupSignal) {
-    let Some(id) = i32::try_from(leader).ok().and_then(Pid::from_raw) else { return };
+    let Some(id) = i32::try_from(leader).ok().and_then(Pid::from_raw) else {
+        return;
+    };
     let signal = match signal {
         GroupSignal::Interrupt => Signal::INT,
         GroupSignal::Terminate => Signal::TERM,
@@ -127,7 +138,10 @@ pub enum GroupSignal {
 /// does. Everything else stays close-on-exec.
 ///
 /// The parent-death signal follows the *thread*: spawn from one that outlives the child.
-#[expect(unsafe_code, reason = "the parent-death signal can only be set between fork and exec")]
+#[expect(
+    unsafe_code,
+    reason = "the parent-death signal can only be set between fork and exec"
+)]
 pub fn bind_to_us(command: &mut Command, kept: BorrowedFd<'_>) {
     let fd = kept.as_raw_fd();
     let us = rustix::process::getpid();
@@ -149,7 +163,10 @@ pub fn bind_to_us(command: &mut Command, kept: BorrowedFd<'_>) {
 
 /// The name of this machine; empty if it has none.
 pub fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// The user that this process acts as.

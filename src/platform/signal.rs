@@ -56,7 +56,10 @@ pub fn watch(mut heard: impl FnMut(Signal) + Send + 'static) -> Result<Watch> {
             }
         })
         .context("starting the signal thread")?;
-    Ok(Watch { handle, thread: Some(thread) })
+    Ok(Watch {
+        handle,
+        thread: Some(thread),
+    })
 }
 
 /// Stops this process as Ctrl-Z would; returns when it is continued.

@@ -10,5 +10,8 @@ pub fn session() -> Option<String> {
         return None;
     }
     let leader = process::stat(stat.session)?;
-    Some(format!("tty{}-{}-{}", stat.tty, stat.session, leader.start_ticks))
+    Some(format!(
+        "tty{}-{}-{}",
+        stat.tty, stat.session, leader.start_ticks
+    ))
 }

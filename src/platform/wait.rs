@@ -10,8 +10,10 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 ///
 /// Returns one flag a descriptor, all false when the time ran out or a signal came.
 pub fn readable(fds: &[BorrowedFd<'_>], limit: Duration) -> Result<Vec<bool>> {
-    let mut polled: Vec<PollFd<'_>> =
-        fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    let mut polled: Vec<PollFd<'_>> = fds
+        .iter()
+        .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+        .collect();
     let limit = Timespec {
         tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(limit.subsec_nanos()),

@@ -1,0 +1,308 @@
+-- plandex: the whole schema, version 1.
+--
+-- One file, <project>/.plandex/plandex.db, in WAL mode, coordinates every plandex process that
+-- works on a project. It is the index of the plans and the place where they take turns; the
+-- content of every version lives in one bare git repository per plan, plans/<plan-id>.git.
+--
+-- Conventions. Times are integer milliseconds of wall time since 1970 (UTC) and serve people; only
+-- lease_stamp is monotonic. Ids are UUIDv7 text, but for tickets and fences, which are counted.
+-- Every set of words is checked. Every transaction that may write starts IMMEDIATE, behind the
+-- gate (the flock on write.lock). Durability is the transaction's: NORMAL for tickets, heartbeats,
+-- audit and stream events, FULL for everything else.
+--
+-- The branch row is the truth for where a branch stands (branches.head); the git ref is a mirror.
+
+-- A plan: one line of work on the project. Written by `new`, `rename`, `archive`, `delete-plan`.
+-- A deleted plan keeps its row (and its repository) until `doctor --prune`.
+CREATE TABLE plans (
+    id          TEXT PRIMARY KEY,
+    name        TEXT NOT NULL,
+    created_at  INTEGER NOT NULL,
+    updated_at  INTEGER NOT NULL,
+    archived_at INTEGER,
+    deleted_at  INTEGER,
+    deleted_by  TEXT
+) STRICT;
+
+-- A name is unique among the live plans; a deleted plan gives its name back.
+CREATE UNIQUE INDEX plans_live_name ON plans (name) WHERE deleted_at IS NULL;
+
+-- A branch: a named line of versions in a plan. `head` is its newest version (a commit id in the
+-- plan's repository); it moves by compare-and-swap inside a fenced transaction, after the objects
+-- it names are durable. `status` is what the last run on it is doing or how it ended; a status
+-- that claims work (replying, building, applying) while no ticket backs it is repaired to
+-- 'interrupted' by the next writer.
+CREATE TABLE branches (
+    id         TEXT PRIMARY KEY,
+    plan_id    TEXT NOT NULL REFERENCES plans (id) ON DELETE CASCADE,
+    name       TEXT NOT NULL,
+    parent_id  TEXT,
+    head       TEXT,
+    status     TEXT NOT NULL DEFAULT 'draft' CHECK (status IN
+        ('draft', 'ready', 'replying', 'building', 'applying', 'stopped', 'error', 'interrupted')),
+    error      TEXT,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    deleted_at INTEGER
+) STRICT;
+
+CREATE UNIQUE INDEX branches_live_name ON branches (plan_id, name) WHERE deleted_at IS NULL;
+
+-- One thing the user has shown a branch. The body is a git blob of the plan's repository, named by
+-- `blob` and immutable. Written by `load`, `update`, `rm`, `clear`; size, mtime and hash are those
+-- of the file at the moment its body was read.
+CREATE TABLE contexts (
+    id         TEXT PRIMARY KEY,
+    branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
+    kind       TEXT NOT NULL CHECK (kind IN ('file', 'tree', 'note', 'piped')),
+    name       TEXT NOT NULL,
+    path       TEXT,
+    blob       TEXT NOT NULL,
+    hash       TEXT NOT NULL,
+    size       INTEGER NOT NULL,
+    mtime_ns   INTEGER NOT NULL DEFAULT 0,
+    tokens     INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX contexts_branch ON contexts (branch_id, created_at);
+-- One entry a path and branch: loading a file again replaces it.
+CREATE UNIQUE INDEX contexts_path ON contexts (branch_id, path) WHERE path IS NOT NULL;
+
+-- One message of a branch's conversation. Inserted by a run (the reply in state 'open'),
+-- completed once, and never changed after: the trigger refuses it.
+CREATE TABLE convo_messages (
+    id         TEXT PRIMARY KEY,
+    branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
+    number     INTEGER NOT NULL,
+    role       TEXT NOT NULL CHECK (role IN ('user', 'assistant')),
+    -- Where the text came from: a person, a provider, or the message itself.
+    source     TEXT NOT NULL,
+    text       TEXT NOT NULL,
+    state      TEXT NOT NULL CHECK (state IN
+        ('open', 'complete', 'stopped', 'truncated', 'error', 'interrupted')),
+    created_at INTEGER NOT NULL,
+    completed_at INTEGER,
+    UNIQUE (branch_id, number)
+) STRICT;
+
+CREATE TRIGGER convo_messages_are_final BEFORE UPDATE ON convo_messages
+WHEN OLD.state <> 'open'
+BEGIN
+    SELECT RAISE (ABORT, 'a completed message never changes');
+END;
+
+-- One file build: what became of the edits of one reply to one path. Written by a run.
+CREATE TABLE plan_builds (
+    id         TEXT PRIMARY KEY,
+    branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
+    message_id TEXT NOT NULL,
+    path       TEXT NOT NULL,
+    status     TEXT NOT NULL CHECK (status IN ('building', 'built', 'failed')),
+    -- The failure report as JSON (MODEL.md 3.5), or NULL.
+    error      TEXT,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX plan_builds_branch ON plan_builds (branch_id, created_at);
+
+-- A built file change that is not yet in the project. `base_hash` is the SHA-256 of the content
+-- it was built on (NULL: the file was to be new), `blob` the new content in the plan's repository
+-- (NULL: deletion). Written by a run, ended by `apply` or `reject`; one pending row a path.
+CREATE TABLE pending_changes (
+    id          TEXT PRIMARY KEY,
+    branch_id   TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
+    message_id  TEXT NOT NULL,
+    path        TEXT NOT NULL,
+    base_hash   TEXT,
+    blob        TEXT,
+    target_hash TEXT,
+    added       INTEGER NOT NULL DEFAULT 0,
+    removed     INTEGER NOT NULL DEFAULT 0,
+    -- What a reader should know of the build (loosest tier, warnings), as JSON.
+    notes       TEXT NOT NULL DEFAULT '{}',
+    state       TEXT NOT NULL DEFAULT 'pending'
+        CHECK (state IN ('pending', 'applied', 'rejected', 'replaced')),
+    created_at  INTEGER NOT NULL,
+    ended_at    INTEGER
+) STRICT;
+
+CREATE UNIQUE INDEX pending_changes_path ON pending_changes (branch_id, path)
+    WHERE state = 'pending';
+
+-- One run (tell, build, …): from its grant to its end. `ended` NULL means running, or dead if its
+-- ticket is gone; the next writer then ends it as 'interrupted'. `report` is what `status` shows
+-- of the last run until the next one starts.
+CREATE TABLE streams (
+    id          TEXT PRIMARY KEY,
+    branch_id   TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
+    ticket      INTEGER NOT NULL,
+    message_id  TEXT,
+    started_at  INTEGER NOT NULL,
+    finished_at INTEGER,
+    ended       TEXT CHECK (ended IN ('ready', 'stopped', 'error', 'interrupted')),
+    report      TEXT
+) STRICT;
+
+CREATE INDEX streams_branch ON streams (branch_id, started_at);
+
+-- What a run said, in batches: the partial reply survives any death of the runner.
+CREATE TABLE stream_events (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream_id TEXT NOT NULL REFERENCES streams (id) ON DELETE CASCADE,
+    at        INTEGER NOT NULL,
+    kind      TEXT NOT NULL,
+    payload   TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX stream_events_stream ON stream_events (stream_id, id);
+
+-- The queue, which is the lock. One row a ticket: waiting, then held; deleting it releases.
+--
+--   waiting    in line; blocks what conflicts and stands behind it
+--   granted    its turn, by the grant step of somebody's transaction; its owner has yet to confirm
+--   held       confirmed: work may be done under it
+--   parked     out of line: a grant nobody confirmed, or a wait that timed out; blocks nobody
+--   condemned  held by an owner that hangs; fenced off, still blocks until it is removed
+--
+-- All but plan_id and scope have defaults: a row inserted by hand is a lock without an owner,
+-- which the next acquisition removes.
+CREATE TABLE repo_locks (
+    id                INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- The order in line; a new ticket's id. A kept place outlives its ticket.
+    place             INTEGER,
+    state             TEXT NOT NULL DEFAULT 'held'
+        CHECK (state IN ('waiting', 'granted', 'held', 'parked', 'condemned')),
+    -- The id of the audit row that the grant inserted: larger than every earlier grant's.
+    fence             INTEGER NOT NULL DEFAULT 0,
+    plan_id           TEXT NOT NULL,
+    scope             TEXT NOT NULL CHECK (scope IN ('r', 'w')),
+    -- The branch that a read is on; NULL for the root and for writes of the whole plan.
+    branch            TEXT,
+    reason            TEXT NOT NULL DEFAULT '',
+    -- The hold that this ticket works below (plandex inside `plandex exec`).
+    parent            INTEGER REFERENCES repo_locks (id) ON DELETE CASCADE,
+    hold_token        TEXT NOT NULL DEFAULT '',
+    doorbell          TEXT NOT NULL DEFAULT '',
+    owner_id          TEXT NOT NULL DEFAULT '',
+    actor             TEXT NOT NULL DEFAULT '',
+    pid               INTEGER NOT NULL DEFAULT 0,
+    pid_ns            INTEGER NOT NULL DEFAULT 0,
+    process_start     INTEGER NOT NULL DEFAULT 0,
+    host              TEXT NOT NULL DEFAULT '',
+    command           TEXT NOT NULL DEFAULT '',
+    queued_at         INTEGER NOT NULL DEFAULT 0,
+    granted_at        INTEGER,
+    last_heartbeat_at INTEGER NOT NULL DEFAULT 0,
+    -- CLOCK_MONOTONIC milliseconds of the last proof of life, in the frame that follows.
+    lease_stamp       INTEGER NOT NULL DEFAULT 0,
+    boot_id           TEXT NOT NULL DEFAULT '',
+    time_ns           INTEGER NOT NULL DEFAULT 0,
+    cancel_requested  INTEGER NOT NULL DEFAULT 0 CHECK (cancel_requested IN (0, 1))
+) STRICT;
+
+CREATE TRIGGER repo_locks_place AFTER INSERT ON repo_locks WHEN NEW.place IS NULL
+BEGIN
+    UPDATE repo_locks SET place = NEW.id WHERE id = NEW.id;
+END;
+
+CREATE INDEX repo_locks_line ON repo_locks (plan_id, parent, state, place);
+CREATE INDEX repo_locks_owner ON repo_locks (owner_id);
+
+-- A second belt: whatever the grant step says, one granted writer a plan and parent.
+CREATE UNIQUE INDEX repo_locks_one_writer ON repo_locks (plan_id, coalesce(parent, 0))
+    WHERE scope = 'w' AND state IN ('granted', 'held', 'condemned');
+
+-- Who waited and held what, for how long, and how it ended. Each grant inserts one row, and its id
+-- is the fence; a wait that ended without a grant inserts one too. Bounded: the oldest go first.
+CREATE TABLE repo_locks_audit (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    plan_id    TEXT NOT NULL,
+    -- When the row was written: at the grant, or at the end of a wait without one.
+    created_at INTEGER NOT NULL,
+    ticket     INTEGER NOT NULL,
+    scope      TEXT NOT NULL,
+    branch     TEXT,
+    reason     TEXT NOT NULL,
+    actor      TEXT NOT NULL,
+    pid        INTEGER NOT NULL,
+    command    TEXT NOT NULL,
+    queued_at  INTEGER NOT NULL,
+    granted_at INTEGER,
+    ended_at   INTEGER,
+    outcome    TEXT CHECK (outcome IN ('released', 'lease expired', 'owner died', 'forced',
+        'cancelled', 'timed out', 'unconfirmed'))
+) STRICT;
+
+CREATE INDEX repo_locks_audit_plan ON repo_locks_audit (plan_id, created_at);
+CREATE INDEX repo_locks_audit_reason ON repo_locks_audit (reason, created_at);
+
+-- One apply: the journal from which an interrupted one is finished or undone. `open` from before
+-- the first file is touched until its last rename is durable; the files of an open apply are
+-- decided by whoever holds the apply lock next.
+CREATE TABLE applies (
+    id          TEXT PRIMARY KEY,
+    plan_id     TEXT NOT NULL,
+    branch_id   TEXT NOT NULL,
+    ticket      INTEGER NOT NULL,
+    state       TEXT NOT NULL CHECK (state IN ('open', 'files_done', 'files_undone', 'done', 'undone')),
+    created_at  INTEGER NOT NULL,
+    finished_at INTEGER
+) STRICT;
+
+CREATE INDEX applies_state ON applies (state);
+CREATE INDEX applies_branch ON applies (branch_id, created_at);
+
+-- One path of an apply: what was there (base_hash, NULL for nothing), what is to be there
+-- (target_hash, NULL for nothing), where the original is kept (apply/<id>/<number>.old).
+CREATE TABLE apply_files (
+    apply_id    TEXT NOT NULL REFERENCES applies (id) ON DELETE CASCADE,
+    number      INTEGER NOT NULL,
+    change_id   TEXT NOT NULL,
+    path        TEXT NOT NULL,
+    base_hash   TEXT,
+    target_hash TEXT,
+    mode        INTEGER NOT NULL,
+    state       TEXT NOT NULL DEFAULT 'planned'
+        CHECK (state IN ('planned', 'written', 'restored', 'failed', 'left')),
+    error       TEXT,
+    PRIMARY KEY (apply_id, number)
+) STRICT;
+
+-- Which plan and branch a terminal works on; terminal '' is the project's, for scripts. Written by
+-- `new`, `cd`, `checkout`. Rows of terminals that are long gone are pruned by `doctor`.
+CREATE TABLE selections (
+    terminal  TEXT PRIMARY KEY,
+    plan_id   TEXT NOT NULL,
+    branch    TEXT NOT NULL DEFAULT 'main',
+    chosen_at INTEGER NOT NULL
+) STRICT;
+
+-- Settings that every process must agree on: lock.heartbeat and lock.lease in milliseconds,
+-- queue.max, and where the project's root is. Changed only while no ticket exists.
+CREATE TABLE settings (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT;
+
+INSERT INTO settings (name, value) VALUES
+    ('lock.heartbeat', '3000'),
+    ('lock.lease', '60000'),
+    ('queue.max', '100');
+
+-- The seed's diagnostic queries (SEED.md 6.4).
+CREATE VIEW active_locks AS
+    SELECT l.id, l.plan_id, l.scope, l.branch, l.last_heartbeat_at,
+           plandex_wall_ms() - l.last_heartbeat_at AS age, p.name AS plan_name
+    FROM repo_locks l LEFT JOIN plans p ON p.id = l.plan_id
+    WHERE l.state = 'held'
+    ORDER BY l.last_heartbeat_at DESC;
+
+-- The predicate the code uses: a lease is compared only with stamps of the same clock.
+CREATE VIEW expired_locks AS
+    SELECT * FROM repo_locks
+    WHERE state IN ('held', 'condemned')
+      AND boot_id = plandex_boot_id() AND time_ns = plandex_time_ns()
+      AND plandex_monotonic_ms() - lease_stamp >
+          (SELECT CAST(value AS INTEGER) FROM settings WHERE name = 'lock.lease');

@@ -1,0 +1,176 @@
+//! Builds and the pending changes they end in.
+
+use anyhow::Result;
+use rusqlite::{Row, params};
+
+use super::{ReadTx, WriteTx, new_id};
+use crate::platform::clock;
+
+/// A built file change that is not yet in the project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// UUIDv7.
+    pub id: String,
+    /// The branch.
+    pub branch_id: String,
+    /// The reply it was built from.
+    pub message_id: String,
+    /// The path in the project, with '/'.
+    pub path: String,
+    /// SHA-256 of the content it was built on; `None` if the file was to be new.
+    pub base_hash: Option<String>,
+    /// The git blob of the new content; `None` for a deletion.
+    pub blob: Option<String>,
+    /// SHA-256 of the new content; `None` for a deletion.
+    pub target_hash: Option<String>,
+    /// Lines added.
+    pub added: i64,
+    /// Lines removed.
+    pub removed: i64,
+    /// What a reader should know of the build, as JSON.
+    pub notes: String,
+    /// Wall time of the build.
+    pub created_at: i64,
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Change> {
+    Ok(Change {
+        id: row.get("id")?,
+        branch_id: row.get("branch_id")?,
+        message_id: row.get("message_id")?,
+        path: row.get("path")?,
+        base_hash: row.get("base_hash")?,
+        blob: row.get("blob")?,
+        target_hash: row.get("target_hash")?,
+        added: row.get("added")?,
+        removed: row.get("removed")?,
+        notes: row.get("notes")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+/// How a pending change ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It is in the project.
+    Applied,
+    /// The user did not want it.
+    Rejected,
+    /// A later build of the same path took its place.
+    Replaced,
+}
+
+impl Ended {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Rejected => "rejected",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
+/// The pending changes of a branch, by path.
+pub fn pending(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Change>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT * FROM pending_changes WHERE branch_id = ?1 AND state = 'pending' ORDER BY path",
+    )?;
+    let rows = select.query_map([branch_id], from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Adds a pending change, in the place of an earlier one of the same path.
+pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
+    tx.sql()
+        .prepare_cached(
+            "UPDATE pending_changes SET state = 'replaced', ended_at = ?3
+             WHERE branch_id = ?1 AND path = ?2 AND state = 'pending'",
+        )?
+        .execute(params![change.branch_id, change.path, clock::wall_ms()])?;
+    tx.sql()
+        .prepare_cached(
+            "INSERT INTO pending_changes (id, branch_id, message_id, path, base_hash, blob,
+                target_hash, added, removed, notes, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            change.id,
+            change.branch_id,
+            change.message_id,
+            change.path,
+            change.base_hash,
+            change.blob,
+            change.target_hash,
+            change.added,
+            change.removed,
+            change.notes,
+            change.created_at,
+        ])?;
+    Ok(())
+}
+
+/// Ends a change that is still pending; `false` if it was ended already.
+pub fn end(tx: &WriteTx<'_>, id: &str, ended: Ended) -> Result<bool> {
+    let changed = tx
+        .sql()
+        .prepare_cached(
+            "UPDATE pending_changes SET state = ?2, ended_at = ?3
+             WHERE id = ?1 AND state = 'pending'",
+        )?
+        .execute(params![id, ended.word(), clock::wall_ms()])?;
+    Ok(changed == 1)
+}
+
+/// One file build: what became of a reply's edits to one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// The reply.
+    pub message_id: String,
+    /// The path.
+    pub path: String,
+    /// The failure report as JSON; `None` if it was built.
+    pub error: Option<String>,
+}
+
+/// Records a finished build.
+pub fn record_build(tx: &WriteTx<'_>, branch_id: &str, build: &Build) -> Result<()> {
+    let status = if build.error.is_some() {
+        "failed"
+    } else {
+        "built"
+    };
+    tx.sql()
+        .prepare_cached(
+            "INSERT INTO plan_builds (id, branch_id, message_id, path, status, error, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            new_id(),
+            branch_id,
+            build.message_id,
+            build.path,
+            status,
+            build.error,
+            clock::wall_ms(),
+        ])?;
+    Ok(())
+}
+
+/// The failed builds of the branch's newest reply.
+pub fn failed_builds(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Build>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT message_id, path, error FROM plan_builds
+         WHERE branch_id = ?1 AND status = 'failed' AND message_id =
+            (SELECT id FROM convo_messages WHERE branch_id = ?1 AND role = 'assistant'
+             ORDER BY number DESC LIMIT 1)
+         ORDER BY path",
+    )?;
+    let rows = select.query_map([branch_id], |row| {
+        Ok(Build {
+            message_id: row.get(0)?,
+            path: row.get(1)?,
+            error: row.get(2)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

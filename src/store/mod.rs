@@ -1,0 +1,402 @@
+//! The SQLite file: opened here, read here, written here, and by nobody else.
+//!
+//! The one hard rule: no code opens `plandex.db`, `-wal` or `-shm` but SQLite itself. Closing any
+//! other descriptor of those files drops SQLite's POSIX locks, and in a trial that lost an
+//! acknowledged commit (HAZARDS.md F3, H3). Even a backup goes through SQLite.
+//!
+//! Every transaction that may write starts IMMEDIATE, behind the gate, and is one of four doors:
+//!
+//! | door | who may | durability |
+//! |---|---|---|
+//! | [`Store::write`] / [`Store::append`] | whoever proves a held ticket; the fence is checked inside | FULL |
+//! | [`Store::journal`] | whoever holds the project's apply lock; the journal only | FULL |
+//! | [`Store::choose`] | operations of scope none: a new plan, a selection, a setting | FULL |
+//! | [`Store::tickets`] | the lock room: tickets, heartbeats, audit | NORMAL |
+//! | [`Store::note`] | a run with its permit: stream events in batches | NORMAL |
+
+pub mod applies;
+pub mod audit;
+pub mod branches;
+pub mod changes;
+pub mod contexts;
+mod gate;
+pub mod messages;
+mod migrate;
+mod open;
+pub mod plans;
+mod probe;
+pub mod selections;
+pub mod settings;
+pub mod streams;
+pub mod tickets;
+mod transaction;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
+pub use gate::Quiet;
+pub use migrate::SCHEMA_VERSION;
+pub use probe::answer as answer_probe;
+pub use transaction::{AppendTx, ChooseTx, JournalTx, ReadTx, TicketTx, WriteTx};
+
+use crate::platform::file_lock::DirLock;
+use tickets::Permit;
+use transaction::{Durability, Tx};
+
+/// What can be wrong with the store itself; callers branch on it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no plandex.db at this place.
+    #[error("there is no plandex project in {0}")]
+    Missing(PathBuf),
+    /// The database was written by a newer plandex.
+    #[error("{path} was written by a newer plandex (schema {found}, this one knows {known})")]
+    TooNew {
+        /// The database.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The newest version this program knows.
+        known: i64,
+    },
+    /// SQLite is older than the fix of the WAL-reset bug.
+    #[error("SQLite {0} can corrupt a database that several processes use (3.51.3 has the fix)")]
+    OldSqlite(&'static str),
+    /// WAL is not safe on this file system.
+    #[error("{path} is on {kind}, where several processes would corrupt the database")]
+    UnsafeFileSystem {
+        /// The directory.
+        path: PathBuf,
+        /// The file system's name.
+        kind: String,
+    },
+    /// The state directory belongs to another user.
+    #[error("{path} belongs to user {owner}, and plandex runs as user {us}")]
+    ForeignOwner {
+        /// The directory.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who we are.
+        us: u32,
+    },
+    /// The ticket is gone or carries another fence: nothing was written.
+    #[error("the lock was lost while working (ticket {ticket}); nothing was written after that")]
+    LockLost {
+        /// The ticket that no longer holds.
+        ticket: i64,
+    },
+    /// The gate or SQLite's write lock was not free in time: nothing was written.
+    #[error("the database is busy: {0}")]
+    Busy(String),
+    /// The file is not a database, or is damaged.
+    #[error("{path} is damaged: {problem}")]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite says.
+        problem: String,
+    },
+    /// The disk is full, or a quota is.
+    #[error("no space left for {0}")]
+    Full(PathBuf),
+    /// The file was replaced or removed while it was in use.
+    #[error("{0} was replaced while it was in use; nothing more is written to it")]
+    Replaced(PathBuf),
+    /// An earlier write failed on its way to the disk: nothing is acknowledged any more.
+    #[error("an earlier write to {0} failed; this process writes nothing more")]
+    Failed(PathBuf),
+}
+
+/// How many connections a store keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connections {
+    /// One plain connection: a command with one operation (a pool costs 0.4 ms at start).
+    One,
+    /// A pool of up to four: `batch` and the library.
+    Pool,
+}
+
+enum Source {
+    One(Mutex<Connection>),
+    Pool(r2d2::Pool<r2d2_sqlite::SqliteConnectionManager>),
+}
+
+/// One opened database.
+pub struct Store {
+    dir: PathBuf,
+    source: Source,
+    gate: gate::Gate,
+    /// The inode of plandex.db when it was opened.
+    inode: u64,
+    /// Set when a commit failed on its way to the disk.
+    failed: AtomicBool,
+}
+
+/// A connection that one thread keeps for itself: the heartbeat's.
+pub struct OwnConnection(Connection);
+
+impl Store {
+    /// Creates the state directory `dir` (0700) with an empty database, or opens the one there.
+    pub fn create(dir: &Path, connections: Connections) -> Result<Self> {
+        open::create(dir, connections)
+    }
+
+    /// Opens the database in the state directory `dir`.
+    ///
+    /// Fails with a [`StoreError`] where it is missing, too new, unsafe or not ours.
+    pub fn open(dir: &Path, connections: Connections) -> Result<Self> {
+        open::open(dir, connections)
+    }
+
+    /// The state directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The database file, for messages.
+    pub fn path(&self) -> PathBuf {
+        self.dir.join("plandex.db")
+    }
+
+    /// Runs `work` on one snapshot; never waits for a writer and writes nothing.
+    pub fn read<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+        self.with(|connection| {
+            let tx = Tx::begin_read(connection)?;
+            let value = work(&ReadTx(&tx));
+            tx.finish_read();
+            value
+        })
+        .map_err(|error| self.name(error))
+    }
+
+    /// Runs `work` in one durable transaction that first proves that `permit`'s ticket is held.
+    ///
+    /// Fails with [`StoreError::LockLost`] if it is not. Waits for the gate for at most `patience`.
+    pub fn write<T>(
+        &self,
+        permit: &tickets::WritePermit,
+        work: impl FnOnce(&WriteTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.transact(Durability::Full, self.lease(), |tx| {
+            tickets::check_fence(tx, permit.proof())?;
+            work(&WriteTx::new(tx))
+        })
+    }
+
+    /// As [`Store::write`], for the one change made under a read ticket: adding context.
+    pub fn append<T>(
+        &self,
+        permit: &tickets::AppendPermit,
+        work: impl FnOnce(&AppendTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.transact(Durability::Full, self.lease(), |tx| {
+            tickets::check_fence(tx, permit.proof())?;
+            work(&AppendTx::new(tx))
+        })
+    }
+
+    /// As [`Store::write`] but without waiting for the disk: a power cut may take the last batch.
+    pub fn note<T>(
+        &self,
+        permit: &tickets::WritePermit,
+        work: impl FnOnce(&WriteTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.transact(Durability::Normal, self.lease(), |tx| {
+            tickets::check_fence(tx, permit.proof())?;
+            work(&WriteTx::new(tx))
+        })
+    }
+
+    /// Runs `work` on the apply journal, guarded by the apply lock of the project's root.
+    pub fn journal<T>(
+        &self,
+        _lock: &DirLock,
+        work: impl FnOnce(&JournalTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.transact(Durability::Full, self.lease(), |tx| {
+            work(&JournalTx::new(tx))
+        })
+    }
+
+    /// Runs `work` for an operation of scope none (a new plan, a selection, a setting).
+    pub fn choose<T>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&ChooseTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.transact(Durability::Full, patience, |tx| work(&ChooseTx::new(tx)))
+    }
+
+    /// Runs `work` on the tickets, waiting for the gate for at most `patience`; doorbells that it
+    /// asks for are rung after the COMMIT, never before.
+    pub fn tickets<T>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&TicketTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.with(|connection| self.tickets_on(connection, Some(patience), work))
+            .map_err(|error| self.name(error))
+    }
+
+    /// As [`Store::tickets`] on a thread's own connection, and without a limit at the gate: while
+    /// nobody can write, nobody can take the lock either.
+    pub fn tickets_patiently<T>(
+        &self,
+        connection: &OwnConnection,
+        work: impl FnOnce(&TicketTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.tickets_on(&connection.0, None, work)
+            .map_err(|error| self.name(error))
+    }
+
+    /// Opens one more connection for a thread of its own; `busy` limits SQLite's own waiting.
+    pub fn own_connection(&self, busy: Duration) -> Result<OwnConnection> {
+        let connection = open::connect(&self.path()).map_err(|error| self.name(error))?;
+        connection.busy_timeout(busy)?;
+        Ok(OwnConnection(connection))
+    }
+
+    /// Waits until no thread of this process is inside a write transaction and keeps it so: for
+    /// the moment before the process stops under Ctrl-Z.
+    pub fn quiet(&self) -> Quiet<'_> {
+        self.gate.quiet()
+    }
+
+    /// Gives up all the database's free space and WAL: called by doctor.
+    pub fn checkpoint(&self) -> Result<()> {
+        let entered = self.gate.enter(Some(Duration::from_secs(5)))?;
+        let result = self.with(|connection| Ok(transaction::checkpoint_restart(connection)?));
+        drop(entered);
+        result
+    }
+
+    /// What SQLite's own check says: empty if the file is sound. Reads the whole database.
+    pub fn integrity(&self, check: Integrity) -> Result<Vec<String>> {
+        self.with(|connection| transaction::integrity(connection, check))
+            .map_err(|error| self.name(error))
+    }
+
+    fn tickets_on<T>(
+        &self,
+        connection: &Connection,
+        patience: Option<Duration>,
+        work: impl FnOnce(&TicketTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.check_usable()?;
+        let entered = self.gate.enter(patience)?;
+        let tx = Tx::begin_write(connection, Durability::Normal)?;
+        let ticket_tx = TicketTx::new(&tx);
+        let value = work(&ticket_tx)?;
+        let rings = ticket_tx.into_rings();
+        self.commit(tx)?;
+        drop(entered);
+        for (doorbell, ring) in rings {
+            crate::platform::bell::ring(&doorbell, ring);
+        }
+        self.checkpoint_if_long(connection);
+        Ok(value)
+    }
+
+    fn transact<T>(
+        &self,
+        durability: Durability,
+        patience: Duration,
+        work: impl FnOnce(&Tx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.with(|connection| {
+            self.check_usable()?;
+            let entered = self.gate.enter(Some(patience))?;
+            let tx = Tx::begin_write(connection, durability)?;
+            let value = work(&tx)?;
+            self.commit(tx)?;
+            drop(entered);
+            self.checkpoint_if_long(connection);
+            Ok(value)
+        })
+        .map_err(|error| self.name(error))
+    }
+
+    /// Commits, or marks the store failed for good: an fsync that fails once must not be retried,
+    /// because the kernel forgets the dirty pages (HAZARDS.md H20).
+    fn commit(&self, tx: Tx<'_>) -> Result<()> {
+        self.check_not_replaced()?;
+        let result = tx.commit();
+        if let Err(error) = &result
+            && transaction::is_disk_failure(error)
+        {
+            self.failed.store(true, Ordering::SeqCst);
+        }
+        Ok(result?)
+    }
+
+    fn check_usable(&self) -> Result<()> {
+        if self.failed.load(Ordering::SeqCst) {
+            return Err(StoreError::Failed(self.path()).into());
+        }
+        Ok(())
+    }
+
+    fn check_not_replaced(&self) -> Result<()> {
+        if open::inode(&self.path()) != Some(self.inode) {
+            return Err(StoreError::Replaced(self.path()).into());
+        }
+        Ok(())
+    }
+
+    fn checkpoint_if_long(&self, connection: &Connection) {
+        let wal = self.dir.join("plandex.db-wal");
+        let length = std::fs::metadata(wal).map_or(0, |meta| meta.len());
+        if length > transaction::WAL_LONG {
+            // A checkpoint that cannot run now runs after a later commit.
+            let entered = self.gate.enter(Some(Duration::from_millis(50)));
+            if entered.is_ok() {
+                drop(transaction::checkpoint(connection, length));
+            }
+        }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        match &self.source {
+            Source::One(connection) => work(&connection.lock()),
+            Source::Pool(pool) => {
+                let connection = pool.get()?;
+                work(&connection)
+            }
+        }
+    }
+
+    /// How long data may wait at the gate: until the lease would end.
+    fn lease(&self) -> Duration {
+        self.gate.lease()
+    }
+
+    /// Turns SQLite's words into [`StoreError`] where callers branch on them.
+    fn name(&self, error: anyhow::Error) -> anyhow::Error {
+        open::name_error(&self.path(), error)
+    }
+}
+
+/// How deep [`Store::integrity`] looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Integrity {
+    /// `PRAGMA quick_check`.
+    Quick,
+    /// `PRAGMA integrity_check` and `foreign_key_check`.
+    Full,
+}
+
+/// A moment from now, if there is a limit at all.
+pub(crate) fn deadline(patience: Option<Duration>) -> Option<Instant> {
+    patience.and_then(|patience| Instant::now().checked_add(patience))
+}
+
+/// A new id: UUIDv7 text, sorted by time.
+pub fn new_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}

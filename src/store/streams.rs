@@ -1,0 +1,111 @@
+//! Runs and what they said, in batches: what is left when a runner dies.
+
+use anyhow::Result;
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::{ReadTx, WriteTx, new_id};
+use crate::platform::clock;
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stream {
+    /// UUIDv7.
+    pub id: String,
+    /// The branch.
+    pub branch_id: String,
+    /// The ticket it ran under.
+    pub ticket: i64,
+    /// The reply it writes.
+    pub message_id: Option<String>,
+    /// Wall time of its start.
+    pub started_at: i64,
+    /// Wall time of its end.
+    pub finished_at: Option<i64>,
+    /// How it ended: ready, stopped, error or interrupted.
+    pub ended: Option<String>,
+    /// What `status` shows of it, as JSON.
+    pub report: Option<String>,
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Stream> {
+    Ok(Stream {
+        id: row.get("id")?,
+        branch_id: row.get("branch_id")?,
+        ticket: row.get("ticket")?,
+        message_id: row.get("message_id")?,
+        started_at: row.get("started_at")?,
+        finished_at: row.get("finished_at")?,
+        ended: row.get("ended")?,
+        report: row.get("report")?,
+    })
+}
+
+/// Records the start of a run; returns its id.
+pub fn start(tx: &WriteTx<'_>, branch_id: &str, ticket: i64, message: &str) -> Result<String> {
+    let id = new_id();
+    tx.sql()
+        .prepare_cached(
+            "INSERT INTO streams (id, branch_id, ticket, message_id, started_at)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![id, branch_id, ticket, message, clock::wall_ms()])?;
+    Ok(id)
+}
+
+/// Adds one batch of a run's text.
+pub fn add_text(tx: &WriteTx<'_>, stream_id: &str, text: &str) -> Result<()> {
+    tx.sql()
+        .prepare_cached(
+            "INSERT INTO stream_events (stream_id, at, kind, payload) VALUES (?1, ?2, 'text', ?3)",
+        )?
+        .execute(params![stream_id, clock::wall_ms(), text])?;
+    Ok(())
+}
+
+/// The text of a run so far.
+pub fn text(tx: &ReadTx<'_>, stream_id: &str) -> Result<String> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT payload FROM stream_events WHERE stream_id = ?1 AND kind = 'text' ORDER BY id",
+    )?;
+    let rows = select.query_map([stream_id], |row| row.get::<_, String>(0))?;
+    Ok(rows.collect::<rusqlite::Result<String>>()?)
+}
+
+/// Records the end of a run.
+pub fn finish(tx: &WriteTx<'_>, id: &str, ended: &str, report: Option<&str>) -> Result<()> {
+    tx.sql()
+        .prepare_cached(
+            "UPDATE streams SET finished_at = ?2, ended = ?3, report = ?4
+             WHERE id = ?1 AND finished_at IS NULL",
+        )?
+        .execute(params![id, clock::wall_ms(), ended, report])?;
+    Ok(())
+}
+
+/// Removes a run that came to nothing.
+pub fn withdraw(tx: &WriteTx<'_>, id: &str) -> Result<()> {
+    tx.sql()
+        .prepare_cached("DELETE FROM streams WHERE id = ?1")?
+        .execute([id])?;
+    Ok(())
+}
+
+/// The runs of a branch that have not ended: at work, or dead.
+pub fn unfinished(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Stream>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT * FROM streams WHERE branch_id = ?1 AND finished_at IS NULL ORDER BY started_at",
+    )?;
+    let rows = select.query_map([branch_id], from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The newest run of a branch.
+pub fn last(tx: &ReadTx<'_>, branch_id: &str) -> Result<Option<Stream>> {
+    Ok(tx
+        .sql()
+        .prepare_cached(
+            "SELECT * FROM streams WHERE branch_id = ?1 ORDER BY started_at DESC, id DESC LIMIT 1",
+        )?
+        .query_row([branch_id], from_row)
+        .optional()?)
+}

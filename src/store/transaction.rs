@@ -1,0 +1,237 @@
+//! Transactions and what each kind may touch.
+//!
+//! The type of a transaction says which tables a function may change under it: a function that
+//! takes [`AppendTx`] can be called with a [`WriteTx`] too, and whoever reads needs only a
+//! [`ReadTx`]. The table files name the kind they need, so the compiler keeps the doors apart.
+
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::time::Duration;
+
+use anyhow::Result;
+use rusqlite::Connection;
+
+use super::Integrity;
+use crate::platform::bell::Ring;
+use crate::platform::crash::crash_point;
+
+/// Above this many bytes, whoever finds the WAL so after a commit checkpoints it.
+pub(super) const WAL_LONG: u64 = 4 << 20;
+/// Above this, the checkpoint also starts the WAL over.
+const WAL_TOO_LONG: u64 = 16 << 20;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// Consistent after a power cut, but the last commits may be gone.
+    Normal,
+    /// On the disk when COMMIT returns.
+    Full,
+}
+
+/// A transaction on one connection; rolled back unless committed.
+pub(super) struct Tx<'c> {
+    connection: &'c Connection,
+    open: bool,
+}
+
+impl<'c> Tx<'c> {
+    pub(super) fn begin_read(connection: &'c Connection) -> rusqlite::Result<Self> {
+        connection.prepare_cached("BEGIN DEFERRED")?.execute([])?;
+        Ok(Self {
+            connection,
+            open: true,
+        })
+    }
+
+    pub(super) fn begin_write(
+        connection: &'c Connection,
+        durability: Durability,
+    ) -> rusqlite::Result<Self> {
+        // The pragma is set at each door because one kind of connection serves all of them; it
+        // costs less than a microsecond (DESIGN.md 12).
+        connection.execute_batch(match durability {
+            Durability::Normal => "PRAGMA synchronous = NORMAL",
+            Durability::Full => "PRAGMA synchronous = FULL",
+        })?;
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(Self {
+            connection,
+            open: true,
+        })
+    }
+
+    pub(super) fn commit(mut self) -> rusqlite::Result<()> {
+        crash_point("commit.before");
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        self.open = false;
+        crash_point("commit.after");
+        Ok(())
+    }
+
+    pub(super) fn finish_read(mut self) {
+        self.roll_back();
+    }
+
+    pub(super) fn connection(&self) -> &'c Connection {
+        self.connection
+    }
+
+    fn roll_back(&mut self) {
+        if std::mem::replace(&mut self.open, false) && !self.connection.is_autocommit() {
+            // A rollback that fails leaves the connection to be closed, which rolls back too.
+            drop(self.connection.execute_batch("ROLLBACK"));
+        }
+    }
+}
+
+impl Drop for Tx<'_> {
+    fn drop(&mut self) {
+        self.roll_back();
+    }
+}
+
+/// One snapshot.
+pub struct ReadTx<'t>(pub(super) &'t Tx<'t>);
+
+impl ReadTx<'_> {
+    pub(super) fn sql(&self) -> &Connection {
+        self.0.connection()
+    }
+}
+
+macro_rules! transaction_kind {
+    ($(#[$doc:meta])* $name:ident : $base:ident) => {
+        $(#[$doc])*
+        pub struct $name<'t>($base<'t>);
+
+        impl<'t> Deref for $name<'t> {
+            type Target = $base<'t>;
+            fn deref(&self) -> &$base<'t> {
+                &self.0
+            }
+        }
+    };
+}
+
+transaction_kind! {
+    /// May add context and move a branch's head by compare-and-swap.
+    AppendTx: ReadTx
+}
+transaction_kind! {
+    /// May change everything that belongs to the plan whose ticket was proved.
+    WriteTx: AppendTx
+}
+transaction_kind! {
+    /// May change the apply journal, under the project's apply lock.
+    JournalTx: ReadTx
+}
+transaction_kind! {
+    /// May create plans, choose selections and set settings: operations of scope none.
+    ChooseTx: ReadTx
+}
+
+impl<'t> AppendTx<'t> {
+    pub(super) fn new(tx: &'t Tx<'t>) -> Self {
+        Self(ReadTx(tx))
+    }
+}
+
+impl<'t> WriteTx<'t> {
+    pub(super) fn new(tx: &'t Tx<'t>) -> Self {
+        Self(AppendTx::new(tx))
+    }
+}
+
+impl<'t> JournalTx<'t> {
+    pub(super) fn new(tx: &'t Tx<'t>) -> Self {
+        Self(ReadTx(tx))
+    }
+}
+
+impl<'t> ChooseTx<'t> {
+    pub(super) fn new(tx: &'t Tx<'t>) -> Self {
+        Self(ReadTx(tx))
+    }
+}
+
+/// May change tickets, heartbeats and audit. Collects the doorbells to ring after the COMMIT.
+pub struct TicketTx<'t> {
+    read: ReadTx<'t>,
+    rings: RefCell<Vec<(String, Ring)>>,
+}
+
+impl<'t> TicketTx<'t> {
+    pub(super) fn new(tx: &'t Tx<'t>) -> Self {
+        Self {
+            read: ReadTx(tx),
+            rings: RefCell::default(),
+        }
+    }
+
+    pub(super) fn ring(&self, doorbell: &str, ring: Ring) {
+        if !doorbell.is_empty() {
+            self.rings.borrow_mut().push((doorbell.to_owned(), ring));
+        }
+    }
+
+    pub(super) fn into_rings(self) -> Vec<(String, Ring)> {
+        self.rings.into_inner()
+    }
+}
+
+impl<'t> Deref for TicketTx<'t> {
+    type Target = ReadTx<'t>;
+    fn deref(&self) -> &ReadTx<'t> {
+        &self.read
+    }
+}
+
+/// Whether a commit failed on its way to the disk, after which nothing can be trusted.
+pub(super) fn is_disk_failure(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure)
+}
+
+/// Moves the WAL's content into the database; `length` is the WAL's in bytes.
+pub(super) fn checkpoint(connection: &Connection, length: u64) -> rusqlite::Result<()> {
+    if length > WAL_TOO_LONG {
+        checkpoint_restart(connection)
+    } else {
+        run(connection, "PASSIVE")
+    }
+}
+
+pub(super) fn checkpoint_restart(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_millis(50))?;
+    let result = run(connection, "RESTART");
+    connection.busy_timeout(super::open::BUSY)?;
+    result
+}
+
+fn run(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
+    connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))
+}
+
+pub(super) fn integrity(connection: &Connection, check: Integrity) -> Result<Vec<String>> {
+    let pragma = match check {
+        Integrity::Quick => "PRAGMA quick_check(20)",
+        Integrity::Full => "PRAGMA integrity_check(20)",
+    };
+    let mut statement = connection.prepare(pragma)?;
+    let mut found: Vec<String> = statement
+        .query_map([], |row| row.get::<_, String>(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    found.retain(|line| line != "ok");
+    if check == Integrity::Full {
+        let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
+        let dangling = statement.query_map([], |row| {
+            Ok(format!(
+                "a row of {} points nowhere",
+                row.get::<_, String>(0)?
+            ))
+        })?;
+        for line in dangling {
+            found.push(line?);
+        }
+    }
+    Ok(found)
+}
