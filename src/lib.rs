@@ -1,3 +1,4 @@
 //! temporary
+pub mod lock;
 pub mod platform;
 pub mod store;

@@ -100,7 +100,7 @@ impl Flag {
             return;
         }
         // An eventfd takes 2^64 - 2 increments before it would block; this is the first.
-        drop(rustix::io::write(&self.event, &1_u64.to_ne_bytes()));
+        rustix::io::write(&self.event, &1_u64.to_ne_bytes()).ok();
         for child in self.children.lock().iter().filter_map(Weak::upgrade) {
             child.set(reason);
         }

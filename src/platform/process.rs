@@ -92,17 +92,14 @@ pub fn kill_if_open(pid: u32, path: &Path) {
     };
     // The descriptor pins the process: if it has the file open now, it is the one we mean.
     if with_open(path).contains(&pid) {
-        drop(rustix::process::pidfd_send_signal(&fd, Signal::KILL));
+        rustix::process::pidfd_send_signal(&fd, Signal::KILL).ok();
     }
 }
 
 /// Kills this process where it stands (for crash points).
 pub fn kill_self() -> ! {
     loop {
-        drop(rustix::process::kill_process(
-            rustix::process::getpid(),
-            Signal::KILL,
-        ));
+        rustix::process::kill_process(rustix::process::getpid(), Signal::KILL).ok();
     }
 }
 
@@ -118,7 +115,7 @@ pub fn signal_group(leader: u32, signal: GroupSignal) {
         GroupSignal::Kill => Signal::KILL,
     };
     // A group that is gone needs no signal.
-    drop(rustix::process::kill_process_group(id, signal));
+    rustix::process::kill_process_group(id, signal).ok();
 }
 
 /// The signals that are passed on to a command's process group.

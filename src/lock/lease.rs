@@ -1,0 +1,204 @@
+//! The heartbeat: one thread a process renews the leases of all its tickets.
+//!
+//! It has its own connection, opened before the first ticket. Between beats it listens to the
+//! owner's doorbell, so that `stop` is heard at once. Losing a ticket stops the work: SEED.md 5.4
+//! drew "stop loop" there and let the operation run on without its lock.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use parking_lot::Mutex;
+use rand::RngExt as _;
+
+use super::owner::Owner;
+use crate::platform::cancel::{Cancel, Reason};
+use crate::platform::wait;
+use crate::store::settings::Intervals;
+use crate::store::{OwnConnection, Store, tickets};
+
+/// So many failed beats in a row end the operations (SEED.md 5.4: more than five).
+const ERRORS_MAX: u32 = 6;
+
+/// The tickets that this process holds, with the word that stops each one's work.
+///
+/// Written on acquire and release, read by the heartbeat: `MutexUsage/activeLockIds` of the seed.
+#[derive(Debug, Default)]
+pub(super) struct Registry(Mutex<HashMap<i64, Cancel>>);
+
+impl Registry {
+    pub(super) fn insert(&self, ticket: i64, cancel: Cancel) {
+        self.0.lock().insert(ticket, cancel);
+    }
+
+    /// Takes a ticket out before it is released, so that no beat misses its row.
+    pub(super) fn remove(&self, ticket: i64) {
+        self.0.lock().remove(&ticket);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+
+    fn ids(&self) -> Vec<i64> {
+        self.0.lock().keys().copied().collect()
+    }
+
+    fn cancel(&self, ticket: i64, reason: Reason) {
+        if let Some(cancel) = self.0.lock().get(&ticket) {
+            cancel.set(reason);
+        }
+    }
+}
+
+/// What the heartbeat thread works with.
+pub(super) struct Heart {
+    pub(super) store: Arc<Store>,
+    pub(super) owner: Arc<Owner>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) intervals: Intervals,
+    /// Set when the process gives its tickets back for good.
+    pub(super) end: Cancel,
+}
+
+/// Starts the heartbeat thread; its connection is open when this returns.
+pub(super) fn start(heart: Heart) -> Result<()> {
+    // A beat that waits for SQLite longer than one interval has failed.
+    let busy = heart.intervals.heartbeat.min(Duration::from_secs(2));
+    let connection = heart.store.own_connection(busy)?;
+    // Not joined: at exit it may stand at the gate behind a stopped process, and a beat that is
+    // cut off is rolled back like any other transaction.
+    std::thread::Builder::new()
+        .name("heartbeat".to_owned())
+        .spawn(move || heart.run(&connection))
+        .context("starting the heartbeat thread")?;
+    Ok(())
+}
+
+impl Heart {
+    fn run(&self, connection: &OwnConnection) {
+        let guard = LostWithThread(&self.registry);
+        let mut failures = Failures::default();
+        let mut next = Instant::now() + self.pause(0);
+        loop {
+            let left = next.saturating_duration_since(Instant::now());
+            let mut fds = vec![self.end.as_fd()];
+            fds.extend(self.owner.bell.as_ref().map(|bell| bell.as_fd()));
+            let heard = wait::readable(&fds, left).unwrap_or_default();
+            if heard.first() == Some(&true) {
+                break;
+            }
+            let rang = heard.get(1) == Some(&true);
+            if let (true, Some(bell)) = (rang, &self.owner.bell) {
+                bell.drain();
+            }
+            if !rang && Instant::now() < next {
+                continue;
+            }
+            let ids = self.registry.ids();
+            if !ids.is_empty() {
+                self.beat(connection, &ids, &mut failures);
+            }
+            next = Instant::now() + self.pause(failures.in_a_row);
+        }
+        std::mem::forget(guard);
+    }
+
+    /// One beat for `ids`, the tickets held before it began: a row that is missing is lost.
+    fn beat(&self, connection: &OwnConnection, ids: &[i64], failures: &mut Failures) {
+        let begun = Instant::now();
+        let beat = self
+            .store
+            .tickets_patiently(connection, |tx| tickets::beat(tx, &self.owner.row.id));
+        match beat {
+            Ok(rows) => {
+                *failures = Failures::default();
+                for id in ids {
+                    match rows.iter().find(|(row, _)| row == id) {
+                        None => self.registry.cancel(*id, Reason::LockLost),
+                        Some((_, true)) => self.registry.cancel(*id, Reason::Stopped),
+                        Some((_, false)) => {}
+                    }
+                }
+            }
+            Err(_) => {
+                failures.in_a_row += 1;
+                // Time at the gate does not count: while nobody can write, nobody can take the
+                // lock. What SQLite made us wait is at most one busy timeout.
+                failures.trying += begun.elapsed().min(self.intervals.heartbeat);
+                failures.trying += self.pause(failures.in_a_row);
+                if failures.in_a_row >= ERRORS_MAX || failures.trying > self.intervals.lease * 3 / 4
+                {
+                    ids.iter()
+                        .for_each(|id| self.registry.cancel(*id, Reason::LockLost));
+                }
+            }
+        }
+    }
+
+    /// The pause before the next beat: the interval with up to 10 % × (errors + 1) of jitter; a
+    /// quarter of it after a failure.
+    fn pause(&self, errors: u32) -> Duration {
+        let interval = if errors == 0 {
+            self.intervals.heartbeat
+        } else {
+            self.intervals.heartbeat / 4
+        };
+        let jitter = 0.1 * f64::from(errors + 1) * rand::rng().random_range(0.0..1.0);
+        interval.mul_f64(1.0 + jitter)
+    }
+}
+
+#[derive(Default)]
+struct Failures {
+    in_a_row: u32,
+    trying: Duration,
+}
+
+/// If the thread dies of a panic, every ticket counts as lost: nobody renews it any more.
+struct LostWithThread<'r>(&'r Registry);
+
+impl Drop for LostWithThread<'_> {
+    fn drop(&mut self) {
+        for id in self.0.ids() {
+            self.0.cancel(id, Reason::LockLost);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SEED.md B.3 MutexUsage/activeLockIds_concurrent_access.
+    #[test]
+    fn mutex_usage_active_lock_ids_concurrent_access() {
+        let registry = Registry::default();
+        std::thread::scope(|scope| {
+            for thread in 0..100_i64 {
+                let registry = &registry;
+                scope.spawn(move || {
+                    for step in 0..50 {
+                        let id = thread * 1000 + step;
+                        registry.insert(id, Cancel::new().unwrap());
+                        assert!(registry.ids().contains(&id));
+                        registry.cancel(id, Reason::Stopped);
+                        if step % 2 == 0 {
+                            registry.remove(id);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(registry.ids().len(), 100 * 25);
+        assert!(
+            registry
+                .0
+                .lock()
+                .values()
+                .all(|cancel| cancel.reason() == Some(Reason::Stopped))
+        );
+    }
+}

@@ -1,0 +1,377 @@
+//! Whose turn it is: tickets, leases, doorbells.
+//!
+//! An operation takes a ticket on its plan: a row in `repo_locks`. The queue is the lock: a ticket
+//! is granted when nothing in line conflicts with it ([`rules`]), and deleting it releases. The
+//! transaction that removes a ticket also grants the next in line, so the order is exact and the
+//! woken process owns the lock when it wakes.
+//!
+//! Three things keep a lock honest that nobody watches over:
+//!
+//! * *The owner file* (`owner.rs`) is flocked for the life of the process. Free means dead, at
+//!   once, whatever killed it.
+//! * *The lease* (`lease.rs`) is the second opinion, for owners that hang: a heartbeat renews it,
+//!   CLOCK_MONOTONIC measures it, two looks judge it, and then the ticket is condemned, what its
+//!   owner started is killed, and the next is granted.
+//! * *The fence* is the number of the grant. Every transaction that changes plan data proves inside
+//!   itself that its ticket is still held with its fence (`store.write(&permit, …)`). So a process
+//!   that was suspended, judged hung and replaced cannot commit anything late.
+//!
+//! The order of everything that can be waited for is: ticket → apply lock → process mutex → gate →
+//! SQLite. Nobody waits for a thing on the left while holding one on the right, so there is no
+//! deadlock between them. No transaction is open while anything is waited for, no ticket is ever
+//! upgraded, and a permit can only be made by the SQL that granted it.
+
+mod lease;
+pub mod operation;
+pub mod owner;
+pub mod rules;
+mod wait;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use parking_lot::Mutex;
+
+pub use operation::Operation;
+pub use wait::{Waiting, grant_step};
+
+use crate::platform::cancel::{Cancel, Reason};
+use crate::store::audit::Outcome;
+use crate::store::settings::{self, Intervals};
+use crate::store::tickets::{self, NewTicket, OnConflict, Permit, Placed, Ticket};
+use crate::store::{Store, StoreError};
+use lease::Registry;
+use owner::Owner;
+
+/// How long a command waits for everything it may wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Not at all.
+    None,
+    /// Until this moment.
+    Until(Instant),
+    /// For as long as it takes.
+    Forever,
+}
+
+/// The gate opens within this even for a command that does not wait in line: the transactions
+/// before it take milliseconds.
+const GATE_PATIENCE: Duration = Duration::from_secs(5);
+
+impl Patience {
+    /// Until `limit` from now.
+    pub fn within(limit: Duration) -> Self {
+        Instant::now()
+            .checked_add(limit)
+            .map_or(Self::Forever, Self::Until)
+    }
+
+    /// What is left of it.
+    pub fn left(&self) -> Option<Duration> {
+        match self {
+            Self::None => Some(Duration::ZERO),
+            Self::Until(moment) => Some(moment.saturating_duration_since(Instant::now())),
+            Self::Forever => None,
+        }
+    }
+
+    /// How long the write gate may be waited for.
+    fn at_the_gate(&self) -> Duration {
+        match self {
+            Self::None => GATE_PATIENCE,
+            Self::Until(_) => self
+                .left()
+                .unwrap_or_default()
+                .max(Duration::from_millis(10)),
+            Self::Forever => Duration::from_secs(365 * 24 * 3600),
+        }
+    }
+}
+
+/// Why a ticket could not be had; callers branch on it.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// The wait was over.
+    #[error(
+        "could not start {title} after waiting {waited:?}: another operation is still in progress on this plan"
+    )]
+    Timeout {
+        /// The operation's title.
+        title: &'static str,
+        /// How long it waited.
+        waited: Duration,
+        /// The line at the end.
+        waiting: Box<Waiting>,
+    },
+    /// It would have had to wait, and was told not to.
+    #[error(
+        "lock conflict: cannot acquire {scope} lock: {}",
+        describe_first(ahead)
+    )]
+    Conflict {
+        /// "read" or "write".
+        scope: &'static str,
+        /// What is in the way.
+        ahead: Vec<Ticket>,
+    },
+    /// So many tickets wait on the plan that no more are taken.
+    #[error("the queue of this plan is full: {waiting} operations wait already")]
+    QueueFull {
+        /// How many wait.
+        waiting: i64,
+    },
+    /// The wait was called off (Ctrl-C, TERM, HUP, `stop`).
+    #[error("left the queue: nothing was changed")]
+    Cancelled(Reason),
+    /// The ticket was taken out of the line by somebody else.
+    #[error("the ticket was removed from the queue while it waited")]
+    Removed,
+}
+
+fn describe_first(ahead: &[Ticket]) -> String {
+    ahead.first().map_or_else(
+        || "another operation is in progress on this plan".to_owned(),
+        |ticket| {
+            let title = operation::title_of(&ticket.reason);
+            format!(
+                "{title} by pid {} ({}) is in progress",
+                ticket.pid, ticket.command
+            )
+        },
+    )
+}
+
+/// What an operation asks for.
+pub struct Request<'a, P> {
+    /// The plan.
+    pub plan_id: &'a str,
+    /// The branch of a read; `None` is the root. Ignored for writes, which take the whole plan.
+    pub branch: Option<&'a str>,
+    /// What is to be done.
+    pub operation: Operation<P>,
+    /// How long to wait.
+    pub patience: Patience,
+    /// Calls the wait off, and the work: set when the lock is lost.
+    pub cancel: &'a Cancel,
+}
+
+/// The tickets of one process on one project.
+pub struct Locks {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<Store>,
+    registry: Arc<Registry>,
+    intervals: Intervals,
+    actor: String,
+    command: String,
+    owner: Mutex<Option<Arc<Owner>>>,
+    end: Cancel,
+}
+
+impl Locks {
+    /// Prepares to take tickets; nothing is created before the first one.
+    ///
+    /// `actor` is who the tickets are for (PLANDEX_ACTOR or the terminal, may be empty), `command`
+    /// the command as typed.
+    pub fn new(store: Arc<Store>, actor: &str, command: &str) -> Result<Self> {
+        let intervals = store.read(|tx| settings::intervals(tx))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                store,
+                registry: Arc::default(),
+                intervals,
+                actor: actor.to_owned(),
+                command: command.to_owned(),
+                owner: Mutex::new(None),
+                end: Cancel::new()?,
+            }),
+        })
+    }
+
+    /// Takes a ticket and waits until it is held.
+    ///
+    /// `on_wait` is called with the line whenever it changed, from the waiting thread, with no
+    /// transaction open. Fails with a [`LockError`] where the ticket could not be had.
+    pub fn acquire<P: Permit>(
+        &self,
+        request: &Request<'_, P>,
+        on_wait: &mut dyn FnMut(&Waiting),
+    ) -> Result<Hold<P>> {
+        let begun = Instant::now();
+        if let Some(reason) = request.cancel.reason() {
+            return Err(LockError::Cancelled(reason).into());
+        }
+        let owner = self.inner.owner()?;
+        let doorbell = crate::platform::bell::name_for(rand::random());
+        let scope = request.operation.scope();
+        let new = NewTicket {
+            plan_id: request.plan_id.to_owned(),
+            scope,
+            branch: request
+                .branch
+                .filter(|_| scope == tickets::Scope::Read)
+                .map(str::to_owned),
+            reason: request.operation.reason().to_owned(),
+            doorbell,
+            owner: owner.row.clone(),
+        };
+        let permit = match self.inner.place(&new, request)? {
+            Placed::Held(permit) => permit,
+            Placed::Waiting(ticket) => {
+                let mut waiter =
+                    wait::Waiter::new(&self.inner, &owner, ticket, &new, request, begun);
+                waiter.wait(on_wait)?
+            }
+            Placed::QueueFull(waiting) => return Err(LockError::QueueFull { waiting }.into()),
+            Placed::Conflict => {
+                let line = self
+                    .inner
+                    .store
+                    .read(|tx| tickets::line(tx, request.plan_id))?;
+                let ahead = line
+                    .into_iter()
+                    .filter(|ticket| ticket.state.blocks())
+                    .collect();
+                return Err(LockError::Conflict {
+                    scope: scope.word(),
+                    ahead,
+                }
+                .into());
+            }
+        };
+        self.inner
+            .registry
+            .insert(permit.proof().ticket(), request.cancel.clone());
+        Ok(Hold {
+            permit: Some(permit),
+            inner: Arc::clone(&self.inner),
+            waited: begun.elapsed(),
+        })
+    }
+
+    /// The owner file of this process, for a command that inherits it; created if need be.
+    pub fn owner_file(&self) -> Result<std::fs::File> {
+        Ok(self.inner.owner()?.file.try_clone()?)
+    }
+
+    /// The intervals of this project.
+    pub fn intervals(&self) -> Intervals {
+        self.inner.intervals
+    }
+}
+
+impl Inner {
+    /// This process as an owner: its file locked, its heart beating.
+    fn owner(&self) -> Result<Arc<Owner>> {
+        let mut slot = self.owner.lock();
+        if let Some(owner) = slot.as_ref() {
+            return Ok(Arc::clone(owner));
+        }
+        let owner = Arc::new(Owner::create(self.store.dir(), &self.actor, &self.command)?);
+        lease::start(lease::Heart {
+            store: Arc::clone(&self.store),
+            owner: Arc::clone(&owner),
+            registry: Arc::clone(&self.registry),
+            intervals: self.intervals,
+            end: self.end.clone(),
+        })?;
+        *slot = Some(Arc::clone(&owner));
+        Ok(owner)
+    }
+
+    /// One transaction: dead tickets of the plan go, then the new one is placed.
+    fn place<P: Permit>(&self, new: &NewTicket, request: &Request<'_, P>) -> Result<Placed<P>> {
+        let on_conflict = match request.patience {
+            Patience::None => OnConflict::Refuse,
+            Patience::Until(_) | Patience::Forever => OnConflict::Queue,
+        };
+        self.store.tickets(request.patience.at_the_gate(), |tx| {
+            self.remove_dead(tx, &new.plan_id)?;
+            tickets::place(tx, new, on_conflict)
+        })
+    }
+
+    fn remove_dead(&self, tx: &crate::store::TicketTx<'_>, plan_id: &str) -> Result<usize> {
+        tickets::remove_dead(tx, plan_id, &|id| owner::is_alive(self.store.dir(), id))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.end.set(Reason::GivenUp);
+        // A ticket that could not be released keeps its owner file, which is free from here on
+        // and tells whoever comes next.
+        if let Some(owner) = self.owner.lock().take()
+            && self.registry.is_empty()
+        {
+            crate::platform::file::remove_file(&owner.path).ok();
+        }
+    }
+}
+
+/// A held ticket; dropping it releases.
+#[must_use]
+pub struct Hold<P: Permit> {
+    permit: Option<P>,
+    inner: Arc<Inner>,
+    waited: Duration,
+}
+
+impl<P: Permit> std::fmt::Debug for Hold<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hold")
+            .field("waited", &self.waited)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P: Permit> Hold<P> {
+    /// The proof to write with.
+    pub fn permit(&self) -> &P {
+        self.permit.as_ref().expect("present until released")
+    }
+
+    /// How long it was waited for.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// Releases the ticket and grants the next. Fails with [`StoreError::LockLost`] if it was lost
+    /// before, and then nothing was written since.
+    pub fn release(mut self, outcome: Outcome) -> Result<()> {
+        match self.permit.take() {
+            Some(permit) => self.give_back(&permit, outcome),
+            None => Ok(()),
+        }
+    }
+
+    fn give_back(&self, permit: &P, outcome: Outcome) -> Result<()> {
+        let proof = permit.proof();
+        self.inner.registry.remove(proof.ticket());
+        let lease = self.inner.intervals.lease;
+        let released = self
+            .inner
+            .store
+            .tickets(lease, |tx| tickets::release(tx, proof, outcome))?;
+        if !released {
+            return Err(StoreError::LockLost {
+                ticket: proof.ticket(),
+            }
+            .into());
+        }
+        Ok(())
+    }
+}
+
+impl<P: Permit> Drop for Hold<P> {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            // Whoever needs to know whether it was lost calls release(); a ticket that cannot be
+            // released now falls with its owner.
+            self.give_back(&permit, Outcome::Cancelled).ok();
+        }
+    }
+}

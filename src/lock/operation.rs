@@ -1,0 +1,90 @@
+//! The operations: each one's scope, its stable reason, and its title for people.
+//!
+//! The scope is in the type: an operation over a [`WritePermit`] can only be run by code that was
+//! given one. Scopes follow SEED.md 5.2. What only looks is not here, because it takes no ticket.
+
+use std::marker::PhantomData;
+
+use crate::store::tickets::{AppendPermit, Permit, ReadPermit, Scope, WritePermit};
+
+/// A kind of work on a plan, done under a permit of type `P`.
+#[derive(Debug)]
+pub struct Operation<P> {
+    reason: &'static str,
+    title: &'static str,
+    permit: PhantomData<fn() -> P>,
+}
+
+impl<P> Clone for Operation<P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for Operation<P> {}
+
+impl<P: Permit> Operation<P> {
+    const fn new(reason: &'static str, title: &'static str) -> Self {
+        Self {
+            reason,
+            title,
+            permit: PhantomData,
+        }
+    }
+
+    /// The stable word in tickets, audit and JSON.
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// What people read.
+    pub fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// Read or write.
+    pub fn scope(&self) -> Scope {
+        P::SCOPE
+    }
+}
+
+/// `tell`: the whole run, from the prompt to the pending changes.
+pub const TELL: Operation<WritePermit> = Operation::new("tell execution", "Tell operation");
+/// `build`: replies into pending changes.
+pub const BUILD: Operation<WritePermit> = Operation::new("build changes", "Building changes");
+/// `load`: the one change made under a read ticket, because it only adds.
+pub const LOAD: Operation<AppendPermit> = Operation::new("load context", "Load context");
+/// `diff`.
+pub const DIFF: Operation<ReadPermit> = Operation::new("view diffs", "View diffs");
+/// `apply`.
+pub const APPLY: Operation<WritePermit> = Operation::new("apply changes", "Applying changes");
+/// `checkout -b`.
+pub const CREATE_BRANCH: Operation<WritePermit> = Operation::new("create branch", "Create branch");
+/// `exec`.
+pub const EXEC: Operation<WritePermit> = Operation::new("exec", "Command");
+/// `exec --read`.
+pub const EXEC_READ: Operation<ReadPermit> = Operation::new("exec read", "Reading command");
+/// `doctor --fix`, and a reader that met something to repair.
+pub const REPAIR: Operation<WritePermit> = Operation::new("repair", "Repair");
+
+/// Every operation's reason and title.
+pub const TITLES: [(&str, &str); 9] = [
+    (TELL.reason, TELL.title),
+    (BUILD.reason, BUILD.title),
+    (LOAD.reason, LOAD.title),
+    (DIFF.reason, DIFF.title),
+    (APPLY.reason, APPLY.title),
+    (CREATE_BRANCH.reason, CREATE_BRANCH.title),
+    (EXEC.reason, EXEC.title),
+    (EXEC_READ.reason, EXEC_READ.title),
+    (REPAIR.reason, REPAIR.title),
+];
+
+/// The title of the operation with this reason; the reason itself if it is not known here (a
+/// newer plandex's).
+pub fn title_of(reason: &str) -> &str {
+    TITLES
+        .iter()
+        .find(|(known, _)| *known == reason)
+        .map_or(reason, |(_, title)| title)
+}

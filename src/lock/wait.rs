@@ -1,0 +1,431 @@
+//! Waiting in line: one poll for the doorbell, the death of those before, cancel and deadline.
+//!
+//! The doorbell is a hint and the row is the truth: it is bound before the last look at the row,
+//! and every tick (a second, unless the intervals are changed) the line is looked at anyway, so a
+//! row that was removed by hand or by a newer plandex hangs nobody.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::owner::{self, Owner};
+use super::rules::{self, Lease, Standing};
+use super::{Inner, LockError, Patience, Request};
+use crate::platform::bell::{self, Bell, Ring};
+use crate::platform::cancel::Reason;
+use crate::platform::{clock, process, wait};
+use crate::store::audit::Outcome;
+use crate::store::tickets::{self, NewTicket, Permit, State, Ticket};
+use crate::store::{Store, TicketTx};
+
+/// The poll's limit where a doorbell cannot be heard.
+const DEAF: Duration = Duration::from_millis(10);
+/// How long what a condemned owner started may take to die of SIGKILL.
+const DYING: Duration = Duration::from_secs(5);
+
+/// The line as a waiter sees it.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// The waiter's own ticket.
+    pub ticket: i64,
+    /// What waits, for people.
+    pub title: &'static str,
+    /// All tickets of the plan, in order.
+    pub line: Vec<Ticket>,
+    /// The waiter's position, from 1, the running ones first.
+    pub position: usize,
+    /// How long it has waited.
+    pub waited: Duration,
+    /// When it gives up; `None` for never.
+    pub left: Option<Duration>,
+}
+
+impl Waiting {
+    /// The tickets that run now.
+    pub fn running(&self) -> impl Iterator<Item = &Ticket> {
+        self.line.iter().filter(|ticket| ticket.state.blocks())
+    }
+}
+
+/// One ticket's wait.
+pub(super) struct Waiter<'a, P> {
+    inner: &'a Inner,
+    owner: &'a Arc<Owner>,
+    ticket: i64,
+    bell: Option<Bell>,
+    request: &'a Request<'a, P>,
+    begun: Instant,
+    /// Who is watched for death: owner id → a descriptor that is readable at its end, if any.
+    watched: HashMap<String, Option<OwnedFd>>,
+    /// Leases found over: ticket → (stamp, when seen first).
+    looks: HashMap<i64, (i64, Instant)>,
+    /// Whether some bell in the line is out of reach, so that rings may be lost.
+    deaf: bool,
+}
+
+/// What a look at the line came to.
+enum Look {
+    Wait,
+    Confirm,
+    Rejoin,
+    Removed,
+    Stopped,
+}
+
+impl<'a, P: Permit> Waiter<'a, P> {
+    pub(super) fn new(
+        inner: &'a Inner,
+        owner: &'a Arc<Owner>,
+        ticket: i64,
+        new: &NewTicket,
+        request: &'a Request<'a, P>,
+        begun: Instant,
+    ) -> Self {
+        // Bound after the row is there and before the first look at it.
+        let bell = Bell::bind(&new.doorbell);
+        let (watched, looks) = (HashMap::new(), HashMap::new());
+        let deaf = bell.is_none();
+        Self {
+            inner,
+            owner,
+            ticket,
+            bell,
+            request,
+            begun,
+            watched,
+            looks,
+            deaf,
+        }
+    }
+
+    pub(super) fn wait(&mut self, on_wait: &mut dyn FnMut(&Waiting)) -> Result<P> {
+        let result = self.wait_in_line(on_wait);
+        if result.is_err() {
+            // Nothing of it may stay in line. If the database cannot be written now, the row falls
+            // with its owner.
+            self.leave(Outcome::Cancelled).ok();
+        }
+        result
+    }
+
+    fn wait_in_line(&mut self, on_wait: &mut dyn FnMut(&Waiting)) -> Result<P> {
+        loop {
+            let line = self
+                .inner
+                .store
+                .read(|tx| tickets::line(tx, self.request.plan_id))?;
+            match self.look(&line) {
+                Look::Confirm => {
+                    if let Some(permit) = self.confirm()? {
+                        return Ok(permit);
+                    }
+                    continue;
+                }
+                Look::Rejoin => {
+                    self.change(|tx| tickets::rejoin(tx, self.ticket, &self.owner.row))?;
+                    continue;
+                }
+                Look::Removed => return Err(LockError::Removed.into()),
+                Look::Stopped => return Err(LockError::Cancelled(Reason::Stopped).into()),
+                Look::Wait => {}
+            }
+            if self.tend(&line)? {
+                continue;
+            }
+            let waiting = self.report(line);
+            if self.is_over() {
+                return self.give_up(waiting);
+            }
+            on_wait(&waiting);
+            if let Some(permit) = self.sleep()? {
+                return Ok(permit);
+            }
+            if let Some(reason) = self.request.cancel.reason() {
+                return Err(LockError::Cancelled(reason).into());
+            }
+        }
+    }
+
+    fn look(&self, line: &[Ticket]) -> Look {
+        let Some(mine) = line.iter().find(|ticket| ticket.id == self.ticket) else {
+            return Look::Removed;
+        };
+        match mine.state {
+            _ if mine.cancel_requested => Look::Stopped,
+            State::Granted => Look::Confirm,
+            State::Parked => Look::Rejoin,
+            State::Waiting => Look::Wait,
+            State::Held | State::Condemned => Look::Removed,
+        }
+    }
+
+    /// Looks after those before this ticket: removes the dead, condemns the hung, parks grants
+    /// that nobody took up, and runs the grant step if nothing is in the way. `true` if the line
+    /// was changed.
+    fn tend(&mut self, line: &[Ticket]) -> Result<bool> {
+        let standings: Vec<Standing<'_>> = line.iter().map(Standing::from).collect();
+        let Some(me) = line.iter().position(|ticket| ticket.id == self.ticket) else {
+            return Ok(true);
+        };
+        self.deaf = self.bell.is_none()
+            || line
+                .iter()
+                .any(|ticket| !bell::is_in_reach(&ticket.doorbell));
+        let is_first = !standings[..me]
+            .iter()
+            .any(|other| other.state == State::Waiting);
+        let ahead: Vec<&Ticket> = if is_first {
+            line.iter()
+                .enumerate()
+                .filter(|(other, _)| rules::is_ahead(&standings, *other, me))
+                .map(|(_, ticket)| ticket)
+                .collect()
+        } else {
+            line[..me]
+                .iter()
+                .rev()
+                .find(|t| t.state == State::Waiting)
+                .into_iter()
+                .collect()
+        };
+        self.watch(&ahead);
+        let dir = self.inner.store.dir();
+        if ahead
+            .iter()
+            .any(|ticket| !owner::is_alive(dir, &ticket.owner_id))
+        {
+            self.change(|tx| self.inner.remove_dead(tx, self.request.plan_id))?;
+            return Ok(true);
+        }
+        if !is_first {
+            return Ok(false);
+        }
+        if ahead.is_empty() {
+            self.change(|tx| tickets::grant(tx, self.request.plan_id))?;
+            return Ok(true);
+        }
+        self.tend_hung(&ahead)
+    }
+
+    fn tend_hung(&mut self, ahead: &[&Ticket]) -> Result<bool> {
+        let limit = i64::try_from(self.grace().as_millis()).unwrap_or(i64::MAX);
+        let lease = i64::try_from(self.inner.intervals.lease.as_millis()).unwrap_or(i64::MAX);
+        let mut changed = false;
+        for ticket in ahead {
+            let Some(silence) = ticket.silence_ms() else {
+                continue;
+            };
+            if rules::is_overdue(ticket.state, silence, limit) {
+                let plan = self.request.plan_id;
+                self.change(|tx| tickets::park_unconfirmed(tx, plan, limit))?;
+                return Ok(true);
+            }
+            changed |= match ticket.state {
+                State::Condemned => self.remove_condemned(ticket)?,
+                State::Held => self.judge(ticket, silence, lease)?,
+                State::Waiting | State::Granted | State::Parked => false,
+            };
+        }
+        Ok(changed)
+    }
+
+    /// The two looks at a lease; the second one is repeated inside the condemning update.
+    fn judge(&mut self, ticket: &Ticket, silence: i64, lease: i64) -> Result<bool> {
+        let seen = self.looks.get(&ticket.id).copied();
+        let looked_at = seen
+            .filter(|(_, when)| when.elapsed() >= self.grace())
+            .map(|(stamp, _)| stamp);
+        match rules::judge(silence, lease, ticket.lease_stamp, looked_at) {
+            Lease::Alive => {
+                self.looks.remove(&ticket.id);
+                Ok(false)
+            }
+            Lease::FirstLook => {
+                let stale = seen.is_none_or(|(stamp, _)| stamp != ticket.lease_stamp);
+                if stale {
+                    self.looks
+                        .insert(ticket.id, (ticket.lease_stamp, Instant::now()));
+                }
+                Ok(false)
+            }
+            // What it started cannot be seen from another pid namespace, and no fence reaches an
+            // arbitrary program: while the owner file is held, the lease does not end.
+            Lease::Over if ticket.pid_ns != clock::namespace("pid") && is_command(ticket) => {
+                Ok(false)
+            }
+            Lease::Over => {
+                self.change(|tx| tickets::condemn(tx, ticket.id, ticket.lease_stamp, lease))
+            }
+        }
+    }
+
+    /// Kills what a condemned owner started (not the owner itself: its fence fails), then removes
+    /// its ticket.
+    fn remove_condemned(&self, ticket: &Ticket) -> Result<bool> {
+        if is_command(ticket) {
+            let path = owner::path(self.inner.store.dir(), &ticket.owner_id);
+            let started = || {
+                process::with_open(&path)
+                    .into_iter()
+                    .filter(|pid| *pid != ticket.pid)
+                    .collect()
+            };
+            let until = Instant::now() + DYING;
+            let mut left: Vec<u32> = started();
+            while !left.is_empty() && Instant::now() < until && !self.request.cancel.is_set() {
+                left.iter()
+                    .for_each(|pid| process::kill_if_open(*pid, &path));
+                wait::readable(&[self.request.cancel.as_fd()], DEAF)?;
+                left = started();
+            }
+            if !left.is_empty() {
+                return Ok(false);
+            }
+        }
+        self.change(|tx| tickets::remove_condemned(tx, ticket.id))?;
+        Ok(true)
+    }
+
+    /// Opens a watch on the death of each owner ahead, dropping those of owners no longer ahead.
+    fn watch(&mut self, ahead: &[&Ticket]) {
+        self.watched
+            .retain(|id, _| ahead.iter().any(|ticket| ticket.owner_id == *id));
+        for ticket in ahead {
+            let visible = ticket.pid_ns == clock::namespace("pid");
+            self.watched
+                .entry(ticket.owner_id.clone())
+                .or_insert_with(|| {
+                    visible
+                        .then(|| process::exit_watch(ticket.pid, ticket.process_start))
+                        .flatten()
+                });
+        }
+    }
+
+    /// Sleeps until something happens or the next tick; a permit if it was this ticket's turn.
+    fn sleep(&mut self) -> Result<Option<P>> {
+        let limit = self.limit();
+        let mut fds: Vec<BorrowedFd<'_>> = vec![self.request.cancel.as_fd()];
+        fds.extend(self.bell.as_ref().map(|bell| bell.as_fd()));
+        let fixed = fds.len();
+        let owners: Vec<String> = self
+            .watched
+            .iter()
+            .filter(|(_, fd)| fd.is_some())
+            .map(|(id, _)| id.clone())
+            .collect();
+        fds.extend(
+            self.watched
+                .values()
+                .filter_map(|fd| fd.as_ref().map(OwnedFd::as_fd)),
+        );
+        let heard = wait::readable(&fds, limit)?;
+        // A watch that fired says so for ever: from here on the owner file alone is looked at.
+        for (owner, _) in owners
+            .iter()
+            .zip(&heard[fixed..])
+            .filter(|(_, fired)| **fired)
+        {
+            self.watched.insert(owner.clone(), None);
+        }
+        let rung = self.bell.as_ref().and_then(Bell::drain);
+        if rung == Some(Ring::Granted) {
+            self.confirm()
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn limit(&self) -> Duration {
+        let tick = if self.deaf {
+            DEAF.min(self.grace())
+        } else {
+            self.grace()
+        };
+        match self.request.patience.left() {
+            Some(left) => tick.min(left.max(Duration::from_millis(1))),
+            None => tick,
+        }
+    }
+
+    fn grace(&self) -> Duration {
+        self.inner.intervals.grace()
+    }
+
+    fn is_over(&self) -> bool {
+        match self.request.patience {
+            Patience::None => true,
+            Patience::Until(moment) => Instant::now() >= moment,
+            Patience::Forever => false,
+        }
+    }
+
+    fn confirm(&self) -> Result<Option<P>> {
+        self.change(|tx| tickets::confirm(tx, self.ticket, &self.owner.row))
+    }
+
+    /// The wait is over: learns in the deleting transaction whether it was granted meanwhile.
+    fn give_up(&self, waiting: Waiting) -> Result<P> {
+        let granted = self.change(|tx| {
+            let permit = tickets::confirm(tx, self.ticket, &self.owner.row)?;
+            if permit.is_none() {
+                tickets::leave(tx, self.ticket, Outcome::TimedOut)?;
+            }
+            Ok(permit)
+        })?;
+        granted.ok_or_else(|| {
+            let (title, waited) = (self.request.operation.title(), self.begun.elapsed());
+            LockError::Timeout {
+                title,
+                waited,
+                waiting: Box::new(waiting),
+            }
+            .into()
+        })
+    }
+
+    fn leave(&self, outcome: Outcome) -> Result<()> {
+        self.change(|tx| tickets::leave(tx, self.ticket, outcome))
+    }
+
+    fn change<T>(&self, work: impl FnOnce(&TicketTx<'_>) -> Result<T>) -> Result<T> {
+        self.inner
+            .store
+            .tickets(super::GATE_PATIENCE.max(self.inner.intervals.lease), work)
+    }
+
+    fn report(&self, line: Vec<Ticket>) -> Waiting {
+        let standings: Vec<Standing<'_>> = line.iter().map(Standing::from).collect();
+        let me = line.iter().position(|ticket| ticket.id == self.ticket);
+        let position = me
+            .and_then(|me| rules::position(&standings, me))
+            .unwrap_or(line.len());
+        Waiting {
+            ticket: self.ticket,
+            title: self.request.operation.title(),
+            position,
+            waited: self.begun.elapsed(),
+            left: self.request.patience.left(),
+            line,
+        }
+    }
+}
+
+/// Whether the ticket is an `exec`'s: its owner file is inherited by a command of the user's.
+fn is_command(ticket: &Ticket) -> bool {
+    ticket.reason == super::operation::EXEC.reason()
+        || ticket.reason == super::operation::EXEC_READ.reason()
+}
+
+/// Runs the grant step of a plan after removing its dead tickets: what every waiter does, for
+/// `doctor --fix`.
+pub fn grant_step(store: &Store, plan_id: &str) -> Result<usize> {
+    store.tickets(Duration::from_secs(5), |tx| {
+        let removed = tickets::remove_dead(tx, plan_id, &|id| owner::is_alive(store.dir(), id))?;
+        tickets::grant(tx, plan_id)?;
+        Ok(removed)
+    })
+}
