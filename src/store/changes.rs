@@ -156,6 +156,16 @@ pub fn record_build(tx: &WriteTx<'_>, branch_id: &str, build: &Build) -> Result<
     Ok(())
 }
 
+/// All builds of a branch, oldest first.
+pub fn builds(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Build>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT message_id, path, error FROM plan_builds WHERE branch_id = ?1
+         ORDER BY created_at, id",
+    )?;
+    let rows = select.query_map([branch_id], build_from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The failed builds of the branch's newest reply.
 pub fn failed_builds(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Build>> {
     let mut select = tx.sql().prepare_cached(

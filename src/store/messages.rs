@@ -175,21 +175,27 @@ pub fn add(
     Ok(message)
 }
 
-/// Completes an open message; fails if it is complete already.
-pub fn complete(tx: &WriteTx<'_>, id: &str, text: &str, state: State) -> Result<()> {
+/// Completes the open message of `whole`'s id with its text, source and state; fails if it is
+/// complete already.
+pub fn complete(tx: &WriteTx<'_>, whole: &Message) -> Result<()> {
     let changed = tx
         .sql()
         .prepare_cached(
-            "UPDATE convo_messages SET text = ?2, state = ?3, completed_at = ?4
+            "UPDATE convo_messages SET source = ?2, text = ?3, state = ?4, completed_at = ?5
              WHERE id = ?1 AND state = 'open'",
         )?
-        .execute(params![id, text, state.word(), clock::wall_ms()])?;
-    ensure!(changed == 1, "message {id} is complete already");
+        .execute(params![
+            whole.id,
+            whole.source,
+            whole.text,
+            whole.state.word(),
+            whole.completed_at,
+        ])?;
+    ensure!(changed == 1, "message {} is complete already", whole.id);
     Ok(())
 }
 
-/// Takes back an open message that came to nothing (and, if `with` names one, the prompt that
-/// asked for it): a tell that stores nothing.
+/// Takes back messages of a run that came to nothing.
 pub fn withdraw(tx: &WriteTx<'_>, ids: &[&str]) -> Result<()> {
     for id in ids {
         tx.sql()

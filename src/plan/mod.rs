@@ -1,0 +1,16 @@
+//! A prompt becomes pending changes.
+//!
+//! The one hard rule: nothing here touches the project's files. A tell reads them, builds new
+//! contents from the reply's edits, and leaves those pending in the plan; only `apply` writes.
+
+pub mod briefing;
+mod build;
+pub mod edits;
+pub mod history;
+mod repair;
+pub mod reply;
+mod tell;
+
+pub use build::{BuiltFile, FailedFile};
+pub use repair::repair;
+pub use tell::{Answer, Event, Prompt, Tell, Told, TellError, tell};

@@ -1,0 +1,383 @@
+//! One opened project: where it is, its database, its tickets, its plans' repositories.
+//!
+//! The one hard rule: every change of a plan goes through [`Turn::advance`]: objects are durable,
+//! then one fenced transaction moves the head and changes the rows, then the ref mirrors it. A
+//! crash in between leaves an unreferenced commit or a lagging ref, both harmless and repaired;
+//! never a row that points nowhere.
+
+mod find;
+mod select;
+pub mod tree;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+pub use find::{Place, ProjectError, find, place_for_new};
+pub use select::{DecidedBy, SelectError, Selected};
+
+use crate::lock::{Locks, owner};
+use crate::platform::cancel::Cancel;
+use crate::repo::{PlanRepo, TreeChange, Version};
+use crate::store::branches::{self, Branch};
+use crate::store::plans::{self, NewPlan, Plan};
+use crate::store::selections::{self, Selection};
+use crate::store::tickets::{self, AppendPermit, Scope, WritePermit};
+use crate::store::{AppendTx, Connections, Store, WriteTx};
+use crate::workers::Workers;
+
+/// Mends what a dead operation left on a plan; returns a line for each thing it did. Given by the
+/// rooms above, run by whoever is granted a write ticket, before its own work.
+pub type Repair = fn(&Turn<'_>, &WritePermit) -> Result<Vec<String>>;
+
+/// Who works on a project, and how.
+pub struct Session {
+    /// The plan named by flag or environment.
+    pub plan: Option<String>,
+    /// The branch named by flag or environment.
+    pub branch: Option<String>,
+    /// This terminal, if there is one.
+    pub terminal: Option<String>,
+    /// Who the tickets are for.
+    pub actor: String,
+    /// The command as typed.
+    pub command: String,
+    /// How many connections are kept.
+    pub connections: Connections,
+    /// What is run after each grant for writing.
+    pub repairs: &'static [Repair],
+}
+
+/// One opened project.
+pub struct Project {
+    /// The user's directory tree.
+    pub root: PathBuf,
+    /// The database.
+    pub store: Arc<Store>,
+    /// Set when the whole process must end; operations get children of it.
+    pub cancel: Cancel,
+    session: Session,
+    locks: Locks,
+    workers: Workers,
+    /// What repairs said, until somebody asks.
+    repaired: parking_lot::Mutex<Vec<String>>,
+}
+
+/// The author of versions that no actor is known for.
+const AUTHOR: &str = "plandex";
+
+impl Project {
+    /// Opens the project at `place`.
+    pub fn open(place: &Place, session: Session) -> Result<Arc<Self>> {
+        let store = Store::open(&place.dir, session.connections)?;
+        Self::with(place, store, session)
+    }
+
+    /// Opens the project at `place`, creating its state directory if need be.
+    pub fn create(place: &Place, session: Session) -> Result<Arc<Self>> {
+        let store = Store::create(&place.dir, session.connections)?;
+        let project = Self::with(place, store, session)?;
+        find::record_root(&project.store, place)?;
+        Ok(project)
+    }
+
+    fn with(place: &Place, store: Store, session: Session) -> Result<Arc<Self>> {
+        let store = Arc::new(store);
+        let locks = Locks::new(Arc::clone(&store), &session.actor, &session.command)?;
+        Ok(Arc::new(Self {
+            root: place.root.clone(),
+            store,
+            cancel: Cancel::new()?,
+            session,
+            locks,
+            workers: Workers::default(),
+            repaired: parking_lot::Mutex::default(),
+        }))
+    }
+
+    /// This process's tickets.
+    pub fn locks(&self) -> &Locks {
+        &self.locks
+    }
+
+    /// This process's queues.
+    pub fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
+    /// Who works on it, and how.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The state directory.
+    pub fn dir(&self) -> &Path {
+        self.store.dir()
+    }
+
+    /// Where the repository of a plan is.
+    pub fn repo_path(&self, plan_id: &str) -> PathBuf {
+        self.dir().join("plans").join(format!("{plan_id}.git"))
+    }
+
+    /// Opens the repository of a plan.
+    pub fn repo(&self, plan_id: &str) -> Result<PlanRepo> {
+        PlanRepo::open(&self.repo_path(plan_id))
+    }
+
+    /// Creates the plan `name` with its repository and its branch "main", and makes it this
+    /// terminal's (and, for scripts, the project's) choice.
+    pub fn new_plan(&self, name: &str) -> Result<Plan> {
+        if self.store.read(|tx| plans::by_name(tx, name))?.is_some() {
+            bail!("there is already a plan \"{name}\"");
+        }
+        let new = NewPlan::draw();
+        // The repository first: a row never points at what is not there. If the process dies in
+        // between, a repository without a row is left, which doctor lists.
+        let repo = PlanRepo::create(&self.repo_path(&new.id), &new.branch_id)?;
+        let now = crate::platform::clock::wall_ms();
+        let head = repo
+            .commit(
+                None,
+                &[tree::plan(name)],
+                self.author(),
+                &format!("New plan {name}"),
+                now,
+            )
+            .context("recording the plan's first version")?;
+        let version = head.to_string();
+        self.store.choose(Duration::from_secs(30), |tx| {
+            plans::create(tx, &new, name, &version)?;
+            let selection = Selection {
+                plan_id: new.id.clone(),
+                branch: "main".to_owned(),
+            };
+            self.choose_in(tx, &selection)
+        })?;
+        repo.mirror(&new.branch_id, &head)?;
+        let plan = self.store.read(|tx| plans::by_id(tx, &new.id))?;
+        plan.context("reading the new plan back")
+    }
+
+    /// Notes the choice of this terminal; without a terminal, the project's.
+    pub fn choose(&self, selection: &Selection) -> Result<()> {
+        self.store
+            .choose(Duration::from_secs(30), |tx| self.choose_in(tx, selection))
+    }
+
+    fn choose_in(&self, tx: &crate::store::ChooseTx<'_>, selection: &Selection) -> Result<()> {
+        let terminal = self
+            .session
+            .terminal
+            .as_deref()
+            .unwrap_or(selections::PROJECT);
+        // The first choice of all is the project's too, so that scripts find a plan.
+        if selections::of(tx, selections::PROJECT)?.is_none() {
+            selections::choose(tx, selections::PROJECT, selection)?;
+        }
+        selections::choose(tx, terminal, selection)
+    }
+
+    /// Whether the plan bears traces of an operation that died: a status that claims work, which
+    /// no living write ticket backs, or an apply whose rows are not settled.
+    pub fn needs_repair(&self, plan_id: &str) -> Result<bool> {
+        self.store.read(|tx| {
+            let mut claimed = branches::of_plan(tx, plan_id)?.into_iter();
+            if !claimed.any(|branch| branch.status.claims_work()) {
+                return Ok(false);
+            }
+            let backed = tickets::line(tx, plan_id)?.iter().any(|ticket| {
+                ticket.scope == Scope::Write
+                    && ticket.state.blocks()
+                    && owner::is_alive(self.dir(), &ticket.owner_id)
+            });
+            Ok(!backed)
+        })
+    }
+
+    /// Runs the repairs under a fresh write permit.
+    pub(crate) fn repair(&self, permit: &WritePermit, turn: &Turn<'_>) -> Result<()> {
+        for repair in self.session.repairs {
+            let lines = repair(turn, permit).context("repairing what a dead operation left")?;
+            self.repaired.lock().extend(lines);
+        }
+        Ok(())
+    }
+
+    /// What was repaired since this was last asked, a line each.
+    pub fn take_repaired(&self) -> Vec<String> {
+        std::mem::take(&mut *self.repaired.lock())
+    }
+
+    fn author(&self) -> &str {
+        if self.session.actor.is_empty() {
+            AUTHOR
+        } else {
+            &self.session.actor
+        }
+    }
+}
+
+/// An operation's turn on a plan: what its work is given.
+pub struct Turn<'p> {
+    /// The project.
+    pub project: &'p Arc<Project>,
+    /// The plan.
+    pub plan_id: &'p str,
+    /// Set when the work must end.
+    pub cancel: Cancel,
+    /// How long the turn was waited for.
+    pub waited: Duration,
+}
+
+impl<'p> Turn<'p> {
+    pub(crate) fn new(
+        project: &'p Arc<Project>,
+        plan_id: &'p str,
+        cancel: Cancel,
+        waited: Duration,
+    ) -> Self {
+        Self {
+            project,
+            plan_id,
+            cancel,
+            waited,
+        }
+    }
+
+    /// The plan's repository.
+    pub fn repo(&self) -> Result<PlanRepo> {
+        self.project.repo(self.plan_id)
+    }
+
+    /// The live branch called `name`.
+    pub fn branch(&self, name: &str) -> Result<Branch> {
+        let found = self
+            .project
+            .store
+            .read(|tx| branches::by_name(tx, self.plan_id, name))?;
+        found.ok_or_else(|| SelectError::NoBranch(name.to_owned()).into())
+    }
+
+    /// Makes the next version of `branch`: `changes` to its tree, and `rows` in the transaction
+    /// that moves its head. Nothing is acknowledged before both are on the disk.
+    pub fn advance<T>(
+        &self,
+        permit: &WritePermit,
+        branch: &Branch,
+        changes: &[TreeChange],
+        message: &str,
+        rows: impl FnOnce(&WriteTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let repo = self.repo()?;
+        let next = self.commit(&repo, branch.head.as_deref(), changes, message)?;
+        let version = next.to_string();
+        let value = self.project.store.write(permit, |tx| {
+            if !branches::move_head(tx, &branch.id, branch.head.as_deref(), &version)? {
+                bail!(
+                    "branch \"{}\" moved under its own write ticket",
+                    branch.name
+                );
+            }
+            plans::touch(tx, self.plan_id)?;
+            rows(tx)
+        })?;
+        self.mirror(&repo, &branch.id);
+        Ok(value)
+    }
+
+    /// As [`Turn::advance`] under a read ticket: if another load moved the head meanwhile, the
+    /// tree edit is made again on top of it.
+    pub fn append<T>(
+        &self,
+        permit: &AppendPermit,
+        branch_name: &str,
+        changes: &[TreeChange],
+        message: &str,
+        rows: impl Fn(&AppendTx<'_>, &Branch) -> Result<T>,
+    ) -> Result<T> {
+        let repo = self.repo()?;
+        // Bounded by the loads that run at the same time: each round, one of them got through.
+        loop {
+            let branch = self.branch(branch_name)?;
+            let next = self.commit(&repo, branch.head.as_deref(), changes, message)?;
+            let version = next.to_string();
+            let moved = self.project.store.append(permit, |tx| {
+                if !branches::move_head(tx, &branch.id, branch.head.as_deref(), &version)? {
+                    return Ok(None);
+                }
+                rows(tx, &branch).map(Some)
+            })?;
+            if let Some(value) = moved {
+                self.mirror(&repo, &branch.id);
+                return Ok(value);
+            }
+        }
+    }
+
+    fn commit(
+        &self,
+        repo: &PlanRepo,
+        head: Option<&str>,
+        changes: &[TreeChange],
+        message: &str,
+    ) -> Result<Version> {
+        let parent = head.map(str::parse::<Version>).transpose()?;
+        let now = crate::platform::clock::wall_ms();
+        repo.commit(
+            parent.as_ref(),
+            changes,
+            self.project.author(),
+            message,
+            now,
+        )
+    }
+
+    /// Makes the ref follow the row. The row is read again after: if it moved meanwhile, once
+    /// more. A ref that could not be written lags, which the next writer mends.
+    fn mirror(&self, repo: &PlanRepo, branch_id: &str) {
+        let row = || -> Result<Option<String>> {
+            let branch = self
+                .project
+                .store
+                .read(|tx| branches::by_id(tx, branch_id))?;
+            Ok(branch.and_then(|branch| branch.head))
+        };
+        let mut shown = None;
+        // Bounded: each round needs another writer's move in between.
+        while let Ok(Some(head)) = row() {
+            if shown.as_ref() == Some(&head) {
+                break;
+            }
+            let Ok(version) = head.parse::<Version>() else {
+                break;
+            };
+            if repo.mirror(branch_id, &version).is_err() {
+                break;
+            }
+            shown = Some(head);
+        }
+    }
+
+    /// Makes every ref of the plan follow its row; returns the names of those that lagged.
+    pub fn mend_mirrors(&self, _permit: &WritePermit) -> Result<Vec<String>> {
+        let repo = self.repo()?;
+        let mut mended = Vec::new();
+        for branch in self
+            .project
+            .store
+            .read(|tx| branches::of_plan(tx, self.plan_id))?
+        {
+            let shown = repo
+                .mirrored(&branch.id)?
+                .map(|version| version.to_string());
+            if shown != branch.head {
+                self.mirror(&repo, &branch.id);
+                mended.push(branch.name);
+            }
+        }
+        Ok(mended)
+    }
+}
