@@ -175,12 +175,15 @@ pub fn failed_builds(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Build>> {
              ORDER BY number DESC LIMIT 1)
          ORDER BY path",
     )?;
-    let rows = select.query_map([branch_id], |row| {
-        Ok(Build {
-            message_id: row.get(0)?,
-            path: row.get(1)?,
-            error: row.get(2)?,
-        })
-    })?;
+    let rows = select.query_map([branch_id], build_from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn build_from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
+    let (message_id, path, error) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    Ok(Build {
+        message_id,
+        path,
+        error,
+    })
 }
