@@ -5,11 +5,14 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use gix::hash::Kind as HashKind;
 use gix::objs::{Find as _, Kind};
 use gix::odb::{Header as _, loose};
 use gix::{ObjectId, oid};
+
+use super::pack::{self, Pack};
+use crate::platform::file;
 
 /// Every plan repository uses git's default hash.
 pub(super) const HASH: HashKind = HashKind::Sha1;
@@ -24,14 +27,7 @@ pub(super) fn name_of(kind: Kind, bytes: &[u8]) -> Result<ObjectId> {
     Ok(gix::objs::compute_hash(HASH, kind, bytes)?)
 }
 
-/// An object that is about to be written.
-pub(super) struct NewObject<'a> {
-    pub(super) id: ObjectId,
-    pub(super) kind: Kind,
-    pub(super) bytes: &'a [u8],
-}
-
-/// The objects of a version that is being written, each once, sorted by name.
+/// The objects of a version that is being written, each once, sorted by id.
 #[derive(Default)]
 pub(super) struct NewObjects<'a>(BTreeMap<ObjectId, (Kind, Cow<'a, [u8]>)>);
 
@@ -42,16 +38,16 @@ impl<'a> NewObjects<'a> {
         Ok(id)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = NewObject<'_>> {
-        self.0.iter().map(|(id, (kind, bytes))| NewObject {
-            id: *id,
-            kind: *kind,
-            bytes,
-        })
+    pub(super) fn ids(&self) -> Vec<ObjectId> {
+        self.0.keys().copied().collect()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    /// Writes them to a repository's packs, durably.
+    pub(super) fn write(self, packs: &Path) -> Result<()> {
+        let count = self.0.len();
+        let objects = self.0.into_iter();
+        let objects = objects.map(|(id, (kind, bytes))| Ok(pack::Object { id, kind, bytes }));
+        pack::write(packs, count, objects).map(drop)
     }
 }
 
@@ -69,77 +65,78 @@ impl Objects {
         })
     }
 
-    /// The directory `objects` itself.
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
+    /// Where the packs are.
+    pub(super) fn packs(&self) -> PathBuf {
+        self.dir.join("pack")
     }
 
     /// Reads and checks the object `id`, which must be of `kind`.
     pub(super) fn read(&self, id: &oid, kind: Kind) -> Result<Vec<u8>> {
-        self.try_read(id, kind)
+        let check = |(found, bytes)| {
+            ensure!(found == kind, "it is a {found}");
+            Ok(bytes)
+        };
+        self.read_anywhere(id)
+            .and_then(check)
             .with_context(|| self.describe(id, kind))
     }
 
-    fn try_read(&self, id: &oid, kind: Kind) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let found = self.find_anywhere(|store| {
-            let found = match store {
-                Source::Store(store) => store.try_find(id, &mut bytes)?,
-                Source::Loose(loose) => loose.try_find(id, &mut bytes)?,
-            };
-            let Some(found) = found else { return Ok(None) };
-            found.verify_checksum(id)?;
-            Ok(Some(found.kind))
-        })?;
-        ensure!(found == kind, "it is a {found}");
-        Ok(bytes)
-    }
-
-    /// Checks, by the first bytes alone, that `id` is there and of `kind`.
-    pub(super) fn check_header(&self, id: &oid, kind: Kind) -> Result<()> {
-        let check = || {
-            let found = self.find_anywhere(|store| {
-                Ok(match store {
-                    Source::Store(store) => store.try_header(id)?.map(|header| header.kind()),
-                    Source::Loose(loose) => loose.try_header(id)?.map(|(_, kind)| kind),
-                })
-            })?;
-            ensure!(found == kind, "it is a {found}");
+    /// Reads back the object `id`, which was just written to a pack.
+    ///
+    /// A loose file of that id goes: at best it is a second copy, at worst what a power cut left
+    /// of one, which git would stumble over.
+    pub(super) fn confirm(&self, id: &ObjectId) -> Result<()> {
+        self.read_anywhere(id)
+            .map(drop)
+            .with_context(|| format!("reading back {id}"))?;
+        let hex = id.to_string();
+        let loose = self.dir.join(&hex[..2]).join(&hex[2..]);
+        if loose.exists() {
+            file::remove_file(&loose)
+        } else {
             Ok(())
-        };
-        check().with_context(|| self.describe(id, kind))
+        }
     }
 
-    /// Reads back what was just written.
-    pub(super) fn confirm(&self, new: &NewObject<'_>) -> Result<()> {
-        let bytes = self.read(&new.id, new.kind)?;
-        ensure!(bytes == new.bytes, "{} reads back differently", new.id);
-        Ok(())
+    /// Checks, by the first bytes alone if these are good, that `id` is there and of `kind`.
+    pub(super) fn check_header(&self, id: &oid, kind: Kind) -> Result<()> {
+        match self.store.borrow().try_header(id) {
+            Ok(Some(header)) if header.kind() == kind => return Ok(()),
+            _ => {}
+        }
+        self.read(id, kind).map(drop)
     }
 
-    /// Looks with `look` in the store; failing that, in the store opened again (packs may have
-    /// come or gone since); failing that, in the loose files alone (a damaged pack hides a good
-    /// loose copy).
-    fn find_anywhere<T>(
-        &self,
-        mut look: impl FnMut(&Source<'_>) -> Result<Option<T>>,
-    ) -> Result<T> {
-        if let Ok(Some(found)) = look(&Source::Store(&self.store.borrow())) {
+    /// Reads `id` from the store; failing that, from the store opened again (packs may have come
+    /// or gone since); failing that, from each file alone (a damaged copy hides a good one).
+    fn read_anywhere(&self, id: &oid) -> Result<(Kind, Vec<u8>)> {
+        if let Ok(Some(found)) = read_from(&self.store.borrow(), id) {
             return Ok(found);
         }
         *self.store.borrow_mut() = open_store(&self.dir)?;
-        let again = look(&Source::Store(&self.store.borrow()));
-        if let Ok(Some(found)) = again {
-            return Ok(found);
+        let problem = match read_from(&self.store.borrow(), id) {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) => anyhow!("it is missing"),
+            Err(damage) => damage.context("it is damaged"),
+        };
+        self.read_from_each_file(id).ok_or(problem)
+    }
+
+    fn read_from_each_file(&self, id: &oid) -> Option<(Kind, Vec<u8>)> {
+        for entry in std::fs::read_dir(self.packs()).ok()?.flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == "idx")
+                && let Ok(object) = Pack::open(&path).and_then(|pack| pack.read(id))
+            {
+                return Some((object.kind, object.bytes.into_owned()));
+            }
         }
-        let loose = loose::Store::at(&self.dir, HASH);
-        if let Ok(Some(found)) = look(&Source::Loose(&loose)) {
-            return Ok(found);
-        }
-        match again {
-            Err(damage) => Err(damage.context("it is damaged")),
-            Ok(_) => bail!("it is missing"),
-        }
+        let mut bytes = Vec::new();
+        let object = loose::Store::at(&self.dir, HASH)
+            .try_find(id, &mut bytes)
+            .ok()??;
+        object.verify_checksum(id).ok()?;
+        Some((object.kind, bytes))
     }
 
     fn describe(&self, id: &oid, kind: Kind) -> String {
@@ -147,13 +144,15 @@ impl Objects {
     }
 }
 
-/// Where to look for an object.
-enum Source<'a> {
-    /// Packs, then loose files.
-    Store(&'a gix::odb::Handle),
-    Loose(&'a loose::Store),
-}
-
 fn open_store(dir: &Path) -> Result<gix::odb::Handle> {
     gix::odb::at(dir, HASH).with_context(|| format!("opening {}", dir.display()))
+}
+
+fn read_from(store: &gix::odb::Handle, id: &oid) -> Result<Option<(Kind, Vec<u8>)>> {
+    let mut bytes = Vec::new();
+    let Some(object) = store.try_find(id, &mut bytes)? else {
+        return Ok(None);
+    };
+    object.verify_checksum(id)?;
+    Ok(Some((object.kind, bytes)))
 }
