@@ -1,1 +1,3 @@
+//! The program as people and scripts use it: real processes of the real binary.
 
+mod support;
