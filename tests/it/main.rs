@@ -1,3 +1,17 @@
+<<<<<<< HEAD
 //! The program as people and scripts use it: real processes of the real binary.
 
 mod support;
+=======
+//! Tests from outside: the real binary in real processes, and the tree itself.
+//!
+//! One crate, so that it links once; a file per feature. `support` is what they stand on.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a failing helper is a failing test, and tests write, read and rename as they please"
+)]
+
+mod support;
+//mod tidy;
+>>>>>>> 35700a7 (tests: sandbox, processes with a watchdog, conditions instead of pauses, a dump of the whole database)
