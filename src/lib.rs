@@ -24,6 +24,7 @@
 pub mod cli;
 pub mod ui;
 
+pub mod apply;
 pub mod context;
 pub mod plan;
 

@@ -3,6 +3,7 @@
 //! The one hard rule: this room alone decides words of errors and exit codes (`report.rs`); the
 //! rooms below return values and errors, and never print or exit.
 
+mod apply;
 mod args;
 mod branches;
 mod diff;
@@ -66,7 +67,8 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Locks => locks::locks(cli),
         Command::Stop => locks::stop(cli),
         Command::Exec(args) => exec::exec(cli, args),
-        Command::Apply(_) | Command::Doctor(_) => anyhow::bail!("later"),
+        Command::Apply(args) => apply::apply(cli, args),
+        Command::Doctor(_) => anyhow::bail!("later"),
         Command::ProbeFileSystem(args) => {
             crate::store::answer_probe(&args.place)?;
             Ok(ExitCode::Done)
