@@ -40,7 +40,7 @@ use crate::platform::cancel::Reason;
 pub use classify::{Class, Classified, classify};
 pub use decide::{Answer, Decision, OnConflict, Options, plan_writes};
 pub use recover::{Outcome, Recovered, recover_files};
-pub use run::{run, settle};
+pub use run::{run, settle, words_of};
 pub use turn::Turn;
 pub use write::{Applied, Commit, Contents, apply};
 

@@ -77,7 +77,7 @@ pub fn settle(turn: &Turn<'_>, permit: &WritePermit) -> Result<Vec<String>> {
     if !undecided.is_empty() {
         let none = Some(std::time::Duration::ZERO);
         match ApplyTurn::take(&project.store, &project.root, none, &turn.cancel) {
-            Ok(files) => lines.extend(files.recovered().iter().flat_map(words)),
+            Ok(files) => lines.extend(files.recovered().iter().flat_map(words_of)),
             Err(error) if matches!(error.downcast_ref(), Some(ApplyError::Busy(_))) => {}
             Err(error) => return Err(error),
         }
@@ -180,7 +180,7 @@ fn set_status(
 }
 
 /// What became of an apply that died, a line for it and one for each path that needs a look.
-fn words(recovered: &Recovered) -> Vec<String> {
+pub fn words_of(recovered: &Recovered) -> Vec<String> {
     let what = match recovered.outcome {
         Outcome::Finished => "an interrupted apply was finished: all its files are new",
         Outcome::Undone => "an interrupted apply was undone: all its files are as before",

@@ -7,6 +7,7 @@ mod apply;
 mod args;
 mod branches;
 mod diff;
+mod doctor;
 mod exec;
 mod exit;
 mod history;
@@ -68,7 +69,7 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Stop => locks::stop(cli),
         Command::Exec(args) => exec::exec(cli, args),
         Command::Apply(args) => apply::apply(cli, args),
-        Command::Doctor(_) => anyhow::bail!("later"),
+        Command::Doctor(args) => doctor::doctor(cli, args),
         Command::ProbeFileSystem(args) => {
             crate::store::answer_probe(&args.place)?;
             Ok(ExitCode::Done)
