@@ -58,7 +58,7 @@ fn unusable(error: &Error) -> Issue {
     let what = store.map_or_else(|| format!("{error:#}"), ToString::to_string);
     let advice = match store {
         Some(StoreError::Missing(_)) => {
-            "put plandex.db back from a copy; the versions of every plan are still in .plandex/plans"
+            "put the database back from a copy; the versions of every plan are still in .plandex/plans"
         }
         Some(StoreError::TooNew { .. }) => "use the newer plandex; this one leaves it as it is",
         Some(StoreError::Busy(_)) => "end that program, or wait until it is done",
@@ -143,7 +143,7 @@ pub(in crate::doctor) fn schema(scene: &Scene<'_>, report: &mut Report) {
                 Severity::Error,
                 "The database lacks a part of its schema",
             )
-            .suggest("somebody changed it from outside; put plandex.db back from a copy")
+            .suggest("somebody changed it from outside; put the database back from a copy")
             .seen_by(some_of(&missing)),
         ),
         Err(error) => {
