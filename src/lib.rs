@@ -1,4 +1,5 @@
 //! temporary
+pub mod doctor;
 pub mod lock;
 pub mod platform;
 pub mod project;
