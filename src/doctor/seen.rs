@@ -5,6 +5,7 @@
 //! dead is looked at once more: a row that is still there was left by a death.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -90,19 +91,25 @@ pub(super) struct Owners {
 impl Seen {
     /// Reads the tables and looks for the owners; `plan_id` leaves out the other plans.
     pub(super) fn gather(store: &Store, plan_id: Option<&str>) -> Result<Self> {
-        let first = Self::look(store, plan_id)?;
-        let is_calm = first.interrupted.is_empty()
-            && first.stuck.is_empty()
-            && !first.seats.iter().any(Seat::is_dead);
+        let rows = Rows::read(store, plan_id)?;
+        Self::judge(rows, store.dir(), plan_id).confirm(store, plan_id)
+    }
+
+    /// Looks once more if something looks dead, and keeps of it what was dead both times.
+    pub(super) fn confirm(self, store: &Store, plan_id: Option<&str>) -> Result<Self> {
+        let is_calm = self.interrupted.is_empty()
+            && self.stuck.is_empty()
+            && !self.seats.iter().any(Seat::is_dead);
         if is_calm {
-            return Ok(first);
+            return Ok(self);
         }
-        let mut second = Self::look(store, plan_id)?;
-        second.keep_what_was_dead_in(&first);
+        let rows = Rows::read(store, plan_id)?;
+        let mut second = Self::judge(rows, store.dir(), plan_id);
+        second.keep_what_was_dead_in(&self);
         Ok(second)
     }
 
-    fn keep_what_was_dead_in(&mut self, first: &Self) {
+    pub(super) fn keep_what_was_dead_in(&mut self, first: &Self) {
         self.seats.retain(|seat| {
             let was_dead = |other: &Seat| {
                 let (one, two) = (&other.ticket, &seat.ticket);
@@ -118,15 +125,12 @@ impl Seen {
         });
     }
 
-    fn look(store: &Store, plan_id: Option<&str>) -> Result<Self> {
+    /// Looks for the owners that `rows` name.
+    pub(super) fn judge(rows: Rows, dir: &Path, plan_id: Option<&str>) -> Self {
         let wanted = |id: &str| plan_id.is_none_or(|plan| plan == id);
-        let rows = store.read(|tx| Rows::read(tx, &wanted))?;
         let named: BTreeSet<String> = rows.tickets.iter().map(|t| t.owner_id.clone()).collect();
         // One look per owner, so that its tickets agree.
-        let alive: BTreeSet<&String> = named
-            .iter()
-            .filter(|id| owner::is_alive(store.dir(), id))
-            .collect();
+        let alive: BTreeSet<&String> = named.iter().filter(|id| owner::is_alive(dir, id)).collect();
         let seat = |ticket: Ticket| Seat {
             owner_lives: alive.contains(&ticket.owner_id),
             ticket,
@@ -149,12 +153,12 @@ impl Seen {
             running_streams: running.count(),
             waiting: seats.iter().filter(|seat| seat.is_waiting()).count(),
             processes: seats.iter().filter_map(Seat::process).collect(),
-            living: owner::living(store.dir()),
+            living: owner::living(dir),
             named,
         };
         seats.retain(|seat| wanted(&seat.ticket.plan_id));
         let (names, plans, intervals) = (rows.names, rows.plans, rows.intervals);
-        Ok(Self {
+        Self {
             names,
             plans,
             seats,
@@ -162,7 +166,7 @@ impl Seen {
             stuck,
             owners,
             intervals,
-        })
+        }
     }
 
     /// The plan's name; its id if it is gone.
@@ -179,7 +183,7 @@ impl Seen {
 }
 
 /// What one snapshot of the tables gives: the plans asked for, and all of the rest.
-struct Rows {
+pub(super) struct Rows {
     names: BTreeMap<String, String>,
     plans: Vec<PlanSeen>,
     /// The branches whose status claims work.
@@ -192,7 +196,12 @@ struct Rows {
 }
 
 impl Rows {
-    fn read(tx: &ReadTx<'_>, wanted: &dyn Fn(&str) -> bool) -> Result<Self> {
+    pub(super) fn read(store: &Store, plan_id: Option<&str>) -> Result<Self> {
+        let wanted = |id: &str| plan_id.is_none_or(|plan| plan == id);
+        store.read(|tx| Self::read_in(tx, &wanted))
+    }
+
+    fn read_in(tx: &ReadTx<'_>, wanted: &dyn Fn(&str) -> bool) -> Result<Self> {
         let live = plans::live(tx)?;
         let names = live.iter().map(|plan| (plan.id.clone(), plan.name.clone()));
         let names = names.collect();

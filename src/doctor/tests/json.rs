@@ -168,7 +168,7 @@ mod doctor_response_serialization {
 #[track_caller]
 fn word<T>(value: T, text: &str)
 where
-    T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+    T: Serialize + DeserializeOwned + PartialEq + Copy + std::fmt::Debug,
 {
     let written = serde_json::to_string(&value).unwrap();
     assert_eq!(written, format!("\"{text}\""));

@@ -143,7 +143,6 @@ fn a_condemned_lock_is_taken_up_where_it_was_left() {
 #[test]
 fn a_hung_owner_that_wakes_up_is_left_alone() {
     let sandbox = Sandbox::new();
-    with_short_lease(&sandbox);
     let hung = Living::new(&sandbox);
     let ticket = sandbox.ticket(&hung.row, Scope::Write);
     sandbox.sql(EXPIRE);
