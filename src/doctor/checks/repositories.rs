@@ -93,9 +93,11 @@ pub(in crate::doctor) fn of_plans(scene: &Scene<'_>, report: &mut Report) {
         };
         of_plan(scene, report, plan, refs);
     }
-    let message = match seen.plans.len() {
-        0 => "no plans yet".to_owned(),
-        many => format!("{} looked at", count(many, "plan", "plans")),
+    let found = report.issues.len() - before;
+    let looked = count(seen.plans.len(), "plan", "plans");
+    let message = match found {
+        0 => format!("{looked} looked at"),
+        some => format!("{looked} looked at, {}", count(some, "finding", "findings")),
     };
     report.check(NAME, report.state_since(before), message);
 }
