@@ -11,7 +11,7 @@ use anyhow::Result;
 
 use crate::lock::owner;
 use crate::platform::clock;
-use crate::store::applies::{self, Apply, State as ApplyState};
+use crate::store::applies::{self, Apply};
 use crate::store::branches::{self, Branch};
 use crate::store::plans::{self, Plan};
 use crate::store::settings::{self, Intervals};
@@ -215,11 +215,7 @@ impl Rows {
         for branch in &claiming {
             unfinished.extend(streams::unfinished(tx, &branch.id)?);
         }
-        let unsettled = [
-            ApplyState::Open,
-            ApplyState::FilesDone,
-            ApplyState::FilesUndone,
-        ];
+        let unsettled = [applies::UNDECIDED, applies::UNSETTLED].concat();
         Ok(Self {
             names,
             plans,

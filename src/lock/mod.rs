@@ -179,7 +179,7 @@ impl Locks {
     /// `actor` is who the tickets are for (PLANDEX_ACTOR or the terminal, may be empty), `command`
     /// the command as typed.
     pub fn new(store: Arc<Store>, actor: &str, command: &str) -> Result<Self> {
-        let intervals = store.read(|tx| settings::intervals(tx))?;
+        let intervals = store.read(settings::intervals)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 store,

@@ -20,8 +20,7 @@ const REPLY_MAX: usize = 64 << 20;
 const POLL: Duration = Duration::from_secs(60);
 
 pub(super) fn from_file(path: &Path, cancel: &Cancel, sender: Sender<Delta>) -> Result<()> {
-    let file =
-        File::open(path).with_context(|| format!("opening the reply {}", path.display()))?;
+    let file = File::open(path).with_context(|| format!("opening the reply {}", path.display()))?;
     let is_dir = file.metadata().is_ok_and(|meta| meta.is_dir());
     anyhow::ensure!(!is_dir, "the reply {} is a directory", path.display());
     start(file, format!("reply:{}", path.display()), cancel, sender)
@@ -29,7 +28,10 @@ pub(super) fn from_file(path: &Path, cancel: &Cancel, sender: Sender<Delta>) -> 
 
 pub(super) fn from_stdin(cancel: &Cancel, sender: Sender<Delta>) -> Result<()> {
     // A duplicate, so that no lock of std's buffered handle is held while the read blocks.
-    let input = std::io::stdin().as_fd().try_clone_to_owned().context("reading standard input")?;
+    let input = std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .context("reading standard input")?;
     start(File::from(input), "reply:-".to_owned(), cancel, sender)
 }
 
@@ -39,7 +41,9 @@ fn start(source: File, name: String, cancel: &Cancel, sender: Sender<Delta>) -> 
         .name("reply".to_owned())
         .spawn(move || {
             let last = match pump(source, &cancel, &sender) {
-                Ok(Some(digest)) => Delta::Finished { provenance: format!("{name} {digest}") },
+                Ok(Some(digest)) => Delta::Finished {
+                    provenance: format!("{name} {digest}"),
+                },
                 Ok(None) => return,
                 Err(error) => Delta::Failed(error),
             };
@@ -74,7 +78,10 @@ fn pump(mut source: File, cancel: &Cancel, sender: &Sender<Delta>) -> Result<Opt
             return Ok(Some(hasher.finish()));
         }
         total += read;
-        anyhow::ensure!(total <= REPLY_MAX, "the reply is longer than {REPLY_MAX} bytes");
+        anyhow::ensure!(
+            total <= REPLY_MAX,
+            "the reply is longer than {REPLY_MAX} bytes"
+        );
         hasher.update(&buffer[..read]);
         let text = decoder.push(&buffer[..read])?;
         if !text.is_empty() && sender.send(Delta::Text(text)).is_err() {
@@ -105,7 +112,11 @@ impl Utf8 {
     }
 
     fn finish(&self) -> Result<()> {
-        if self.pending.is_empty() { Ok(()) } else { Err(self.invalid(0)) }
+        if self.pending.is_empty() {
+            Ok(())
+        } else {
+            Err(self.invalid(0))
+        }
     }
 
     fn invalid(&self, at: usize) -> anyhow::Error {

@@ -61,9 +61,24 @@ pub fn briefing(shown: &[Shown], said: &[Turned], prompt: &str) -> Vec<Line> {
     for entry in shown {
         let fence = fence_for(&entry.body);
         let end = if entry.body.ends_with('\n') { "" } else { "\n" };
-        system.push_str(&["\n\n", &entry.name, ":\n", &fence, "\n", &entry.body, end, &fence].concat());
+        system.push_str(
+            &[
+                "\n\n",
+                &entry.name,
+                ":\n",
+                &fence,
+                "\n",
+                &entry.body,
+                end,
+                &fence,
+            ]
+            .concat(),
+        );
     }
-    let mut lines = vec![Line { role: "system", content: system }];
+    let mut lines = vec![Line {
+        role: "system",
+        content: system,
+    }];
     for turned in said {
         let cut = match turned.state {
             State::Complete | State::Open => "",
@@ -71,7 +86,11 @@ pub fn briefing(shown: &[Shown], said: &[Turned], prompt: &str) -> Vec<Line> {
                 "\n[cut off here]"
             }
         };
-        push(&mut lines, turned.role.word(), &format!("{}{cut}", turned.text));
+        push(
+            &mut lines,
+            turned.role.word(),
+            &format!("{}{cut}", turned.text),
+        );
     }
     push(&mut lines, "user", prompt);
     lines
@@ -79,8 +98,10 @@ pub fn briefing(shown: &[Shown], said: &[Turned], prompt: &str) -> Vec<Line> {
 
 /// The briefing as one text, for a person or a program without roles.
 pub fn render(lines: &[Line]) -> String {
-    let parts: Vec<String> =
-        lines.iter().map(|line| format!("# {}\n\n{}\n", line.role, line.content)).collect();
+    let parts: Vec<String> = lines
+        .iter()
+        .map(|line| format!("# {}\n\n{}\n", line.role, line.content))
+        .collect();
     parts.join("\n")
 }
 
@@ -95,13 +116,20 @@ fn push(lines: &mut Vec<Line>, role: &'static str, text: &str) {
             last.content.push_str("\n\n");
             last.content.push_str(text);
         }
-        _ => lines.push(Line { role, content: text.to_owned() }),
+        _ => lines.push(Line {
+            role,
+            content: text.to_owned(),
+        }),
     }
 }
 
 /// A fence longer than any run of backticks in `body`.
 fn fence_for(body: &str) -> String {
-    let longest = body.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    let longest = body
+        .split(|c| c != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or_default();
     "`".repeat(longest.max(2) + 1)
 }
 
@@ -110,7 +138,11 @@ mod tests {
     use super::*;
 
     fn turned(role: Role, text: &str) -> Turned {
-        Turned { role, text: text.to_owned(), state: State::Complete }
+        Turned {
+            role,
+            text: text.to_owned(),
+            state: State::Complete,
+        }
     }
 
     #[test]
@@ -130,7 +162,14 @@ mod tests {
     #[test]
     fn a_shown_file_cannot_close_its_own_fence() {
         let body = "text\n```\nmore\n````\n".to_owned();
-        let lines = briefing(&[Shown { name: "README.md".to_owned(), body }], &[], "x");
+        let lines = briefing(
+            &[Shown {
+                name: "README.md".to_owned(),
+                body,
+            }],
+            &[],
+            "x",
+        );
         assert!(lines[0].content.contains("README.md:\n`````\ntext"));
     }
 
@@ -141,6 +180,10 @@ mod tests {
             text: "half".to_owned(),
             state: State::Stopped,
         }];
-        assert!(briefing(&[], &said, "x")[1].content.ends_with("[cut off here]"));
+        assert!(
+            briefing(&[], &said, "x")[1]
+                .content
+                .ends_with("[cut off here]")
+        );
     }
 }

@@ -9,12 +9,14 @@ use serde::Serialize;
 
 use super::edits::{self, Edit, EditFailure, PathMatch, Reason};
 use super::tell::Event;
-use crate::platform::{clock, digest, root};
+use crate::platform::cancel::Cancel;
+use crate::platform::snapshot::{Tree, Unread};
+use crate::platform::{clock, digest};
 use crate::project::{Turn, tree};
 use crate::repo::{self, PlanRepo, TreeChange};
 use crate::store::branches::Branch;
 use crate::store::changes::{self, Build, Change};
-use crate::store::contexts::{self, Kind};
+use crate::store::contexts;
 use crate::store::{WriteTx, new_id};
 
 /// A file that was built and is pending now.
@@ -70,6 +72,12 @@ struct Ground {
     contexts: Vec<contexts::Context>,
 }
 
+/// The project's files, to be read only.
+struct Disk<'a> {
+    tree: Tree,
+    cancel: &'a Cancel,
+}
+
 /// The content that a path's edits are built on, and the hash of what is on the disk.
 struct Base {
     content: Option<Vec<u8>>,
@@ -92,16 +100,22 @@ pub(super) fn build(
         })
     })?;
     let repo = turn.repo()?;
+    let tree = Tree::open(&turn.project.root)
+        .with_context(|| format!("opening {}", turn.project.root.display()))?;
+    let disk = Disk {
+        tree,
+        cancel: &turn.cancel,
+    };
     let mut outcome = Outcome {
         branch_id: branch.id.clone(),
         message_id: message_id.to_owned(),
         built: Vec::new(),
         failed: Vec::new(),
     };
-    for (path, edits) in by_path(&ground, edits) {
+    for (path, edits) in by_path(&turn.project.root, &ground, edits) {
         let edits: Vec<Edit> = edits.into_iter().cloned().collect();
         let base = match path {
-            Ok(path) => base_of(&turn.project.root, &repo, &ground, &path).map(|base| (path, base)),
+            Ok(path) => base_of(&disk, &repo, &ground, &path).map(|base| (path, base)),
             Err(reason) => Err(reason),
         };
         match base {
@@ -114,6 +128,7 @@ pub(super) fn build(
 
 /// The edits of each path in the order of the reply; a label that means no one file is an error.
 fn by_path<'e>(
+    project: &Path,
     ground: &Ground,
     edits: &'e [Edit],
 ) -> Vec<(Result<String, Reason>, Vec<&'e Edit>)> {
@@ -125,42 +140,67 @@ fn by_path<'e>(
         .collect();
     let mut paths: BTreeMap<String, (Result<String, Reason>, Vec<&Edit>)> = BTreeMap::new();
     for edit in edits {
+        // A bare name that is there at the root means that file.
+        let is_there = !edit.path.contains('/') && project.join(&edit.path).is_file();
+        let here = is_there.then_some(edit.path.as_str());
+        let known: Vec<&str> = known.iter().copied().chain(here).collect();
         let resolved = match edits::resolve_path(&edit.path, &known) {
-            PathMatch::Path(path) if edits::check_path(&path).is_err() => Err(Reason::UnsafePath),
-            PathMatch::Path(path) => Ok(path),
-            PathMatch::Ambiguous(_) => Err(Reason::Ambiguous),
+            PathMatch::File(path) if edits::check_path(&path).is_err() => Err(Reason::UnsafePath),
+            PathMatch::File(path) => Ok(path),
+            PathMatch::Several(_) => Err(Reason::Ambiguous),
         };
         let key = resolved.clone().unwrap_or_else(|_| edit.path.clone());
-        paths.entry(key).or_insert_with(|| (resolved, Vec::new())).1.push(edit);
+        paths
+            .entry(key)
+            .or_insert_with(|| (resolved, Vec::new()))
+            .1
+            .push(edit);
     }
     paths.into_values().collect()
 }
 
 /// What `path`'s edits are built on: an earlier pending change if there is one, else the disk.
-fn base_of(project: &Path, repo: &PlanRepo, ground: &Ground, path: &str) -> Result<Base, Reason> {
+fn base_of(disk: &Disk<'_>, repo: &PlanRepo, ground: &Ground, path: &str) -> Result<Base, Reason> {
     if let Some(change) = ground.pending.iter().find(|change| change.path == path) {
         let content = match &change.blob {
             Some(blob) => Some(repo.blob(blob).map_err(|_| Reason::FileMissing)?),
             None => None,
         };
-        return Ok(Base { content, hash: change.base_hash.clone(), stale: false });
+        return Ok(Base {
+            content,
+            hash: change.base_hash.clone(),
+            stale: false,
+        });
     }
-    let content = root::read_below(project, path, edits::FILE_BYTES_MAX as u64).map_err(|refusal| {
-        match refusal {
-            root::ReadRefusal::TooLarge => Reason::TooLarge,
-            root::ReadRefusal::Unsafe(_) => Reason::UnsafePath,
+    let content = match disk
+        .tree
+        .read(Path::new(path), edits::FILE_BYTES_MAX as u64, disk.cancel)
+    {
+        Ok(version) => Some(version.bytes),
+        Err(Unread::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(Unread::TooLarge { .. }) => return Err(Reason::TooLarge),
+        // A link out of the project, a special file, one that cannot be read: not ours to change.
+        Err(Unread::NotAFile(_) | Unread::Changing | Unread::Cancelled | Unread::Io(_)) => {
+            return Err(Reason::UnsafePath);
         }
-    })?;
+    };
     let hash = content.as_deref().map(digest::sha256_hex);
     let stale = ground
         .contexts
         .iter()
         .any(|entry| entry.path.as_deref() == Some(path) && Some(&entry.hash) != hash.as_ref());
-    Ok(Base { content, hash, stale })
+    Ok(Base {
+        content,
+        hash,
+        stale,
+    })
 }
 
 fn refuse(edits: &[Edit], reason: Reason) -> FailedFile {
-    let path = edits.first().map(|edit| edit.path.clone()).unwrap_or_default();
+    let path = edits
+        .first()
+        .map(|edit| edit.path.clone())
+        .unwrap_or_default();
     let failures = edits
         .iter()
         .enumerate()
@@ -181,24 +221,24 @@ fn refuse(edits: &[Edit], reason: Reason) -> FailedFile {
 }
 
 impl Outcome {
-    fn build(
-        &mut self,
-        ground: &Ground,
-        path: String,
-        base: &Base,
-        edits: &[Edit],
-    ) -> Result<()> {
+    fn build(&mut self, ground: &Ground, path: String, base: &Base, edits: &[Edit]) -> Result<()> {
         let built = match edits::build_file(&path, base.content.as_deref(), edits) {
             Ok(built) => built,
             Err(mut failures) => {
-                failures.iter_mut().for_each(|failure| failure.stale = base.stale);
+                failures
+                    .iter_mut()
+                    .for_each(|failure| failure.stale = base.stale);
                 self.failed.push(FailedFile { path, failures });
                 return Ok(());
             }
         };
         let file = BuiltFile {
             path: path.clone(),
-            op: if base.content.is_none() { "add" } else { "update" },
+            op: if base.content.is_none() {
+                "add"
+            } else {
+                "update"
+            },
             added: built.lines.added,
             removed: built.lines.removed,
             tier: built.tier,
@@ -206,7 +246,11 @@ impl Outcome {
             auto_run: edits::is_auto_run(&path),
         };
         let notes = serde_json::to_string(&file).context("recording a build")?;
-        let earlier = ground.pending.iter().find(|change| change.path == path).cloned();
+        let earlier = ground
+            .pending
+            .iter()
+            .find(|change| change.path == path)
+            .cloned();
         let change = Change {
             id: new_id(),
             branch_id: self.branch_id.clone(),
@@ -215,19 +259,35 @@ impl Outcome {
             base_hash: base.hash.clone(),
             blob: Some(repo::blob_id(&built.content)?),
             target_hash: Some(digest::sha256_hex(&built.content)),
-            added: tally(earlier.as_ref().map_or(0, |change| change.added), file.added),
-            removed: tally(earlier.as_ref().map_or(0, |change| change.removed), file.removed),
+            added: tally(
+                earlier.as_ref().map_or(0, |change| change.added),
+                file.added,
+            ),
+            removed: tally(
+                earlier.as_ref().map_or(0, |change| change.removed),
+                file.removed,
+            ),
             notes,
             created_at: clock::wall_ms(),
         };
-        self.built.push(Pending { file, change, content: built.content, replaces: earlier });
+        self.built.push(Pending {
+            file,
+            change,
+            content: built.content,
+            replaces: earlier,
+        });
         Ok(())
     }
 
     /// One event a file.
     pub(super) fn events(&self) -> Vec<Event> {
-        let built = self.built.iter().map(|pending| Event::Built(pending.file.clone()));
-        built.chain(self.failed.iter().cloned().map(Event::Failed)).collect()
+        let built = self
+            .built
+            .iter()
+            .map(|pending| Event::Built(pending.file.clone()));
+        built
+            .chain(self.failed.iter().cloned().map(Event::Failed))
+            .collect()
     }
 
     /// How many files were built, and how many failed.
@@ -237,11 +297,17 @@ impl Outcome {
 
     /// A line for each edit that did not fit.
     pub(super) fn failures(&self) -> impl Iterator<Item = String> {
-        self.failed.iter().flat_map(|file| file.failures.iter()).map(|failure| {
-            let reason = serde_json::to_value(failure.reason).unwrap_or_default();
-            let reason = reason.as_str().unwrap_or("failed").replace('_', " ");
-            format!("{}: edit {}/{}: {reason}", failure.path, failure.edit, failure.of)
-        })
+        self.failed
+            .iter()
+            .flat_map(|file| file.failures.iter())
+            .map(|failure| {
+                let reason = serde_json::to_value(failure.reason).unwrap_or_default();
+                let reason = reason.as_str().unwrap_or("failed").replace('_', " ");
+                format!(
+                    "{}: edit {}/{}: {reason}",
+                    failure.path, failure.edit, failure.of
+                )
+            })
     }
 
     /// What the version's tree gets.
@@ -249,7 +315,10 @@ impl Outcome {
         let mut files = Vec::new();
         for pending in &self.built {
             files.extend(pending.replaces.iter().flat_map(tree::without_pending));
-            files.extend(tree::pending(&pending.change, Some(pending.content.clone())));
+            files.extend(tree::pending(
+                &pending.change,
+                Some(pending.content.clone()),
+            ));
         }
         files
     }
@@ -258,7 +327,15 @@ impl Outcome {
     pub(super) fn record(&self, tx: &WriteTx<'_>) -> Result<()> {
         let record = |path: &str, error: Option<String>| {
             let (message_id, path) = (self.message_id.clone(), path.to_owned());
-            changes::record_build(tx, &self.branch_id, &Build { message_id, path, error })
+            changes::record_build(
+                tx,
+                &self.branch_id,
+                &Build {
+                    message_id,
+                    path,
+                    error,
+                },
+            )
         };
         for pending in &self.built {
             changes::put(tx, &pending.change)?;

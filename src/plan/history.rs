@@ -29,9 +29,14 @@ pub struct FailedBuild {
 
 impl From<Build> for FailedBuild {
     fn from(build: Build) -> Self {
-        let failures =
-            build.error.and_then(|error| serde_json::from_str(&error).ok()).unwrap_or_default();
-        Self { path: build.path, failures }
+        let failures = build
+            .error
+            .and_then(|error| serde_json::from_str(&error).ok())
+            .unwrap_or_default();
+        Self {
+            path: build.path,
+            failures,
+        }
     }
 }
 
@@ -39,17 +44,26 @@ impl From<Build> for FailedBuild {
 pub fn conversation(project: &Project, selected: &Selected) -> Result<Vec<Said>> {
     project.store.read(|tx| {
         let builds = changes::builds(tx, &selected.branch.id)?;
-        let said = messages::of_branch(tx, &selected.branch.id)?.into_iter().map(|message| {
-            let of_reply = builds.iter().filter(|build| build.message_id == message.id);
-            let built = of_reply.filter(|b| b.error.is_none()).map(|b| b.path.clone()).collect();
-            Said { message, built }
-        });
+        let said = messages::of_branch(tx, &selected.branch.id)?
+            .into_iter()
+            .map(|message| {
+                let of_reply = builds.iter().filter(|build| build.message_id == message.id);
+                let built = of_reply
+                    .filter(|b| b.error.is_none())
+                    .map(|b| b.path.clone())
+                    .collect();
+                Said { message, built }
+            });
         Ok(said.collect())
     })
 }
 
 /// The newest `limit` versions of the selected branch, newest first.
 pub fn log(project: &Project, selected: &Selected, limit: usize) -> Result<Vec<LogEntry>> {
-    let Some(head) = &selected.branch.head else { return Ok(Vec::new()) };
-    project.repo(&selected.plan.id)?.log(&head.parse::<Version>()?, limit)
+    let Some(head) = &selected.branch.head else {
+        return Ok(Vec::new());
+    };
+    project
+        .repo(&selected.plan.id)?
+        .log(&head.parse::<Version>()?, limit)
 }

@@ -7,10 +7,11 @@ pub mod briefing;
 mod build;
 pub mod edits;
 pub mod history;
+pub mod pending;
 mod repair;
 pub mod reply;
 mod tell;
 
 pub use build::{BuiltFile, FailedFile};
 pub use repair::repair;
-pub use tell::{Answer, Event, Prompt, Tell, Told, TellError, tell};
+pub use tell::{Answer, Event, Prompt, Tell, TellError, Told, tell};

@@ -6,8 +6,8 @@ use crate::platform::clock;
 use crate::project::{Turn, tree};
 use crate::store::branches::{self, Branch, Status};
 use crate::store::messages::{self, Message, State};
-use crate::store::tickets::WritePermit;
 use crate::store::streams;
+use crate::store::tickets::WritePermit;
 
 /// Ends the runs of this plan that died: each partial reply is kept and marked interrupted, the
 /// branch's status tells the truth, refs follow their rows. Under a write permit no run of this
@@ -16,7 +16,10 @@ pub fn repair(turn: &Turn<'_>, permit: &WritePermit) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     let store = &turn.project.store;
     let branches = store.read(|tx| branches::of_plan(tx, turn.plan_id))?;
-    for branch in branches.iter().filter(|branch| branch.status.claims_work()) {
+    // An apply that died is settled by its own room.
+    let is_run =
+        |branch: &&Branch| branch.status.claims_work() && branch.status != Status::Applying;
+    for branch in branches.iter().filter(is_run) {
         lines.push(interrupt(turn, permit, branch)?);
         turn.mend_mirrors(permit)?;
     }
@@ -26,34 +29,58 @@ pub fn repair(turn: &Turn<'_>, permit: &WritePermit) -> Result<Vec<String>> {
 fn interrupt(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch) -> Result<String> {
     let store = &turn.project.store;
     let (open, runs) = store.read(|tx| {
-        Ok((messages::open_of_branch(tx, &branch.id)?, streams::unfinished(tx, &branch.id)?))
+        Ok((
+            messages::open_of_branch(tx, &branch.id)?,
+            streams::unfinished(tx, &branch.id)?,
+        ))
     })?;
     let mut replies = Vec::new();
     for message in open {
-        let run = runs.iter().find(|run| run.message_id.as_ref() == Some(&message.id));
+        let run = runs
+            .iter()
+            .find(|run| run.message_id.as_ref() == Some(&message.id));
         let text = match run {
             Some(run) => store.read(|tx| streams::text(tx, &run.id))?,
             None => String::new(),
         };
         let completed_at = Some(clock::wall_ms());
-        replies.push(Message { text, state: State::Interrupted, completed_at, ..message });
+        replies.push(Message {
+            text,
+            state: State::Interrupted,
+            completed_at,
+            ..message
+        });
     }
     let mut files = Vec::new();
     for reply in &replies {
         let prompt = store.read(|tx| messages::of_branch(tx, &branch.id))?;
-        files.extend(prompt.iter().find(|m| m.number == reply.number - 1).map(tree::message));
+        files.extend(
+            prompt
+                .iter()
+                .find(|m| m.number == reply.number - 1)
+                .map(tree::message),
+        );
         files.push(tree::message(reply));
     }
     let kept: usize = replies.iter().map(|reply| reply.text.len()).sum();
     let rows = |tx: &crate::store::WriteTx<'_>| {
-        replies.iter().try_for_each(|reply| messages::complete(tx, reply))?;
-        runs.iter().try_for_each(|run| streams::finish(tx, &run.id, "interrupted", None))?;
+        replies
+            .iter()
+            .try_for_each(|reply| messages::complete(tx, reply))?;
+        runs.iter()
+            .try_for_each(|run| streams::finish(tx, &run.id, "interrupted", None))?;
         branches::set_status(tx, &branch.id, Status::Interrupted, None)
     };
     if files.is_empty() {
         store.write(permit, rows)?;
     } else {
-        turn.advance(permit, branch, &files, "Interrupted: the partial reply is kept", rows)?;
+        turn.advance(
+            permit,
+            branch,
+            &files,
+            "Interrupted: the partial reply is kept",
+            rows,
+        )?;
     }
     let was = branch.status.word();
     Ok(format!(

@@ -56,9 +56,9 @@ impl Answer {
             let mut parser = ReplyParser::new();
             let mut events = parser.push(prompt.text());
             events.extend(parser.finish(Ending::Complete));
-            let any = events.iter().any(|event| {
-                matches!(event, ReplyEvent::Edit(_) | ReplyEvent::Malformed(_))
-            });
+            let any = events
+                .iter()
+                .any(|event| matches!(event, ReplyEvent::Edit(_) | ReplyEvent::Malformed(_)));
             if !any {
                 return Err(TellError::NoModel.into());
             }
@@ -156,7 +156,9 @@ pub fn tell(
 ) -> Result<Told> {
     let branch = turn.branch(&tell.branch)?;
     let run = begin(turn, permit, &branch, tell)?;
-    events(Event::Started { waited_ms: turn.waited.as_millis() });
+    events(Event::Started {
+        waited_ms: turn.waited.as_millis(),
+    });
     let reply = match listen(turn, permit, &run, tell, events) {
         Ok(reply) => reply,
         Err(error) => {
@@ -165,7 +167,10 @@ pub fn tell(
         }
     };
     if turn.cancel.reason() == Some(Reason::LockLost) {
-        return Err(StoreError::LockLost { ticket: permit.proof().ticket() }.into());
+        return Err(StoreError::LockLost {
+            ticket: permit.proof().ticket(),
+        }
+        .into());
     }
     turn.project.store.write(permit, |tx| {
         branches::set_status(tx, &branch.id, Status::Building, None)
@@ -205,7 +210,11 @@ fn begin(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch, tell: &Tell) ->
             let reply = messages::add(tx, id, Role::Assistant, source, "", State::Open)?;
             let stream = streams::start(tx, id, permit.proof().ticket(), &reply.id)?;
             branches::set_status(tx, id, Status::Replying, None)?;
-            Ok(Run { prompt, reply, stream })
+            Ok(Run {
+                prompt,
+                reply,
+                stream,
+            })
         })
         .context("recording the prompt")
 }
@@ -218,20 +227,36 @@ fn listen(
     tell: &Tell,
     events: &mut dyn FnMut(Event),
 ) -> Result<Reply> {
-    let mut ear = Ear { parser: ReplyParser::new(), edits: Vec::new(), malformed: Vec::new() };
+    let mut ear = Ear {
+        parser: ReplyParser::new(),
+        edits: Vec::new(),
+        malformed: Vec::new(),
+    };
     if tell.answer.0 == Provider::Literal {
-        ear.hear(tell.prompt.text(), &mut |event| match event {
+        ear.hear(tell.prompt.text(), &mut |event| {
             // The prose is the user's own message: nobody reads it back to them.
-            Event::Prose(_) => {}
-            other => events(other),
+            if !matches!(event, Event::Prose(_)) {
+                events(event);
+            }
         });
         let (edits, malformed) = ear.end(Ending::Complete, &mut |_| {});
         let (text, source) = (String::new(), "literal".to_owned());
         let state = State::Complete;
-        return Ok(Reply { text, source, state, edits, malformed, stopped: None, failure: None });
+        return Ok(Reply {
+            text,
+            source,
+            state,
+            edits,
+            malformed,
+            stopped: None,
+            failure: None,
+        });
     }
     let deltas = model::stream(&tell.answer.0, &turn.cancel)?;
-    let mut batch = Batch { stored: 0, last: Instant::now() };
+    let mut batch = Batch {
+        stored: 0,
+        last: Instant::now(),
+    };
     let mut text = String::new();
     let (state, source, failure) = loop {
         if turn.cancel.is_set() {
@@ -254,11 +279,23 @@ fn listen(
     if is_empty && state == State::Complete {
         return Err(TellError::EmptyReply.into());
     }
-    let ending = if state == State::Complete { Ending::Complete } else { Ending::CutOff };
+    let ending = if state == State::Complete {
+        Ending::Complete
+    } else {
+        Ending::CutOff
+    };
     let (edits, malformed) = ear.end(ending, events);
     let source = source.unwrap_or_else(|| tell.answer.word().to_owned());
     let stopped = turn.cancel.reason();
-    Ok(Reply { text, source, state, edits, malformed, stopped, failure })
+    Ok(Reply {
+        text,
+        source,
+        state,
+        edits,
+        malformed,
+        stopped,
+        failure,
+    })
 }
 
 /// Turns text into edits as it arrives.
@@ -274,17 +311,22 @@ impl Ear {
         self.take(heard, events);
     }
 
-    fn end(
-        mut self,
-        ending: Ending,
-        events: &mut dyn FnMut(Event),
-    ) -> (Vec<Edit>, Vec<Malformed>) {
+    fn end(mut self, ending: Ending, events: &mut dyn FnMut(Event)) -> (Vec<Edit>, Vec<Malformed>) {
         let heard = std::mem::take(&mut self.parser).finish(ending);
         self.take(heard, events);
         // A block that the cut left open is no mistake of the reply's.
         if ending == Ending::CutOff {
-            self.malformed.retain(|found| found.reason != EditReason::Incomplete);
+            self.malformed
+                .retain(|found| found.reason != EditReason::Incomplete);
         }
+        // A block that was misread may have swallowed part of another of the same file: nothing of
+        // that file is built.
+        let is_suspect = |edit: &Edit| {
+            self.malformed
+                .iter()
+                .any(|found| found.path.as_ref() == Some(&edit.path))
+        };
+        self.edits.retain(|edit| !is_suspect(edit));
         (self.edits, self.malformed)
     }
 
@@ -323,7 +365,9 @@ impl Batch {
         if new.is_empty() || !is_due {
             return Ok(());
         }
-        turn.project.store.note(permit, |tx| streams::add_text(tx, &run.stream, new))?;
+        turn.project
+            .store
+            .note(permit, |tx| streams::add_text(tx, &run.stream, new))?;
         self.stored = text.len();
         self.last = Instant::now();
         Ok(())
@@ -339,7 +383,11 @@ fn finish(
     reply: Reply,
     outcome: Outcome,
 ) -> Result<Told> {
-    let mut answer = Message { source: reply.source, text: reply.text, ..run.reply };
+    let mut answer = Message {
+        source: reply.source,
+        text: reply.text,
+        ..run.reply
+    };
     answer.state = reply.state;
     answer.completed_at = Some(crate::platform::clock::wall_ms());
     let mut files = vec![tree::message(&run.prompt), tree::message(&answer)];
@@ -347,16 +395,24 @@ fn finish(
     let (status, ended) = match reply.state {
         State::Stopped => (Status::Stopped, "stopped"),
         State::Error => (Status::Error, "error"),
-        _ => (Status::Ready, "ready"),
+        State::Open | State::Complete | State::Truncated | State::Interrupted => {
+            (Status::Ready, "ready")
+        }
     };
     let error = reply.failure.as_ref().map(|error| format!("{error:#}"));
     let report = report(&reply.malformed, &outcome);
-    turn.advance(permit, branch, &files, &headline(&run.prompt, &outcome), |tx| {
-        messages::complete(tx, &answer)?;
-        outcome.record(tx)?;
-        streams::finish(tx, &run.stream, ended, Some(&report))?;
-        branches::set_status(tx, &branch.id, status, error.as_deref())
-    })?;
+    turn.advance(
+        permit,
+        branch,
+        &files,
+        &headline(&run.prompt, &outcome),
+        |tx| {
+            messages::complete(tx, &answer)?;
+            outcome.record(tx)?;
+            streams::finish(tx, &run.stream, ended, Some(&report))?;
+            branches::set_status(tx, &branch.id, status, error.as_deref())
+        },
+    )?;
     if let Some(failure) = reply.failure {
         return Err(failure.context(TellError::ReplyFailed));
     }
@@ -382,7 +438,11 @@ fn abandon(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch, run: &Run) ->
 
 /// The version's message: what a person reads in `log`.
 fn headline(prompt: &Message, outcome: &Outcome) -> String {
-    let first = prompt.text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let first = prompt
+        .text
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or_default();
     let short: String = first.trim().chars().take(60).collect();
     let (built, failed) = outcome.counts();
     let mut line = format!("Tell #{}: {short}\n\n{built} built", prompt.number);

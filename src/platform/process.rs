@@ -122,14 +122,8 @@ pub fn signal_group(leader: u32, signal: GroupSignal) {
     let Some(id) = i32::try_from(leader).ok().and_then(Pid::from_raw) else {
         return;
     };
-    let signal = match signal {
-        GroupSignal::Interrupt => Signal::INT,
-        GroupSignal::Terminate => Signal::TERM,
-        GroupSignal::HangUp => Signal::HUP,
-        GroupSignal::Kill => Signal::KILL,
-    };
     // A group that is gone needs no signal.
-    rustix::process::kill_process_group(id, signal).ok();
+    rustix::process::kill_process_group(id, signal.into()).ok();
 }
 
 /// The signals that are passed on to a command's process group.
@@ -143,6 +137,17 @@ pub enum GroupSignal {
     HangUp,
     /// SIGKILL.
     Kill,
+}
+
+impl From<GroupSignal> for Signal {
+    fn from(signal: GroupSignal) -> Self {
+        match signal {
+            GroupSignal::Interrupt => Self::INT,
+            GroupSignal::Terminate => Self::TERM,
+            GroupSignal::HangUp => Self::HUP,
+            GroupSignal::Kill => Self::KILL,
+        }
+    }
 }
 
 /// Makes the child of `command` inherit `kept` and end (SIGKILL) when the thread that spawned it
@@ -183,4 +188,11 @@ pub fn host() -> String {
 /// The user that this process acts as.
 pub fn effective_user() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+/// Sends a signal to the process `pid` alone: a child of ours that has not been waited for.
+pub fn signal_process(pid: u32, signal: GroupSignal) {
+    if let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        rustix::process::kill_process(id, signal.into()).ok();
+    }
 }

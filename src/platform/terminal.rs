@@ -1,4 +1,6 @@
-//! Which terminal a command was typed in, so that `cd` in one never retargets another.
+//! Which terminal a command was typed in, so that `cd` in one never retargets another; how wide.
+
+use std::os::fd::BorrowedFd;
 
 use super::process;
 
@@ -14,4 +16,21 @@ pub fn session() -> Option<String> {
         "tty{}-{}-{}",
         stat.tty, stat.session, leader.start_ticks
     ))
+}
+
+/// The width of the terminal behind `fd` in columns; `None` if it is no terminal or has no size.
+pub fn columns(fd: BorrowedFd<'_>) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(fd).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd as _;
+
+    #[test]
+    fn what_is_no_terminal_has_no_width() {
+        let (reader, _writer) = std::io::pipe().unwrap();
+        assert_eq!(super::columns(reader.as_fd()), None);
+    }
 }

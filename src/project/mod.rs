@@ -288,31 +288,33 @@ impl<'p> Turn<'p> {
         Ok(value)
     }
 
-    /// As [`Turn::advance`] under a read ticket: if another load moved the head meanwhile, the
-    /// tree edit is made again on top of it.
-    pub fn append<T>(
+    /// As [`Turn::advance`] under a read ticket: `prepare` makes the tree edit for the branch as it
+    /// stands, and if another load moved the head meanwhile, it is made again on top of that.
+    pub fn append<E>(
         &self,
         permit: &AppendPermit,
         branch_name: &str,
-        changes: &[TreeChange],
         message: &str,
-        rows: impl Fn(&AppendTx<'_>, &Branch) -> Result<T>,
-    ) -> Result<T> {
+        prepare: impl Fn(&Branch) -> Result<(Vec<TreeChange>, E)>,
+        rows: impl Fn(&AppendTx<'_>, &E) -> Result<()>,
+    ) -> Result<E> {
         let repo = self.repo()?;
         // Bounded by the loads that run at the same time: each round, one of them got through.
         loop {
             let branch = self.branch(branch_name)?;
-            let next = self.commit(&repo, branch.head.as_deref(), changes, message)?;
+            let (changes, edit) = prepare(&branch)?;
+            let next = self.commit(&repo, branch.head.as_deref(), &changes, message)?;
             let version = next.to_string();
             let moved = self.project.store.append(permit, |tx| {
                 if !branches::move_head(tx, &branch.id, branch.head.as_deref(), &version)? {
-                    return Ok(None);
+                    return Ok(false);
                 }
-                rows(tx, &branch).map(Some)
+                rows(tx, &edit)?;
+                Ok(true)
             })?;
-            if let Some(value) = moved {
+            if moved {
                 self.mirror(&repo, &branch.id);
-                return Ok(value);
+                return Ok(edit);
             }
         }
     }

@@ -7,16 +7,16 @@
 //!
 //! gix knows the formats; the effects are ours, for three reasons. It never calls fsync. It
 //! reports success when a file of the object's name is there, whatever that file holds. And its
-//! ref updates leave a `*.lock` behind when killed, which blocks the ref for good. So every
-//! object is written under a temporary name, synced, renamed, and its directory synced; and a
-//! ref is one small file that is replaced as a whole.
+//! ref updates leave a `*.lock` behind when killed, which blocks the ref for good. So a version
+//! is one pack, written under a temporary name, synced, renamed, its directory synced
+//! (`pack.rs`); and a ref is one small file that is replaced as a whole (`refs.rs`).
 //!
 //! Deliberate absences: no work tree, no index, no checkout, no lock file, no git configuration
 //! or environment (only the object store is opened, which reads neither), and no object that is
 //! trusted because it exists. Plain git reads the result: `git log`, `git show`, `git fsck`.
 
 mod create;
-mod durable;
+mod fold;
 mod history;
 mod leftovers;
 mod objects;
@@ -133,7 +133,7 @@ impl PlanRepo {
         create::check_finished(path)?;
         Ok(Self {
             path: path.to_owned(),
-            objects: Objects::open(&path.join("objects"))?,
+            objects: Objects::new(path.join("objects")),
         })
     }
 
@@ -163,12 +163,14 @@ impl PlanRepo {
         let parents: Vec<ObjectId> = parent.map(|version| version.0).into_iter().collect();
         let commit = history::encode(root, parents, author, message, time_ms)?;
         let id = new.add(Kind::Commit, commit.into())?;
-        durable::write(self.objects.dir(), &new)
-            .and_then(|()| {
-                new.iter()
-                    .try_for_each(|object| self.objects.confirm(&object))
-            })
+        let packs = self.objects.packs_dir();
+        let ids = new.ids();
+        new.write(&packs)
+            .and_then(|()| ids.iter().try_for_each(|id| self.objects.confirm(id)))
             .with_context(|| format!("writing a version to {}", self.path.display()))?;
+        // The version stands. A fold that fails leaves more packs than need be, and the next
+        // version tries again; a disk that fails is found by what has to be written.
+        drop(fold::fold_when_many(&packs));
         Ok(Version(id))
     }
 

@@ -1,15 +1,19 @@
 //! Objects in memory and out of the store. Nothing is returned that does not hash to its name.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use gix::hash::Kind as HashKind;
-use gix::objs::{Find as _, Kind};
-use gix::odb::{Header as _, loose};
+use gix::objs::Kind;
+use gix::odb::loose;
 use gix::{ObjectId, oid};
+
+use super::pack::{self, Object, Pack};
+use crate::platform::file;
 
 /// Every plan repository uses git's default hash.
 pub(super) const HASH: HashKind = HashKind::Sha1;
@@ -24,14 +28,7 @@ pub(super) fn name_of(kind: Kind, bytes: &[u8]) -> Result<ObjectId> {
     Ok(gix::objs::compute_hash(HASH, kind, bytes)?)
 }
 
-/// An object that is about to be written.
-pub(super) struct NewObject<'a> {
-    pub(super) id: ObjectId,
-    pub(super) kind: Kind,
-    pub(super) bytes: &'a [u8],
-}
-
-/// The objects of a version that is being written, each once, sorted by name.
+/// The objects of a version that is being written, each once, sorted by id.
 #[derive(Default)]
 pub(super) struct NewObjects<'a>(BTreeMap<ObjectId, (Kind, Cow<'a, [u8]>)>);
 
@@ -42,118 +39,164 @@ impl<'a> NewObjects<'a> {
         Ok(id)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = NewObject<'_>> {
-        self.0.iter().map(|(id, (kind, bytes))| NewObject {
-            id: *id,
-            kind: *kind,
-            bytes,
-        })
+    pub(super) fn ids(&self) -> Vec<ObjectId> {
+        self.0.keys().copied().collect()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    /// Writes them to a repository's packs, durably.
+    pub(super) fn write(self, packs: &Path) -> Result<()> {
+        let count = self.0.len();
+        let objects = self.0.into_iter();
+        let objects = objects.map(|(id, (kind, bytes))| Ok(Object { id, kind, bytes }));
+        pack::write(packs, count, objects).map(drop)
     }
 }
 
-/// The object store of one repository, for reading.
+/// The objects of one repository, for reading: its packs, and loose files that git may have made.
+///
+/// gix's own object store is not used: it takes a pack that was replaced under its name for a bug
+/// and panics, and it stops at the first damaged copy.
 pub(super) struct Objects {
     dir: PathBuf,
-    store: RefCell<gix::odb::Handle>,
+    packs: RefCell<Vec<LazyPack>>,
+}
+
+/// A pack that is opened when an object is first looked for in it.
+struct LazyPack {
+    index: PathBuf,
+    opened: OnceCell<Result<Pack>>,
 }
 
 impl Objects {
-    pub(super) fn open(dir: &Path) -> Result<Self> {
-        Ok(Self {
-            dir: dir.to_owned(),
-            store: RefCell::new(open_store(dir)?),
-        })
+    /// `dir` is the directory `objects`. Nothing is read yet.
+    pub(super) fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            packs: RefCell::default(),
+        }
     }
 
-    /// The directory `objects` itself.
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
+    /// Where the packs are.
+    pub(super) fn packs_dir(&self) -> PathBuf {
+        self.dir.join("pack")
     }
 
     /// Reads and checks the object `id`, which must be of `kind`.
     pub(super) fn read(&self, id: &oid, kind: Kind) -> Result<Vec<u8>> {
-        self.try_read(id, kind)
-            .with_context(|| self.describe(id, kind))
-    }
-
-    fn try_read(&self, id: &oid, kind: Kind) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let found = self.find_anywhere(|store| {
-            let found = match store {
-                Source::Store(store) => store.try_find(id, &mut bytes)?,
-                Source::Loose(loose) => loose.try_find(id, &mut bytes)?,
-            };
-            let Some(found) = found else { return Ok(None) };
-            found.verify_checksum(id)?;
-            Ok(Some(found.kind))
-        })?;
-        ensure!(found == kind, "it is a {found}");
-        Ok(bytes)
-    }
-
-    /// Checks, by the first bytes alone, that `id` is there and of `kind`.
-    pub(super) fn check_header(&self, id: &oid, kind: Kind) -> Result<()> {
-        let check = || {
-            let found = self.find_anywhere(|store| {
-                Ok(match store {
-                    Source::Store(store) => store.try_header(id)?.map(|header| header.kind()),
-                    Source::Loose(loose) => loose.try_header(id)?.map(|(_, kind)| kind),
-                })
-            })?;
-            ensure!(found == kind, "it is a {found}");
-            Ok(())
+        let check = |object: Object<'_>| {
+            ensure!(object.kind == kind, "it is a {}", object.kind);
+            Ok(object.bytes.into_owned())
         };
-        check().with_context(|| self.describe(id, kind))
+        let context = || format!("reading {kind} {id} in {}", self.dir.display());
+        self.find(id).and_then(check).with_context(context)
     }
 
-    /// Reads back what was just written.
-    pub(super) fn confirm(&self, new: &NewObject<'_>) -> Result<()> {
-        let bytes = self.read(&new.id, new.kind)?;
-        ensure!(bytes == new.bytes, "{} reads back differently", new.id);
-        Ok(())
-    }
-
-    /// Looks with `look` in the store; failing that, in the store opened again (packs may have
-    /// come or gone since); failing that, in the loose files alone (a damaged pack hides a good
-    /// loose copy).
-    fn find_anywhere<T>(
-        &self,
-        mut look: impl FnMut(&Source<'_>) -> Result<Option<T>>,
-    ) -> Result<T> {
-        if let Ok(Some(found)) = look(&Source::Store(&self.store.borrow())) {
-            return Ok(found);
-        }
-        *self.store.borrow_mut() = open_store(&self.dir)?;
-        let again = look(&Source::Store(&self.store.borrow()));
-        if let Ok(Some(found)) = again {
-            return Ok(found);
-        }
-        let loose = loose::Store::at(&self.dir, HASH);
-        if let Ok(Some(found)) = look(&Source::Loose(&loose)) {
-            return Ok(found);
-        }
-        match again {
-            Err(damage) => Err(damage.context("it is damaged")),
-            Ok(_) => bail!("it is missing"),
+    /// Reads back the object `id`, which was just written to a pack.
+    ///
+    /// A loose file of that id goes: at best it is a second copy, at worst what a power cut left
+    /// of one, which git would stumble over.
+    pub(super) fn confirm(&self, id: &ObjectId) -> Result<()> {
+        self.find(id)
+            .with_context(|| format!("reading back {id}"))?;
+        let loose = loose_path(&self.dir, id);
+        if loose.exists() {
+            file::remove_file(&loose)
+        } else {
+            Ok(())
         }
     }
 
-    fn describe(&self, id: &oid, kind: Kind) -> String {
-        format!("reading {kind} {id} in {}", self.dir.display())
+    /// Looks for a good copy of `id`; while there is none, once more in the packs that are there
+    /// now, for some may have come, gone or been written again since they were listed.
+    fn find(&self, id: &oid) -> Result<Object<'static>> {
+        let mut is_fresh = false;
+        loop {
+            let problem = match self.find_in_listed(id) {
+                Ok(Some(object)) => return Ok(object),
+                Ok(None) => anyhow!("it is missing"),
+                Err(damage) => damage.context("it is damaged"),
+            };
+            // Another turn after the second means that somebody folded packs in the meantime.
+            if is_fresh && self.listed_are_there() {
+                return Err(problem);
+            }
+            is_fresh = true;
+            *self.packs.borrow_mut() = list_packs(&self.packs_dir())?;
+        }
+    }
+
+    fn listed_are_there(&self) -> bool {
+        self.packs.borrow().iter().all(|pack| pack.index.exists())
+    }
+
+    /// `None` if there is no copy; an error if there are copies, but none is good.
+    fn find_in_listed(&self, id: &oid) -> Result<Option<Object<'static>>> {
+        let mut damage = None;
+        for pack in self.packs.borrow().iter() {
+            match pack.read(id) {
+                Ok(None) => {}
+                Ok(Some(object)) => return Ok(Some(object)),
+                Err(error) => damage = Some(error),
+            }
+        }
+        match read_loose(&self.dir, id) {
+            Ok(None) => damage.map_or(Ok(None), Err),
+            other => other,
+        }
     }
 }
 
-/// Where to look for an object.
-enum Source<'a> {
-    /// Packs, then loose files.
-    Store(&'a gix::odb::Handle),
-    Loose(&'a loose::Store),
+impl LazyPack {
+    fn read(&self, id: &oid) -> Result<Option<Object<'static>>> {
+        match self.opened.get_or_init(|| Pack::open(&self.index)) {
+            Ok(pack) => pack.read(id),
+            // It may have held the object.
+            Err(error) => Err(anyhow!("{error:#}")),
+        }
+    }
 }
 
-fn open_store(dir: &Path) -> Result<gix::odb::Handle> {
-    gix::odb::at(dir, HASH).with_context(|| format!("opening {}", dir.display()))
+/// Lists the packs in `dir`, the newest first: the head of a branch is what is read most.
+fn list_packs(dir: &Path) -> Result<Vec<LazyPack>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).with_context(|| format!("listing {}", dir.display()))? {
+        let entry = entry?;
+        let index = entry.path();
+        if index
+            .extension()
+            .is_some_and(|extension| extension == "idx")
+        {
+            // None if it is gone already: the one who looks in it will see.
+            let changed = entry
+                .metadata()
+                .and_then(|metadata| metadata.modified())
+                .ok();
+            found.push((Reverse(changed), index));
+        }
+    }
+    found.sort();
+    let lazy = |(_, index)| LazyPack {
+        index,
+        opened: OnceCell::new(),
+    };
+    Ok(found.into_iter().map(lazy).collect())
+}
+
+fn read_loose(dir: &Path, id: &oid) -> Result<Option<Object<'static>>> {
+    let mut bytes = Vec::new();
+    let Some(object) = loose::Store::at(dir, HASH).try_find(id, &mut bytes)? else {
+        return Ok(None);
+    };
+    object.verify_checksum(id)?;
+    let kind = object.kind;
+    Ok(Some(Object {
+        id: id.to_owned(),
+        kind,
+        bytes: bytes.into(),
+    }))
+}
+
+fn loose_path(dir: &Path, id: &oid) -> PathBuf {
+    let hex = id.to_string();
+    dir.join(&hex[..2]).join(&hex[2..])
 }

@@ -1,1 +1,10 @@
+//! Tests from outside: the real binary in real processes, and the tree itself.
+//!
+//! One crate, so that it links once; a file per feature. `support` is what they stand on.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a failing helper is a failing test, and tests write, read and rename as they please"
+)]
 
+mod support;

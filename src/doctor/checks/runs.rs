@@ -38,7 +38,7 @@ pub(in crate::doctor) fn interrupted(scene: &Scene<'_>, report: &mut Report) {
 fn open_apply(seen: &Seen, apply: &Apply, now_ms: i64) -> Issue {
     let age = in_words(seconds_between(apply.created_at, now_ms));
     let (what, action) = match apply.state {
-        State::Open => (
+        State::Open | State::Writing | State::Undoing | State::Clearing => (
             "died while it wrote files of the project",
             "finish or undo its files, whichever is whole",
         ),

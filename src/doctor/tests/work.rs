@@ -73,7 +73,7 @@ fn undo_files(project: &Project) -> Result<Vec<String>> {
         .read(|tx| applies::standing(tx, &[State::Open]))?;
     for apply in &open {
         project.store.journal(&lock, |tx| {
-            applies::set_files_decided(tx, &apply.id, State::FilesUndone)
+            applies::decide(tx, &apply.id, State::FilesUndone, &[])
         })?;
     }
     Ok(vec![format!("undid the files of {} apply", open.len())])

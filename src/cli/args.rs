@@ -1,0 +1,254 @@
+//! The command line as types.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
+#[derive(Debug, Parser)]
+#[command(
+    name = "plandex",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Global {
+    /// Work on this plan (name, id or number); else PLANDEX_PLAN, this terminal's, the project's.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) plan: Option<String>,
+    /// Work on this branch; else PLANDEX_BRANCH, this terminal's, "main".
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) branch: Option<String>,
+    /// Wait at most this long for the plan ("30s", "2m", "0", "forever"); else PLANDEX_WAIT, 30s.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DURATION",
+        conflicts_with = "no_wait"
+    )]
+    pub(super) wait: Option<String>,
+    /// Do not wait: exit 75 if the plan is taken.
+    #[arg(long, global = true)]
+    pub(super) no_wait: bool,
+    /// Print one JSON document (data on stdout, everything else on stderr).
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Print errors and results only.
+    #[arg(long, short, global = true)]
+    pub(super) quiet: bool,
+    /// When to use colour.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(super) color: When,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum When {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Create a plan and make it this terminal's.
+    #[command(visible_alias = "n")]
+    New(New),
+    /// List the plans.
+    #[command(visible_alias = "pl")]
+    Plans,
+    /// Choose the plan of this terminal.
+    #[command(alias = "set-plan")]
+    Cd(Cd),
+    /// Show the chosen plan and branch, and what decided it.
+    #[command(visible_alias = "cu")]
+    Current,
+    /// List the branches of the plan.
+    #[command(visible_alias = "br")]
+    Branches,
+    /// Choose the branch of this terminal, or make a new one from it.
+    #[command(visible_alias = "co")]
+    Checkout(Checkout),
+    /// Show files, directories, notes or piped text to the plan.
+    #[command(visible_aliases = ["l", "add"])]
+    Load(Load),
+    /// List what the plan was shown, and what of it is outdated.
+    #[command(alias = "list-context")]
+    Ls,
+    /// Ask for changes; they stay pending until `apply`.
+    #[command(visible_alias = "t")]
+    Tell(Tell),
+    /// Show the conversation.
+    Convo,
+    /// Show the versions of the branch.
+    #[command(visible_aliases = ["history", "logs"])]
+    Log(Log),
+    /// Show the pending changes.
+    #[command(visible_alias = "diffs")]
+    Diff(Diff),
+    /// Write the pending changes to the project, all or none.
+    #[command(visible_alias = "ap")]
+    Apply(Apply),
+    /// Show the plan, its pending files, its queue and how the last run ended.
+    Status,
+    /// List the operations that run now.
+    Ps,
+    /// List all tickets: who holds, who waits.
+    Locks,
+    /// Stop what runs on the plan; the partial reply is kept.
+    Stop,
+    /// Run a program while holding the plan.
+    Exec(Exec),
+    /// Check the health of everything, and repair it.
+    Doctor(Doctor),
+    /// The second process in the trial of an unknown file system.
+    #[command(hide = true)]
+    ProbeFileSystem(Probe),
+}
+
+/// `plandex new`
+#[derive(Debug, Args)]
+pub(super) struct New {
+    /// The plan's name; "draft" (or the next free "draft-2", …) if none is given.
+    #[arg(long, short)]
+    pub(super) name: Option<String>,
+}
+
+/// `plandex cd`
+#[derive(Debug, Args)]
+pub(super) struct Cd {
+    /// The plan's name, the beginning of it, its id or its number in `plandex plans`.
+    pub(super) plan: String,
+}
+
+/// `plandex checkout`
+#[derive(Debug, Args)]
+pub(super) struct Checkout {
+    /// The branch.
+    pub(super) name: String,
+    /// Make it, from the branch that this terminal is on.
+    #[arg(short = 'b', long)]
+    pub(super) create: bool,
+}
+
+/// `plandex load`
+#[derive(Debug, Args)]
+pub(super) struct Load {
+    /// Files, directories (with -r) and globs (quoted ones too); none to load standard input.
+    pub(super) paths: Vec<String>,
+    /// Load directories with all they hold, but for what is ignored.
+    #[arg(long, short)]
+    pub(super) recursive: bool,
+    /// Load a remark.
+    #[arg(long, short, value_name = "TEXT")]
+    pub(super) note: Option<String>,
+    /// Load what .gitignore or .plandexignore names, too.
+    #[arg(long, short)]
+    pub(super) force: bool,
+}
+
+/// `plandex tell`
+#[derive(Debug, Args)]
+pub(super) struct Tell {
+    /// What to do; else -f, else standard input if it is piped.
+    pub(super) prompt: Option<String>,
+    /// Read the prompt from a file.
+    #[arg(long, short, value_name = "FILE", conflicts_with = "prompt")]
+    pub(super) file: Option<PathBuf>,
+    /// Take this reply instead of asking a model; "-" reads it from standard input as it arrives.
+    #[arg(long, value_name = "FILE|-")]
+    pub(super) reply: Option<PathBuf>,
+    /// Print what a model would be told, and do nothing.
+    #[arg(long)]
+    pub(super) print_prompt: bool,
+}
+
+/// `plandex log`
+#[derive(Debug, Args)]
+pub(super) struct Log {
+    /// Show at most so many versions.
+    #[arg(long, short = 'n', default_value_t = 1000)]
+    pub(super) limit: usize,
+}
+
+/// `plandex diff`
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// Show the last finished version without waiting for a running operation.
+    #[arg(long)]
+    pub(super) snapshot: bool,
+}
+
+/// `plandex apply`
+#[derive(Debug, Args)]
+pub(super) struct Apply {
+    /// Do not ask.
+    #[arg(long, short)]
+    pub(super) yes: bool,
+    /// Say what would be done and with which exit code; write nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// What to do with files that changed since the change was built.
+    #[arg(long, value_name = "WHAT")]
+    pub(super) on_conflict: Option<Conflict>,
+}
+
+/// What to do with a file that changed since its change was built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Conflict {
+    /// Write nothing at all (exit 7).
+    Abort,
+    /// Leave it pending, write the others (exit 10).
+    Skip,
+    /// Replace the user's version, which is kept aside.
+    Overwrite,
+}
+
+/// `plandex exec`
+#[derive(Debug, Args)]
+pub(super) struct Exec {
+    /// Hold the branch for reading only: others may read it at the same time.
+    #[arg(long)]
+    pub(super) read: bool,
+    /// With --read: hold the whole plan for reading, not a branch.
+    #[arg(long, requires = "read")]
+    pub(super) root: bool,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(super) program: Vec<OsString>,
+}
+
+/// `plandex doctor`
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Repair what can be repaired.
+    #[arg(long)]
+    pub(super) fix: bool,
+    /// Say what --fix would do, and do nothing.
+    #[arg(long, requires = "fix")]
+    pub(super) dry_run: bool,
+    /// Show active locks, metrics, and each issue's evidence and suggestion.
+    #[arg(long, short)]
+    pub(super) verbose: bool,
+}
+
+/// `plandex probe-file-system`
+#[derive(Debug, Args)]
+pub(super) struct Probe {
+    /// The directory that the first process made.
+    pub(super) place: PathBuf,
+}

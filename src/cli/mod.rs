@@ -1,0 +1,78 @@
+//! The front door: parses, opens the project, runs one command, reports.
+//!
+//! The one hard rule: this room alone decides words of errors and exit codes (`report.rs`); the
+//! rooms below return values and errors, and never print or exit.
+
+mod apply;
+mod args;
+mod branches;
+mod diff;
+mod doctor;
+mod exec;
+mod exit;
+mod history;
+mod load;
+mod locks;
+mod operate;
+mod plans;
+mod report;
+mod session;
+mod status;
+mod tell;
+
+use anyhow::Result;
+use clap::Parser as _;
+
+pub use exit::ExitCode;
+
+use args::{Arguments, Command};
+use session::Cli;
+
+/// Runs the command line of this process; returns how it ended.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return report::usage(&error),
+    };
+    let cli = match Cli::new(&arguments.global) {
+        Ok(cli) => cli,
+        Err(error) => return report::early(&error),
+    };
+    let code = match dispatch(&cli, &arguments.command) {
+        Ok(code) => code,
+        Err(error) => report::error(&cli, &error),
+    };
+    if cli.ui.stdout_closed() {
+        ExitCode::OutputClosed
+    } else {
+        code
+    }
+}
+
+fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
+    match command {
+        Command::New(args) => plans::new(cli, args),
+        Command::Plans => plans::plans(cli),
+        Command::Cd(args) => plans::cd(cli, args),
+        Command::Current => plans::current(cli),
+        Command::Branches => branches::branches(cli),
+        Command::Checkout(args) => branches::checkout(cli, args),
+        Command::Load(args) => load::load(cli, args),
+        Command::Ls => load::ls(cli),
+        Command::Tell(args) => tell::tell(cli, args),
+        Command::Convo => history::convo(cli),
+        Command::Log(args) => history::log(cli, args),
+        Command::Diff(args) => diff::diff(cli, args),
+        Command::Status => status::status(cli),
+        Command::Ps => locks::ps(cli),
+        Command::Locks => locks::locks(cli),
+        Command::Stop => locks::stop(cli),
+        Command::Exec(args) => exec::exec(cli, args),
+        Command::Apply(args) => apply::apply(cli, args),
+        Command::Doctor(args) => doctor::doctor(cli, args),
+        Command::ProbeFileSystem(args) => {
+            crate::store::answer_probe(&args.place)?;
+            Ok(ExitCode::Done)
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Errors into words, hints and exit codes: the only place.
+
+use anyhow::Error;
+use serde::Serialize;
+
+use super::exit::ExitCode;
+use super::session::{Cli, SCHEMA_VERSION};
+use crate::apply::ApplyError;
+use crate::config::Environment;
+use crate::context::ContextError;
+use crate::lock::LockError;
+use crate::plan::TellError;
+use crate::platform::cancel::Reason;
+use crate::project::{ProjectError, SelectError};
+use crate::store::StoreError;
+use crate::ui::{Ui, UiSettings};
+
+/// Bad input found by a command itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct UsageError {
+    message: String,
+    hint: Option<String>,
+}
+
+impl UsageError {
+    pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
+    }
+}
+
+/// What an error means to whoever called.
+struct Verdict {
+    code: ExitCode,
+    /// The stable word in JSON.
+    kind: &'static str,
+    hint: Option<String>,
+}
+
+impl Verdict {
+    fn new(code: ExitCode, kind: &'static str, hint: &str) -> Self {
+        let hint = (!hint.is_empty()).then(|| hint.to_owned());
+        Self { code, kind, hint }
+    }
+}
+
+/// clap's own words, on its own stream.
+pub(super) fn usage(error: &clap::Error) -> ExitCode {
+    let code = if error.use_stderr() {
+        ExitCode::Usage
+    } else {
+        ExitCode::Done
+    };
+    // Help goes to a pager's closed pipe as often as not: that is no failure.
+    error.print().ok();
+    code
+}
+
+/// An error before there is a command.
+pub(super) fn early(error: &Error) -> ExitCode {
+    let ui = Ui::new(&UiSettings::new(&Environment::default()));
+    ui.error(format!("{error:#}"));
+    ExitCode::Usage
+}
+
+/// Prints an error with its next command; returns the exit code it has.
+pub(super) fn error(cli: &Cli, error: &Error) -> ExitCode {
+    let verdict = judge(error);
+    if cli.json {
+        cli.ui.json_error(&document(error, &verdict));
+    } else {
+        cli.ui.error(words(error));
+        if let Some(LockError::Timeout { .. }) = error.downcast_ref() {
+            timeout_text(cli, error);
+        } else if let Some(hint) = &verdict.hint {
+            cli.ui.hint(hint.clone());
+        }
+    }
+    verdict.code
+}
+
+/// The chain of causes as one line; a cause that only repeats its effect is left out.
+fn words(error: &Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if line.contains(&text) {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(": ");
+        }
+        line.push_str(&text);
+    }
+    line
+}
+
+fn judge(error: &Error) -> Verdict {
+    if let Some(usage) = error.downcast_ref::<UsageError>() {
+        return Verdict {
+            code: ExitCode::Usage,
+            kind: "usage",
+            hint: usage.hint.clone(),
+        };
+    }
+    let found = error
+        .downcast_ref()
+        .map(lock)
+        .or_else(|| error.downcast_ref().map(store))
+        .or_else(|| error.downcast_ref().map(project))
+        .or_else(|| error.downcast_ref().map(select))
+        .or_else(|| error.downcast_ref().map(tell))
+        .or_else(|| error.downcast_ref().map(apply))
+        .or_else(|| error.downcast_ref().map(context));
+    found.unwrap_or_else(|| Verdict::new(ExitCode::Failed, "failed", ""))
+}
+
+fn lock(error: &LockError) -> Verdict {
+    let (code, kind, hint) = match error {
+        LockError::Timeout { .. } => (ExitCode::NotAcquired, "lock_timeout", ""),
+        LockError::Conflict { .. } => (
+            ExitCode::NotAcquired,
+            "lock_conflict",
+            "nothing was changed; wait for it with `--wait 30s`, or look with `plandex status`",
+        ),
+        LockError::QueueFull { .. } => (
+            ExitCode::NotAcquired,
+            "queue_full",
+            "nothing was changed; try again later, or look with `plandex locks`",
+        ),
+        LockError::Cancelled(reason) => (ExitCode::from(*reason), "cancelled", ""),
+        LockError::Removed => (
+            ExitCode::Failed,
+            "removed",
+            "nothing was changed; look with `plandex plans`, then try again",
+        ),
+    };
+    Verdict::new(code, kind, hint)
+}
+
+fn store(error: &StoreError) -> Verdict {
+    let (code, kind, hint) = match error {
+        StoreError::Missing(_) => (
+            ExitCode::Failed,
+            "no_project",
+            "create one with `plandex new`",
+        ),
+        StoreError::TooNew { .. } => (
+            ExitCode::Unsafe,
+            "too_new",
+            "use the plandex that wrote it, or a newer one",
+        ),
+        StoreError::OldSqlite(_) | StoreError::ForeignOwner { .. } => (
+            ExitCode::Unsafe,
+            "unsafe",
+            "run `plandex doctor` for the details",
+        ),
+        StoreError::UnsafeFileSystem { .. } => (
+            ExitCode::Unsafe,
+            "unsafe_file_system",
+            "set PLANDEX_DIR to a directory on a local disk, then `plandex new`",
+        ),
+        StoreError::LockLost { .. } => (
+            ExitCode::LockLost,
+            "heartbeat_lost",
+            "look with `plandex status` before you try again",
+        ),
+        StoreError::Busy(_) => (
+            ExitCode::NotAcquired,
+            "busy",
+            "nothing was changed; try again, or look with `plandex doctor`",
+        ),
+        StoreError::Damaged { .. } => (
+            ExitCode::Failed,
+            "damaged",
+            "the plans' versions are in .plandex/plans; run `plandex doctor` for what is left",
+        ),
+        StoreError::Full(_) => (
+            ExitCode::Failed,
+            "disk_full",
+            "free some space, then run `plandex doctor`",
+        ),
+        StoreError::Replaced(_) | StoreError::Failed(_) => (
+            ExitCode::Failed,
+            "failed",
+            "run `plandex doctor`, then try again",
+        ),
+    };
+    Verdict::new(code, kind, hint)
+}
+
+fn project(error: &ProjectError) -> Verdict {
+    let hint = match error {
+        ProjectError::NotFound(_) | ProjectError::NotAtDir(_) => "create one with `plandex new`",
+        ProjectError::BadPlace { .. } => "go to a directory of your own, then `plandex new`",
+    };
+    Verdict::new(ExitCode::Failed, "no_project", hint)
+}
+
+fn select(error: &SelectError) -> Verdict {
+    let (kind, hint) = match error {
+        SelectError::Nothing => ("no_plan", "`plandex new`, or `plandex cd NAME`"),
+        SelectError::NoPlan(_) => ("no_plan", "list them with `plandex plans`"),
+        SelectError::NoBranch(_) => ("no_branch", "list them with `plandex branches`"),
+        SelectError::Ambiguous { .. } => ("ambiguous", "give more of the name"),
+    };
+    Verdict::new(ExitCode::Usage, kind, hint)
+}
+
+fn tell(error: &TellError) -> Verdict {
+    match error {
+        TellError::EmptyPrompt => Verdict::new(
+            ExitCode::Usage,
+            "usage",
+            "`plandex tell \"what to do\"`, `plandex tell -f FILE`, or pipe it in",
+        ),
+        TellError::NoModel => Verdict::new(
+            ExitCode::NoModel,
+            "no_model",
+            "write the edits into the message (see `plandex tell --help`), or give a reply that \
+             you have with `--reply FILE`, or pipe one in with `--reply -`; `--print-prompt` \
+             prints what to ask",
+        ),
+        TellError::EmptyReply => Verdict::new(
+            ExitCode::ModelFailed,
+            "empty_reply",
+            "nothing was stored; try again",
+        ),
+        TellError::ReplyFailed => Verdict::new(
+            ExitCode::ModelFailed,
+            "reply_failed",
+            "look with `plandex convo`",
+        ),
+    }
+}
+
+fn apply(error: &ApplyError) -> Verdict {
+    let (code, kind, hint) = super::apply::verdict(error);
+    Verdict::new(code, kind, hint)
+}
+
+fn context(error: &ContextError) -> Verdict {
+    let hint = super::load::hint(error);
+    Verdict::new(ExitCode::Usage, "usage", hint)
+}
+
+/// SEED.md 8.1.3, with true values.
+fn timeout_text(cli: &Cli, error: &Error) {
+    let Some(LockError::Timeout { .. }) = error.downcast_ref() else {
+        return;
+    };
+    let command = crate::config::command_line();
+    for line in [
+        "",
+        "Nothing was changed. Options:",
+        &format!("  1. Wait and retry: {command}"),
+        "  2. Check status:   plandex status",
+        "  3. Force stop:     plandex stop (keeps the partial reply)",
+        "",
+        "If this persists, the previous operation may have crashed.",
+        "Run 'plandex doctor' to check for stale locks.",
+    ] {
+        cli.ui.note(line);
+    }
+}
+
+/// An error as JSON on stderr; a lock's carries what ConcurrencyError has.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    schema_version: u32,
+    r#type: &'static str,
+    message: String,
+    exit_code: u8,
+    safe_to_retry: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_position: Option<usize>,
+}
+
+fn document(error: &Error, verdict: &Verdict) -> Document {
+    let (plan_id, queue_position) = match error.downcast_ref() {
+        Some(LockError::Timeout { waiting, .. }) => (
+            waiting.line.first().map(|ticket| ticket.plan_id.clone()),
+            Some(waiting.position),
+        ),
+        Some(LockError::Conflict { ahead, .. }) => {
+            (ahead.first().map(|ticket| ticket.plan_id.clone()), None)
+        }
+        _ => (None, None),
+    };
+    Document {
+        schema_version: SCHEMA_VERSION,
+        r#type: verdict.kind,
+        message: words(error),
+        exit_code: verdict.code.code(),
+        safe_to_retry: verdict.code == ExitCode::NotAcquired,
+        hint: verdict.hint.clone(),
+        plan_id,
+        queue_position,
+    }
+}
+
+/// How a command that was called off ends.
+pub(super) fn stopped(reason: Reason) -> ExitCode {
+    ExitCode::from(reason)
+}

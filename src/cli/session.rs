@@ -1,0 +1,145 @@
+//! What a command works with: the environment, the terminal, the project.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+
+use super::args::{Global, When};
+use crate::config::{self, Environment, Settings, Wait};
+use crate::lock::Patience;
+use crate::platform::{crash, terminal};
+use crate::project::{self, Place, Project, Selected, Session};
+use crate::store::Connections;
+use crate::store::tickets::Ticket;
+use crate::ui::{ColourChoice, Ui, UiSettings};
+
+/// What repairs a plan after each grant for writing.
+pub(super) const REPAIRS: &[project::Repair] = &[crate::apply::settle, crate::plan::repair];
+
+/// One command's surroundings.
+pub(super) struct Cli {
+    pub(super) ui: Ui,
+    pub(super) json: bool,
+    pub(super) environment: Environment,
+    pub(super) cwd: PathBuf,
+    global: Global,
+}
+
+/// Every JSON document says which shape it has; fields are only ever added.
+pub(super) const SCHEMA_VERSION: u32 = 1;
+
+impl Cli {
+    pub(super) fn new(global: &Global) -> Result<Self> {
+        let environment = Environment::read()?;
+        crash::arm(environment.crash_at, environment.crash_trace.as_deref());
+        let ui = Ui::new(&UiSettings {
+            colour: match global.color {
+                When::Auto => ColourChoice::Auto,
+                When::Always => ColourChoice::Always,
+                When::Never => ColourChoice::Never,
+            },
+            json: global.json,
+            quiet: global.quiet,
+            environment: &environment,
+            cancel: None,
+        });
+        let cwd = config::current_dir()?;
+        Ok(Self {
+            ui,
+            json: global.json,
+            environment,
+            cwd,
+            global: global.clone(),
+        })
+    }
+
+    /// Where the project is.
+    pub(super) fn place(&self) -> Result<Place> {
+        project::find(&self.cwd, self.environment.plandex_dir.as_deref())
+    }
+
+    /// Opens the project that this directory is in.
+    pub(super) fn open(&self) -> Result<Arc<Project>> {
+        let place = self.place()?;
+        Project::open(&place, self.session())
+    }
+
+    /// Opens the project and its selected plan and branch.
+    pub(super) fn open_selected(&self) -> Result<(Arc<Project>, Selected)> {
+        let project = self.open()?;
+        let selected = project.selected()?;
+        Ok((project, selected))
+    }
+
+    /// Who works here, and how.
+    pub(super) fn session(&self) -> Session {
+        let terminal = terminal::session();
+        let actor = self.environment.actor.clone().or_else(|| terminal.clone());
+        Session {
+            plan: self
+                .global
+                .plan
+                .clone()
+                .or_else(|| self.environment.plan.clone()),
+            branch: self
+                .global
+                .branch
+                .clone()
+                .or_else(|| self.environment.branch.clone()),
+            terminal,
+            actor: actor.unwrap_or_default(),
+            command: config::command_line(),
+            connections: Connections::One,
+            repairs: REPAIRS,
+        }
+    }
+
+    /// The settings files and the environment.
+    pub(super) fn settings(&self, project: &Project) -> Result<Settings> {
+        Settings::load(Some(&project.dir().join("config.toml")), &self.environment)
+    }
+
+    /// How long this command waits for everything it may wait for, counted from now.
+    pub(super) fn patience(&self, project: &Project) -> Result<Patience> {
+        let wait = match (&self.global.wait, self.global.no_wait) {
+            (_, true) => Wait::No,
+            (Some(text), false) => config::parse_wait(text).context("reading --wait")?,
+            (None, false) => self.settings(project)?.wait,
+        };
+        Ok(match wait {
+            Wait::No => Patience::None,
+            Wait::For(limit) => Patience::within(limit),
+            Wait::Forever => Patience::Forever,
+        })
+    }
+
+    /// Whether a ticket is this terminal's or actor's own.
+    pub(super) fn is_ours(&self, project: &Project, ticket: &Ticket) -> bool {
+        let actor = &project.session().actor;
+        !actor.is_empty() && *actor == ticket.actor
+    }
+}
+
+/// A wall time in milliseconds as RFC 3339 UTC.
+pub(super) fn rfc3339(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| time.to_string())
+}
+
+/// A wall time in milliseconds as people read it, in local time.
+pub(super) fn clock_time(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map_or_else(
+        |_| ms.to_string(),
+        |time| {
+            let local = time.to_zoned(jiff::tz::TimeZone::system());
+            local.strftime("%Y-%m-%d %H:%M:%S").to_string()
+        },
+    )
+}
+
+/// How long ago a wall time was; never negative, whatever the clock did.
+pub(super) fn since(ms: i64) -> std::time::Duration {
+    let elapsed = crate::platform::clock::wall_ms().saturating_sub(ms);
+    std::time::Duration::from_millis(u64::try_from(elapsed).unwrap_or_default())
+}

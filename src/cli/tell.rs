@@ -1,0 +1,300 @@
+//! `tell`: from a prompt to pending changes.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use super::args;
+use super::exit::ExitCode;
+use super::operate::{Job, operate};
+use super::report::{self, UsageError};
+use super::session::{Cli, SCHEMA_VERSION};
+use crate::lock::operation;
+use crate::model::Provider;
+use crate::plan::briefing::{self, Shown, Turned};
+use crate::plan::{self, Answer, BuiltFile, Event, FailedFile, Prompt, Tell, Told, edits};
+use crate::project::{Project, Selected};
+use crate::store::{contexts, messages};
+use crate::ui::{Style, Text, render};
+
+/// The longest prompt, in bytes.
+const PROMPT_MAX: u64 = 64 << 20;
+
+/// `plandex tell`
+pub(super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
+    let (project, selected) = cli.open_selected()?;
+    let prompt = Prompt::new(prompt_text(cli, args)?)?;
+    if args.print_prompt {
+        return print_prompt(cli, &project, &selected, &prompt);
+    }
+    let provider = match &args.reply {
+        None => Provider::Literal,
+        Some(path) if path == Path::new("-") => Provider::ReplyInput,
+        Some(path) => {
+            let path = cli.cwd.join(path);
+            // Looked at before anybody waits: a typo should not cost a place in the queue.
+            std::fs::metadata(&path)
+                .with_context(|| format!("reading the reply {}", path.display()))?;
+            Provider::ReplyFile(path)
+        }
+    };
+    let answer = Answer::new(provider, &prompt)?;
+    let tell = Tell {
+        branch: selected.branch.name.clone(),
+        prompt,
+        answer,
+    };
+    let job = Job {
+        project: &project,
+        plan_id: &selected.plan.id,
+        branch: None,
+        operation: operation::TELL,
+    };
+    let told = operate(
+        cli,
+        &job,
+        move |permit, turn, events| plan::tell(turn, permit, &tell, events),
+        |event| show(cli, event),
+    )?;
+    conclude(cli, &told);
+    Ok(match told.stopped {
+        Some(reason) => report::stopped(reason),
+        None if told.is_whole() => ExitCode::Done,
+        None => ExitCode::EditsFailed,
+    })
+}
+
+/// The prompt: the argument, a file, or what is piped in (added to the argument if there is one).
+fn prompt_text(cli: &Cli, args: &args::Tell) -> Result<String> {
+    let reply_from_stdin = args.reply.as_deref() == Some(Path::new("-"));
+    let given = match (&args.prompt, &args.file) {
+        (Some(text), _) if text == "-" => None,
+        (Some(text), _) => Some(text.clone()),
+        (None, Some(file)) => {
+            let path = cli.cwd.join(file);
+            let limited = crate::platform::file::read_limited(&path, PROMPT_MAX)
+                .with_context(|| format!("reading the prompt {}", path.display()))?;
+            let bytes = limited
+                .ok_or_else(|| UsageError::new("the prompt is too long", "give at most 64 MiB"))?;
+            let text = String::from_utf8(bytes).map_err(|_| {
+                UsageError::new(
+                    format!("{} is not UTF-8", path.display()),
+                    "give it as UTF-8 text",
+                )
+            })?;
+            Some(text)
+        }
+        (None, None) => None,
+    };
+    match given {
+        Some(text) => Ok(text),
+        None if reply_from_stdin => Err(UsageError::new(
+            "the prompt and the reply cannot both come from standard input",
+            "give the prompt as an argument or with `-f FILE`",
+        )
+        .into()),
+        None if std::io::stdin().is_terminal() => Ok(String::new()),
+        None => {
+            let mut text = String::new();
+            std::io::stdin()
+                .lock()
+                .take(PROMPT_MAX)
+                .read_to_string(&mut text)
+                .context("reading the prompt from standard input")?;
+            Ok(text)
+        }
+    }
+}
+
+fn print_prompt(
+    cli: &Cli,
+    project: &Arc<Project>,
+    selected: &Selected,
+    prompt: &Prompt,
+) -> Result<ExitCode> {
+    let (entries, said) = project.store.read(|tx| {
+        let id = &selected.branch.id;
+        Ok((contexts::of_branch(tx, id)?, messages::of_branch(tx, id)?))
+    })?;
+    let repo = project.repo(&selected.plan.id)?;
+    let shown = entries
+        .into_iter()
+        .map(|entry| {
+            let body = repo.blob(&entry.blob)?;
+            Ok(Shown {
+                name: entry.name,
+                body: String::from_utf8_lossy(&body).into_owned(),
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let said: Vec<Turned> = said
+        .into_iter()
+        .map(|message| Turned {
+            role: message.role,
+            text: message.text,
+            state: message.state,
+        })
+        .collect();
+    let lines = briefing::briefing(&shown, &said, prompt.text());
+    if cli.json {
+        cli.ui
+            .json(&serde_json::json!({"schemaVersion": SCHEMA_VERSION, "messages": lines}));
+    } else {
+        cli.ui.line(briefing::render(&lines));
+    }
+    Ok(ExitCode::Done)
+}
+
+/// One event for people, or as a line of JSON.
+fn show(cli: &Cli, event: Event) {
+    if cli.json {
+        cli.ui.json(&EventDocument::from(event));
+        return;
+    }
+    let ui = &cli.ui;
+    match event {
+        Event::Started { .. } => {}
+        Event::Prose(text) => ui.raw(text.as_bytes()),
+        Event::FileStarted(path) => ui.note(format!("building {path}")),
+        Event::Built(file) => ui.note(built_line(cli, &file)),
+        Event::Failed(file) => {
+            for failure in &file.failures {
+                ui.warning(edits::describe(failure));
+            }
+        }
+        Event::Malformed(found) => {
+            let path = found.path.unwrap_or_default();
+            ui.warning(format!(
+                "reply line {}: {path} {}",
+                found.line, found.message
+            ));
+        }
+    }
+}
+
+fn built_line(cli: &Cli, file: &BuiltFile) -> Text {
+    let signs = cli.ui.signs();
+    let (added, removed) = (file.added as u64, file.removed as u64);
+    let mut line = Text::styled(Style::Green, signs.ok)
+        .plain(format!(" {} ", file.path))
+        .join(render::stats(added, removed, signs));
+    if file.tier != edits::Tier::Exact {
+        line = line.then(Style::Yellow, format!("  matched {}", file.tier));
+    }
+    for warning in &file.warnings {
+        line = line.then(Style::Yellow, format!("  {warning}"));
+    }
+    if file.auto_run {
+        line = line.then(
+            Style::Yellow,
+            "  tools run this file by themselves: read it first",
+        );
+    }
+    line
+}
+
+fn conclude(cli: &Cli, told: &Told) {
+    if cli.json {
+        cli.ui.json(&Completed::new(told));
+        return;
+    }
+    let ui = &cli.ui;
+    if told.state == messages::State::Stopped {
+        ui.note("Stopped: what came of the reply is kept, see `plandex convo`");
+    }
+    let (built, failed) = (told.built.len(), told.failed.len() + told.malformed.len());
+    let files = |count: usize| render::counted(count as u64, "file");
+    match (built, failed) {
+        (0, 0) => ui.note("No edits in the reply"),
+        (0, failed) => ui.note(format!("No file was built, {failed} failed")),
+        (built, 0) => ui.note(format!("{} pending", files(built))),
+        (built, failed) => ui.note(format!("{} pending, {failed} failed", files(built))),
+    }
+    if built > 0 {
+        ui.hint("look with `plandex diff`, write them with `plandex apply`");
+    } else if failed > 0 {
+        ui.hint("mend the edits and `plandex tell` again; nothing else was changed");
+    }
+}
+
+/// An event as MODEL.md 7 names it.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+enum EventDocument {
+    #[serde(rename = "turn.started")]
+    Started { waited_ms: u64 },
+    #[serde(rename = "message.delta")]
+    Prose { text: String },
+    #[serde(rename = "file.started")]
+    FileStarted { path: String },
+    #[serde(rename = "file.completed")]
+    File {
+        status: &'static str,
+        built: Option<BuiltFile>,
+        failed: Option<FailedFile>,
+    },
+    #[serde(rename = "warning")]
+    Warning {
+        code: &'static str,
+        message: String,
+        line: usize,
+        path: Option<String>,
+    },
+}
+
+impl From<Event> for EventDocument {
+    fn from(event: Event) -> Self {
+        match event {
+            Event::Started { waited_ms } => Self::Started {
+                waited_ms: u64::try_from(waited_ms).unwrap_or(u64::MAX),
+            },
+            Event::Prose(text) => Self::Prose { text },
+            Event::FileStarted(path) => Self::FileStarted { path },
+            Event::Built(file) => Self::File {
+                status: "built",
+                built: Some(file),
+                failed: None,
+            },
+            Event::Failed(file) => Self::File {
+                status: "failed",
+                built: None,
+                failed: Some(file),
+            },
+            Event::Malformed(found) => Self::Warning {
+                code: "malformed",
+                message: found.message,
+                line: found.line,
+                path: found.path,
+            },
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Completed {
+    r#type: &'static str,
+    schema_version: u32,
+    number: i64,
+    state: &'static str,
+    built: usize,
+    failed: usize,
+    malformed: usize,
+}
+
+impl Completed {
+    fn new(told: &Told) -> Self {
+        Self {
+            r#type: "turn.completed",
+            schema_version: SCHEMA_VERSION,
+            number: told.number,
+            state: told.state.word(),
+            built: told.built.len(),
+            failed: told.failed.len(),
+            malformed: told.malformed.len(),
+        }
+    }
+}

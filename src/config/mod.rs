@@ -1,0 +1,46 @@
+//! What this process was told from outside: its environment, read once, and its settings files.
+//!
+//! The one hard rule: nobody else reads the environment, so that a test can say what a process
+//! saw and a command's behaviour follows from one value. Nothing is ignored silently: a variable
+//! or a key of ours that cannot be understood is an error that names it.
+
+mod environment;
+mod settings;
+mod wait;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+pub use environment::Environment;
+pub use settings::{MAX_FILE_SIZE_DEFAULT, Settings};
+pub use wait::{WAIT_DEFAULT, WAIT_LONGEST, Wait, parse_wait};
+
+/// The directory this process was started in; an error if it has been removed since.
+pub fn current_dir() -> Result<PathBuf> {
+    std::env::current_dir().context("finding the current directory")
+}
+
+/// This process's command line as it could be typed again, for people.
+pub fn command_line() -> String {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let program = words.next().unwrap_or_default();
+    let name = program.rsplit('/').next().unwrap_or_default().to_owned();
+    let words = words.map(|word| quoted(&word));
+    std::iter::once(name)
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// A word as a shell would take it, in single quotes if it must be.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests;

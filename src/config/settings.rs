@@ -1,0 +1,162 @@
+//! Settings files: the user's, and over it the project's.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
+
+use super::environment::Environment;
+use super::wait::{WAIT_DEFAULT, Wait, parse_wait};
+
+/// The largest file that is loaded into a context when nobody said anything, in bytes.
+pub const MAX_FILE_SIZE_DEFAULT: u64 = 1024 * 1024;
+
+/// What the settings files and the environment say, with defaults for the rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `wait`: how long a command waits. `PLANDEX_WAIT` is stronger than a file, `--wait` than both.
+    pub wait: Wait,
+    /// `context.max-file-size`: larger files are listed as skipped, in bytes.
+    pub max_file_size: u64,
+}
+
+/// Every key that a settings file may hold, for people.
+const KEYS: &str = "wait, context.max-file-size";
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct File {
+    wait: Option<FileWait>,
+    #[serde(default)]
+    context: FileContext,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct FileContext {
+    max_file_size: Option<FileSize>,
+}
+
+impl Settings {
+    /// Reads the user's file under the project's file (`project_config`), and the environment
+    /// over both. A file that does not exist says nothing.
+    ///
+    /// Fails on an unreadable or malformed file, an unknown key (listing the known ones) and an
+    /// impossible value; names the file and the line.
+    pub fn load(project_config: Option<&Path>, environment: &Environment) -> Result<Self> {
+        let user = environment.user_settings_path();
+        let user = user.map_or_else(|| Ok(File::default()), |path| read(&path))?;
+        let project = project_config.map_or_else(|| Ok(File::default()), read)?;
+        let wait = project.wait.or(user.wait).map(|wait| wait.0);
+        let size = project.context.max_file_size.or(user.context.max_file_size);
+        Ok(Self {
+            wait: environment.wait.or(wait).unwrap_or(WAIT_DEFAULT),
+            max_file_size: size.map_or(MAX_FILE_SIZE_DEFAULT, |size| size.0),
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<File> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        // A home that is no directory (`/dev/null` in some CI) holds no settings either.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(File::default());
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("reading settings {}", path.display()));
+        }
+    };
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| line_of(&text, span.start));
+        let reason = error.message();
+        anyhow!("{}:{line}: {reason} (the keys are {KEYS})", path.display())
+    })
+}
+
+/// The line, from 1, of the byte at `offset`.
+fn line_of(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().iter().take(offset);
+    1 + before.filter(|byte| **byte == b'\n').count()
+}
+
+#[derive(Debug)]
+struct FileWait(Wait);
+
+impl<'de> Deserialize<'de> for FileWait {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WaitVisitor;
+        impl Visitor<'_> for WaitVisitor {
+            type Value = FileWait;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time to wait such as \"30s\", \"1h30m\", \"forever\" or seconds")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<FileWait, E> {
+                parse_wait(text).map(FileWait).map_err(E::custom)
+            }
+
+            fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<FileWait, E> {
+                self.visit_str(&seconds.to_string())
+            }
+        }
+        deserializer.deserialize_any(WaitVisitor)
+    }
+}
+
+#[derive(Debug)]
+struct FileSize(u64);
+
+impl<'de> Deserialize<'de> for FileSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SizeVisitor;
+        impl Visitor<'_> for SizeVisitor {
+            type Value = FileSize;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a size such as \"512 KiB\", \"2 MiB\" or a number of bytes")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<FileSize, E> {
+                let bytes = parse_size(text);
+                let unexpected = de::Unexpected::Str(text);
+                bytes
+                    .map(FileSize)
+                    .ok_or_else(|| E::invalid_value(unexpected, &self))
+            }
+
+            fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<FileSize, E> {
+                let size = u64::try_from(bytes).ok().filter(|bytes| *bytes > 0);
+                let unexpected = de::Unexpected::Signed(bytes);
+                size.map(FileSize)
+                    .ok_or_else(|| E::invalid_value(unexpected, &self))
+            }
+        }
+        deserializer.deserialize_any(SizeVisitor)
+    }
+}
+
+/// Bytes of `512`, `512 KiB`, `2MiB`, `1 GiB`, `500 kB`, `2 MB`; never zero.
+fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    let unit: u64 = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        _ => return None,
+    };
+    let bytes = digits.parse::<u64>().ok()?.checked_mul(unit)?;
+    (bytes > 0).then_some(bytes)
+}

@@ -1,0 +1,4 @@
+//! The tests of this room, a file for each of its own.
+
+mod environment;
+mod settings;

@@ -1,0 +1,11 @@
+//! Tests of the whole room, by part.
+
+mod build;
+mod elision;
+mod label;
+mod limits;
+mod matcher;
+mod path;
+mod report;
+mod round_trip;
+mod search_replace;

@@ -1,0 +1,315 @@
+//! A file's text as lines, with what must survive a change: byte-order mark, line ends, last line.
+
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hasher};
+use std::ops::Range;
+
+/// How a line ends. A file's last line has one too, written only with `final_newline`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LineEnd {
+    Lf,
+    CrLf,
+}
+
+/// One line without its end.
+#[derive(Debug, Clone)]
+pub(super) struct Line<'a> {
+    pub(super) text: Cow<'a, str>,
+    pub(super) end: LineEnd,
+}
+
+/// What about two lines must be equal for them to be the same line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Likeness {
+    /// Everything.
+    Exact,
+    /// Everything up to the last character that is not blank.
+    UpToTrailingSpace,
+    /// What stands between the blanks on both sides.
+    Inner,
+    /// The same with typographic characters folded.
+    FoldedInner,
+}
+
+/// The form of a line under a likeness: two lines are alike if their forms are equal.
+pub(super) fn form(line: &str, likeness: Likeness) -> Cow<'_, str> {
+    match likeness {
+        Likeness::Exact => Cow::Borrowed(line),
+        Likeness::UpToTrailingSpace => Cow::Borrowed(line.trim_end_matches(is_space)),
+        Likeness::Inner => Cow::Borrowed(line.trim_matches(is_space)),
+        Likeness::FoldedInner => match fold(line) {
+            Cow::Borrowed(folded) => Cow::Borrowed(folded.trim_matches(is_space)),
+            Cow::Owned(folded) => Cow::Owned(folded.trim_matches(is_space).to_owned()),
+        },
+    }
+}
+
+/// A hash of a line's form. Equal hashes are a strong hint, not a proof.
+pub(super) fn key(line: &str, likeness: Likeness) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(form(line, likeness).as_bytes());
+    hasher.finish()
+}
+
+/// Tells whether a line has nothing to see.
+pub(super) fn is_blank(line: &str) -> bool {
+    line.chars().all(is_space)
+}
+
+/// The blanks a line starts with.
+pub(super) fn indent(line: &str) -> &str {
+    &line[..line.len() - line.trim_start_matches(is_space).len()]
+}
+
+/// Puts plain characters for typographic quotes, dashes and spaces.
+pub(super) fn fold(line: &str) -> Cow<'_, str> {
+    if line.is_ascii() {
+        return Cow::Borrowed(line);
+    }
+    let plain = |character| match character {
+        '\u{2018}'..='\u{201b}' | '\u{2032}' | '\u{2035}' => '\'',
+        '\u{201c}'..='\u{201f}' | '\u{2033}' | '\u{2036}' | '\u{ab}' | '\u{bb}' => '"',
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => ' ',
+        other => other,
+    };
+    Cow::Owned(line.chars().map(plain).collect())
+}
+
+/// The lines of an edit's text, where every line ends in LF.
+pub(super) fn edit_lines(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.split('\n').collect();
+    if lines.last() == Some(&"") {
+        lines.pop();
+    }
+    lines
+}
+
+fn is_space(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\u{b}' | '\u{c}' | '\r')
+}
+
+/// A file's text, and hashes of its lines for each likeness that was asked for.
+#[derive(Debug)]
+pub(super) struct Text<'a> {
+    lines: Vec<Line<'a>>,
+    keys: [Option<Vec<u64>>; 4],
+    size: usize,
+    layout: Layout,
+}
+
+/// What a file's text keeps whatever is edited.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Layout {
+    byte_order_mark: bool,
+    final_newline: bool,
+    /// What most lines end in.
+    end: LineEnd,
+}
+
+impl<'a> Text<'a> {
+    /// Reads a file, or gives `None` for bytes that are not text.
+    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        if text.contains('\0') {
+            return None;
+        }
+        let unmarked = text.strip_prefix('\u{feff}');
+        let byte_order_mark = unmarked.is_some();
+        let mut rest = unmarked.unwrap_or(text);
+        let mut lines = Vec::new();
+        let mut crlf_count = 0_usize;
+        while let Some(at) = rest.find('\n') {
+            let (line, end) = match rest[..at].strip_suffix('\r') {
+                Some(line) => (line, LineEnd::CrLf),
+                None => (&rest[..at], LineEnd::Lf),
+            };
+            crlf_count += usize::from(end == LineEnd::CrLf);
+            lines.push(Line {
+                text: Cow::Borrowed(line),
+                end,
+            });
+            rest = &rest[at + 1..];
+        }
+        let end = if crlf_count * 2 > lines.len() {
+            LineEnd::CrLf
+        } else {
+            LineEnd::Lf
+        };
+        let final_newline = rest.is_empty();
+        if !final_newline {
+            lines.push(Line {
+                text: Cow::Borrowed(rest),
+                end,
+            });
+        }
+        let layout = Layout {
+            byte_order_mark,
+            final_newline,
+            end,
+        };
+        Some(Self {
+            lines,
+            keys: [const { None }; 4],
+            size: bytes.len(),
+            layout,
+        })
+    }
+
+    /// Lays out an edit's text as a file: as `layout` says, or plainly for a new file.
+    pub(super) fn from_edit(content: &'a str, layout: Option<Layout>) -> Self {
+        let plain = Layout {
+            byte_order_mark: false,
+            final_newline: true,
+            end: LineEnd::Lf,
+        };
+        // An existing file has its mark from the layout.
+        let content = match layout {
+            Some(_) => content.strip_prefix('\u{feff}').unwrap_or(content),
+            None => content,
+        };
+        let layout = layout.unwrap_or(plain);
+        let lines = edit_lines(content)
+            .into_iter()
+            .map(|line| Line {
+                text: Cow::Borrowed(line),
+                end: layout.end,
+            })
+            .collect();
+        Self {
+            lines,
+            keys: [const { None }; 4],
+            size: content.len(),
+            layout,
+        }
+    }
+
+    /// What a text that takes this one's place must keep. An empty file has no last line to go by.
+    pub(super) fn layout(&self) -> Layout {
+        let final_newline = self.layout.final_newline || self.lines.is_empty();
+        Layout {
+            final_newline,
+            ..self.layout
+        }
+    }
+
+    pub(super) fn lines(&self) -> &[Line<'a>] {
+        &self.lines
+    }
+
+    /// The text of the lines in a range.
+    pub(super) fn window(&self, range: Range<usize>) -> impl Iterator<Item = &str> {
+        self.lines[range].iter().map(|line| line.text.as_ref())
+    }
+
+    /// The size of the file it was read from, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The hashes of all lines. Counted once for each likeness, then kept up by [`Text::replace`].
+    pub(super) fn keys(&mut self, likeness: Likeness) -> &[u64] {
+        let lines = &self.lines;
+        self.keys[likeness as usize]
+            .get_or_insert_with(|| lines.iter().map(|line| key(&line.text, likeness)).collect())
+    }
+
+    /// Puts lines in the place of others; they end as most of the file's lines do.
+    pub(super) fn replace(&mut self, range: Range<usize>, with: Vec<Cow<'a, str>>) {
+        const ALL: [Likeness; 4] = [
+            Likeness::Exact,
+            Likeness::UpToTrailingSpace,
+            Likeness::Inner,
+            Likeness::FoldedInner,
+        ];
+        for likeness in ALL {
+            if let Some(keys) = &mut self.keys[likeness as usize] {
+                keys.splice(range.clone(), with.iter().map(|line| key(line, likeness)));
+            }
+        }
+        let end = self.layout.end;
+        self.lines
+            .splice(range, with.into_iter().map(|text| Line { text, end }));
+    }
+
+    /// The file's bytes.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.size);
+        if self.layout.byte_order_mark {
+            bytes.extend_from_slice("\u{feff}".as_bytes());
+        }
+        for (index, line) in self.lines.iter().enumerate() {
+            bytes.extend_from_slice(line.text.as_bytes());
+            if index + 1 == self.lines.len() && !self.layout.final_newline {
+                continue;
+            }
+            bytes.extend_from_slice(match line.end {
+                LineEnd::Lf => b"\n",
+                LineEnd::CrLf => b"\r\n",
+            });
+        }
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_reads_back_as_it_was() {
+        let samples: [&[u8]; 11] = [
+            b"",
+            b"\n",
+            b"\n\n",
+            b"a",
+            b"a\n",
+            b"a\r\nb\r\n",
+            b"a\r\nb\nc",
+            b"a\rb",
+            b"a\r",
+            b"\xef\xbb\xbfa\r\n\r\nb",
+            b"\xef\xbb\xbf",
+        ];
+        for sample in samples {
+            assert_eq!(Text::read(sample).unwrap().bytes(), sample, "{sample:?}");
+        }
+        assert!(Text::read(b"a\0b").is_none());
+        assert!(Text::read(b"caf\xe9").is_none());
+    }
+
+    #[test]
+    fn new_lines_end_as_most_lines_do() {
+        let mut text = Text::read(b"a\r\nb\r\nc\n").unwrap();
+        text.replace(1..2, vec!["x".into(), "y".into()]);
+        assert_eq!(text.bytes(), b"a\r\nx\r\ny\r\nc\n");
+    }
+
+    #[test]
+    fn a_missing_last_newline_stays_missing() {
+        let mut text = Text::read(b"a\nb").unwrap();
+        text.replace(2..2, vec!["c".into()]);
+        assert_eq!(text.bytes(), b"a\nb\nc");
+        text.replace(1..3, vec![]);
+        assert_eq!(text.bytes(), b"a");
+        text.replace(0..1, vec![]);
+        assert_eq!(text.bytes(), b"");
+    }
+
+    #[test]
+    fn keys_follow_the_lines() {
+        let mut text = Text::read(b"a\n b \nc\n").unwrap();
+        let _ = (
+            text.keys(Likeness::Exact).len(),
+            text.keys(Likeness::Inner).len(),
+        );
+        text.replace(0..1, vec!["b".into(), "q".into()]);
+        for likeness in [Likeness::Exact, Likeness::Inner, Likeness::FoldedInner] {
+            let expected: Vec<u64> = ["b", "q", " b ", "c"]
+                .iter()
+                .map(|line| key(line, likeness))
+                .collect();
+            assert_eq!(text.keys(likeness), expected, "{likeness:?}");
+        }
+    }
+}
