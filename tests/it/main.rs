@@ -7,4 +7,6 @@
     reason = "a failing helper is a failing test, and tests write, read and rename as they please"
 )]
 
+mod queue;
 mod support;
+mod tidy;

@@ -9,14 +9,14 @@ use crate::doctor::Scene;
 use crate::doctor::report::{Check, CheckState, Issue, Kind, Report, Severity};
 use crate::platform::process;
 use crate::project::Place;
-use crate::store::{Connections, Integrity, Store, StoreError, settings, sqlite_version};
+use crate::store::{self, Connections, Integrity, Store, StoreError, settings, sqlite_version};
 
 /// How long the write gate may be closed before that is a finding.
 const GATE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens the database, if there is one. An empty file is none: opening it would fill it.
 pub(in crate::doctor) fn open(place: &Place) -> Result<Store> {
-    let path = place.dir.join("plandex.db");
+    let path = place.dir.join(store::FILES[0]);
     if std::fs::metadata(&path).is_ok_and(|meta| meta.len() == 0) {
         let problem = "it is an empty file".to_owned();
         return Err(StoreError::Damaged { path, problem }.into());
@@ -88,7 +88,7 @@ fn unusable(error: &Error) -> Issue {
 /// database in use (HAZARDS.md H5).
 pub(in crate::doctor) fn sqlite(scene: &Scene<'_>, report: &mut Report) {
     let mut foreign: Vec<String> = Vec::new();
-    for pid in process::with_open(&scene.place.dir.join("plandex.db")) {
+    for pid in process::with_open(&scene.place.dir.join(store::FILES[0])) {
         let name = process::name(pid).unwrap_or_default();
         if !name.starts_with("plandex") {
             foreign.push(format!("pid {pid} ({name})"));
