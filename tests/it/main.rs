@@ -1,8 +1,3 @@
-<<<<<<< HEAD
-//! The program as people and scripts use it: real processes of the real binary.
-
-mod support;
-=======
 //! Tests from outside: the real binary in real processes, and the tree itself.
 //!
 //! One crate, so that it links once; a file per feature. `support` is what they stand on.
@@ -13,5 +8,3 @@ mod support;
 )]
 
 mod support;
-//mod tidy;
->>>>>>> 35700a7 (tests: sandbox, processes with a watchdog, conditions instead of pauses, a dump of the whole database)
