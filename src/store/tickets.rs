@@ -347,8 +347,11 @@ pub enum OnConflict {
 }
 
 /// The conflict predicate of `lock::rules` in SQL: `e` keeps the ticket (`:scope`, `:branch`) out.
+///
+/// `IS`, not `=`: a comparison with the root's NULL would make the whole predicate NULL, which
+/// keeps nobody out.
 const CONFLICTS: &str =
-    "NOT (e.scope = 'r' AND :scope = 'r' AND e.branch IS NOT NULL AND e.branch = :branch)";
+    "NOT (e.scope = 'r' AND :scope = 'r' AND e.branch IS NOT NULL AND e.branch IS :branch)";
 
 /// Inserts a ticket: held at once if nothing in line conflicts with it, else waiting or refused.
 pub fn place<P: Permit>(

@@ -7,4 +7,5 @@
     reason = "a failing helper is a failing test, and tests write, read and rename as they please"
 )]
 
+mod queue;
 mod support;
