@@ -15,7 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Error, Result, anyhow};
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
@@ -24,6 +24,7 @@ use crate::lock::rules::{self, Claim};
 use crate::lock::{Patience, Request, Waiting};
 use crate::platform::cancel::{Cancel, Reason};
 use crate::project::{Project, Turn};
+use crate::store::StoreError;
 use crate::store::audit::Outcome;
 use crate::store::tickets::{Permit, Scope, WritePermit};
 
@@ -140,10 +141,21 @@ fn run<P: Permit, T>(
     } else {
         Outcome::Released
     };
+    let ticket = hold.permit().proof().ticket();
     let released = hold.release(outcome);
-    let value = result?;
-    released?;
+    let value = result.map_err(|error| lost_if_busy(error, ticket))?;
+    released.map_err(|error| lost_if_busy(error, ticket))?;
     Ok(value)
+}
+
+/// "Busy" means that nothing was changed and that it is safe to try again, which is true only until
+/// the turn is had: afterwards, a write that could not be made in time is a lock that was lost.
+fn lost_if_busy(error: Error, ticket: i64) -> Error {
+    if matches!(error.downcast_ref(), Some(StoreError::Busy(_))) {
+        error.context(StoreError::LockLost { ticket })
+    } else {
+        error
+    }
 }
 
 /// A reader that meets what a dead operation left takes a write turn for it first.

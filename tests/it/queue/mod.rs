@@ -15,6 +15,7 @@ mod workers;
 
 use std::time::Duration;
 
+use plandex::platform::file_lock::{self, Attempt};
 use plandex::store::audit::{self, Entry};
 use plandex::store::tickets::State;
 use serde_json::Value;
@@ -147,4 +148,22 @@ fn error_type(stderr: &str) -> String {
 fn is_free(sandbox: &Sandbox) {
     let document = sandbox.ok(&["locks", "--json"]).json();
     assert_eq!(document["locks"], serde_json::json!([]));
+}
+
+/// Stops `process` at a moment when it is in no transaction: one that is stopped inside the gate
+/// keeps everybody out, which is another story.
+fn suspend(sandbox: &Sandbox, process: &Background<'_>) {
+    sandbox.until("it stands still outside the gate", || {
+        process.stop();
+        if is_gate_free(sandbox) {
+            return Some(());
+        }
+        process.cont();
+        None
+    });
+}
+
+fn is_gate_free(sandbox: &Sandbox) -> bool {
+    let gate = std::fs::File::open(sandbox.state_dir().join("write.lock")).unwrap();
+    file_lock::try_exclusive(&gate).unwrap() == Attempt::Locked
 }
