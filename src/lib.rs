@@ -24,6 +24,9 @@
 pub mod cli;
 pub mod ui;
 
+pub mod doctor;
+
+pub mod apply;
 pub mod context;
 pub mod plan;
 

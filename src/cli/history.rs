@@ -66,9 +66,10 @@ pub(super) fn convo(cli: &Cli) -> Result<ExitCode> {
     }
     for said in said {
         let message = said.message;
-        let state = match message.state {
-            State::Complete => String::new(),
-            other => format!(" ({})", other.word()),
+        let state = if message.state == State::Complete {
+            String::new()
+        } else {
+            format!(" ({})", message.state.word())
         };
         let head = format!("#{} {}{state}", message.number, message.role.word());
         let when = format!("  {}  {}", clock_time(message.created_at), message.source);

@@ -69,7 +69,7 @@ pub(super) fn seen(tx: &ReadTx<'_>) -> Result<Vec<Seen>> {
 /// `plandex ps`: what runs now, on any plan of the project.
 pub(super) fn ps(cli: &Cli) -> Result<ExitCode> {
     let project = cli.open()?;
-    let mut running = project.store.read(|tx| seen(tx))?;
+    let mut running = project.store.read(seen)?;
     running.retain(|seen| seen.ticket.state.blocks());
     if running.is_empty() && !cli.json {
         cli.ui.note("Nothing runs");
@@ -82,7 +82,7 @@ pub(super) fn ps(cli: &Cli) -> Result<ExitCode> {
 /// `plandex locks`: everybody who holds or waits.
 pub(super) fn locks(cli: &Cli) -> Result<ExitCode> {
     let project = cli.open()?;
-    let all = project.store.read(|tx| seen(tx))?;
+    let all = project.store.read(seen)?;
     if all.is_empty() && !cli.json {
         cli.ui.note("No operation runs or waits");
         return Ok(ExitCode::Done);
@@ -127,9 +127,10 @@ fn show(cli: &Cli, project: &Project, seen: &[Seen]) {
             .as_ref()
             .map(|branch| format!(" ({branch})"))
             .unwrap_or_default();
-        let beat = match ticket.state {
-            State::Held => format!("{} ago", render::age(since(ticket.last_heartbeat_at))),
-            _ => String::new(),
+        let beat = if ticket.state == State::Held {
+            format!("{} ago", render::age(since(ticket.last_heartbeat_at)))
+        } else {
+            String::new()
         };
         table.row([
             ticket.id.to_string(),

@@ -3,9 +3,11 @@
 //! The one hard rule: this room alone decides words of errors and exit codes (`report.rs`); the
 //! rooms below return values and errors, and never print or exit.
 
+mod apply;
 mod args;
 mod branches;
 mod diff;
+mod doctor;
 mod exec;
 mod exit;
 mod history;
@@ -66,7 +68,8 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Locks => locks::locks(cli),
         Command::Stop => locks::stop(cli),
         Command::Exec(args) => exec::exec(cli, args),
-        Command::Apply(_) | Command::Doctor(_) => anyhow::bail!("later"),
+        Command::Apply(args) => apply::apply(cli, args),
+        Command::Doctor(args) => doctor::doctor(cli, args),
         Command::ProbeFileSystem(args) => {
             crate::store::answer_probe(&args.place)?;
             Ok(ExitCode::Done)

@@ -82,7 +82,7 @@ pub(super) fn new(cli: &Cli, args: &args::New) -> Result<ExitCode> {
 
 /// "draft", or the first of "draft-2", "draft-3", … that no live plan has.
 fn free_name(project: &Project) -> Result<String> {
-    let live = project.store.read(|tx| plans::live(tx))?;
+    let live = project.store.read(plans::live)?;
     let is_free = |name: &String| !live.iter().any(|plan| plan.name == *name);
     let numbered = (2_usize..).map(|number| format!("draft-{number}"));
     Ok(std::iter::once("draft".to_owned())

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::exit::ExitCode;
 use super::session::{Cli, SCHEMA_VERSION};
+use crate::apply::ApplyError;
 use crate::config::Environment;
 use crate::context::ContextError;
 use crate::lock::LockError;
@@ -112,6 +113,7 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(project))
         .or_else(|| error.downcast_ref().map(select))
         .or_else(|| error.downcast_ref().map(tell))
+        .or_else(|| error.downcast_ref().map(apply))
         .or_else(|| error.downcast_ref().map(context));
     found.unwrap_or_else(|| Verdict::new(ExitCode::Failed, "failed", ""))
 }
@@ -233,6 +235,11 @@ fn tell(error: &TellError) -> Verdict {
             "look with `plandex convo`",
         ),
     }
+}
+
+fn apply(error: &ApplyError) -> Verdict {
+    let (code, kind, hint) = super::apply::verdict(error);
+    Verdict::new(code, kind, hint)
 }
 
 fn context(error: &ContextError) -> Verdict {

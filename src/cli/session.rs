@@ -16,7 +16,7 @@ use crate::store::tickets::Ticket;
 use crate::ui::{ColourChoice, Ui, UiSettings};
 
 /// What repairs a plan after each grant for writing.
-pub(super) const REPAIRS: &[project::Repair] = &[crate::plan::repair];
+pub(super) const REPAIRS: &[project::Repair] = &[crate::apply::settle, crate::plan::repair];
 
 /// One command's surroundings.
 pub(super) struct Cli {

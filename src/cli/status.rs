@@ -101,7 +101,7 @@ fn look(project: &Project, selected: &Selected) -> Result<Picture> {
             queue,
             last: streams::last(tx, &selected.branch.id)?,
             needs_repair,
-            interrupted_applies: applies::standing(tx, &[applies::State::Open])?.len(),
+            interrupted_applies: applies::standing(tx, applies::UNDECIDED)?.len(),
         })
     })
 }

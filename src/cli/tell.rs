@@ -182,23 +182,10 @@ fn built_line(cli: &Cli, file: &BuiltFile) -> Text {
         .plain(format!(" {} ", file.path))
         .join(render::stats(added, removed, signs));
     if file.tier != edits::Tier::Exact {
-        let tier = serde_json::to_value(file.tier).unwrap_or_default();
-        let tier = tier.as_str().unwrap_or_default().replace('_', " ");
-        line = line.then(Style::Yellow, format!("  matched ignoring {tier}"));
+        line = line.then(Style::Yellow, format!("  matched {}", file.tier));
     }
     for warning in &file.warnings {
-        let words = match warning {
-            edits::BuildWarning::AlreadyApplied { start, end, .. } => {
-                format!("  the replacement is already at {start}-{end}")
-            }
-            edits::BuildWarning::Shrinks {
-                from_lines,
-                to_lines,
-            } => {
-                format!("  shrinks from {from_lines} to {to_lines} lines")
-            }
-        };
-        line = line.then(Style::Yellow, words);
+        line = line.then(Style::Yellow, format!("  {warning}"));
     }
     if file.auto_run {
         line = line.then(

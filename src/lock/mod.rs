@@ -21,6 +21,7 @@
 //! deadlock between them. No transaction is open while anything is waited for, no ticket is ever
 //! upgraded, and a permit can only be made by the SQL that granted it.
 
+mod hung;
 mod lease;
 pub mod operation;
 pub mod owner;
@@ -33,6 +34,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use parking_lot::Mutex;
 
+pub use hung::{Hung, replace_hung};
 pub use operation::Operation;
 pub use wait::{Waiting, grant_step};
 
@@ -177,7 +179,7 @@ impl Locks {
     /// `actor` is who the tickets are for (PLANDEX_ACTOR or the terminal, may be empty), `command`
     /// the command as typed.
     pub fn new(store: Arc<Store>, actor: &str, command: &str) -> Result<Self> {
-        let intervals = store.read(|tx| settings::intervals(tx))?;
+        let intervals = store.read(settings::intervals)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 store,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::hung;
 use super::owner::{self, Owner};
 use super::rules::{self, Lease, Standing};
 use super::{Inner, LockError, Patience, Request};
@@ -23,8 +24,6 @@ use crate::store::{Store, TicketTx};
 
 /// The poll's limit where a doorbell cannot be heard.
 const DEAF: Duration = Duration::from_millis(10);
-/// How long what a condemned owner started may take to die of SIGKILL.
-const DYING: Duration = Duration::from_secs(5);
 
 /// The line as a waiter sees it.
 #[derive(Debug, Clone)]
@@ -251,42 +250,16 @@ impl<'a, P: Permit> Waiter<'a, P> {
                 }
                 Ok(false)
             }
-            // What it started cannot be seen from another pid namespace, and no fence reaches an
-            // arbitrary program: while the owner file is held, the lease does not end.
-            Lease::Over if ticket.pid_ns != clock::namespace("pid") && is_command(ticket) => {
-                Ok(false)
-            }
+            Lease::Over if hung::is_out_of_sight(ticket) => Ok(false),
             Lease::Over => {
                 self.change(|tx| tickets::condemn(tx, ticket.id, ticket.lease_stamp, lease))
             }
         }
     }
 
-    /// Kills what a condemned owner started (not the owner itself: its fence fails), then removes
-    /// its ticket.
     fn remove_condemned(&self, ticket: &Ticket) -> Result<bool> {
-        if is_command(ticket) {
-            let path = owner::path(self.inner.store.dir(), &ticket.owner_id);
-            let started = || {
-                process::with_open(&path)
-                    .into_iter()
-                    .filter(|pid| *pid != ticket.pid)
-                    .collect()
-            };
-            let until = Instant::now() + DYING;
-            let mut left: Vec<u32> = started();
-            while !left.is_empty() && Instant::now() < until && !self.request.cancel.is_set() {
-                left.iter()
-                    .for_each(|pid| process::kill_if_open(*pid, &path));
-                wait::readable(&[self.request.cancel.as_fd()], DEAF)?;
-                left = started();
-            }
-            if !left.is_empty() {
-                return Ok(false);
-            }
-        }
-        self.change(|tx| tickets::remove_condemned(tx, ticket.id))?;
-        Ok(true)
+        let patience = super::GATE_PATIENCE.max(self.inner.intervals.lease);
+        hung::end_condemned(&self.inner.store, ticket, self.request.cancel, patience)
     }
 
     /// Opens a watch on the death of each owner ahead, dropping those of owners no longer ahead.
@@ -412,12 +385,6 @@ impl<'a, P: Permit> Waiter<'a, P> {
             line,
         }
     }
-}
-
-/// Whether the ticket is an `exec`'s: its owner file is inherited by a command of the user's.
-fn is_command(ticket: &Ticket) -> bool {
-    ticket.reason == super::operation::EXEC.reason()
-        || ticket.reason == super::operation::EXEC_READ.reason()
 }
 
 /// Runs the grant step of a plan after removing its dead tickets: what every waiter does, for

@@ -89,7 +89,8 @@ fn unified(path: &str, old: Option<&[u8]>, new: Option<&[u8]>) -> String {
             text.push_str(&hunks);
         }
         _ => {
-            text.push_str(&format_args!("Binary files a/{path} and b/{path} differ\n").to_string())
+            let line = format!("Binary files a/{path} and b/{path} differ\n");
+            text.push_str(&line);
         }
     }
     text

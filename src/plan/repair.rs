@@ -16,7 +16,10 @@ pub fn repair(turn: &Turn<'_>, permit: &WritePermit) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     let store = &turn.project.store;
     let branches = store.read(|tx| branches::of_plan(tx, turn.plan_id))?;
-    for branch in branches.iter().filter(|branch| branch.status.claims_work()) {
+    // An apply that died is settled by its own room.
+    let is_run =
+        |branch: &&Branch| branch.status.claims_work() && branch.status != Status::Applying;
+    for branch in branches.iter().filter(is_run) {
         lines.push(interrupt(turn, permit, branch)?);
         turn.mend_mirrors(permit)?;
     }

@@ -233,10 +233,11 @@ fn listen(
         malformed: Vec::new(),
     };
     if tell.answer.0 == Provider::Literal {
-        ear.hear(tell.prompt.text(), &mut |event| match event {
+        ear.hear(tell.prompt.text(), &mut |event| {
             // The prose is the user's own message: nobody reads it back to them.
-            Event::Prose(_) => {}
-            other => events(other),
+            if !matches!(event, Event::Prose(_)) {
+                events(event);
+            }
         });
         let (edits, malformed) = ear.end(Ending::Complete, &mut |_| {});
         let (text, source) = (String::new(), "literal".to_owned());
@@ -318,6 +319,14 @@ impl Ear {
             self.malformed
                 .retain(|found| found.reason != EditReason::Incomplete);
         }
+        // A block that was misread may have swallowed part of another of the same file: nothing of
+        // that file is built.
+        let is_suspect = |edit: &Edit| {
+            self.malformed
+                .iter()
+                .any(|found| found.path.as_ref() == Some(&edit.path))
+        };
+        self.edits.retain(|edit| !is_suspect(edit));
         (self.edits, self.malformed)
     }
 
@@ -386,7 +395,9 @@ fn finish(
     let (status, ended) = match reply.state {
         State::Stopped => (Status::Stopped, "stopped"),
         State::Error => (Status::Error, "error"),
-        _ => (Status::Ready, "ready"),
+        State::Open | State::Complete | State::Truncated | State::Interrupted => {
+            (Status::Ready, "ready")
+        }
     };
     let error = reply.failure.as_ref().map(|error| format!("{error:#}"));
     let report = report(&reply.malformed, &outcome);

@@ -50,7 +50,7 @@ const SHARED: &[(i64, &str)] = &[
 pub fn of(path: &Path) -> Result<FsType> {
     let facts = rustix::fs::statfs(path)
         .with_context(|| format!("asking for the file system of {}", path.display()))?;
-    Ok(classify(i64::from(facts.f_type)))
+    Ok(classify(facts.f_type))
 }
 
 fn classify(magic: i64) -> FsType {

@@ -50,6 +50,20 @@ pub fn is_stopped(pid: u32, start_ticks: i64) -> bool {
     stat(pid).is_some_and(|stat| stat.start_ticks == start_ticks && matches!(stat.state, 'T' | 't'))
 }
 
+/// The name of process `pid` as the kernel keeps it: the first 15 bytes of its program's.
+pub fn name(pid: u32) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(text.trim_end().to_owned())
+}
+
+/// The resident memory of process `pid` in bytes.
+pub fn resident_bytes(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
 /// A descriptor that is readable when process `pid` has ended; `None` if it is another process by
 /// now, or not visible from here.
 pub fn exit_watch(pid: u32, start_ticks: i64) -> Option<OwnedFd> {

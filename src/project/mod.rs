@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 pub use find::{Place, ProjectError, find, place_for_new};
-pub use select::{DecidedBy, SelectError, Selected};
+pub use select::{DecidedBy, SelectError, Selected, find_plan};
 
 use crate::lock::{Locks, owner};
 use crate::platform::cancel::Cancel;

@@ -113,7 +113,7 @@ fn live(tx: &ReadTx<'_>, selection: Option<Selection>) -> Result<Option<(Plan, S
 }
 
 /// Finds a live plan by name, by id, by its number in `plans`, or by a beginning that only it has.
-pub(super) fn find_plan(tx: &ReadTx<'_>, name: &str) -> Result<Plan> {
+pub fn find_plan(tx: &ReadTx<'_>, name: &str) -> Result<Plan> {
     let live = plans::live(tx)?;
     let exact = live
         .iter()

@@ -93,7 +93,7 @@ impl Gate {
 
     fn busy(&self, patience: Option<Duration>) -> anyhow::Error {
         let waited = patience.unwrap_or_default();
-        let who = match self.holder() {
+        let who = match file_lock::holder(&self.path) {
             Some(pid) => describe(pid),
             None => "another process".to_owned(),
         };
@@ -101,19 +101,6 @@ impl Gate {
             "{who} has been writing to it for more than {waited:?}"
         ))
         .into()
-    }
-
-    /// Who is in the gate, from /proc/locks: looked up only when a deadline has passed.
-    fn holder(&self) -> Option<u32> {
-        use std::os::unix::fs::MetadataExt as _;
-        let inode = std::fs::metadata(&self.path).ok()?.ino();
-        let table = std::fs::read_to_string("/proc/locks").ok()?;
-        let wanted = format!(":{inode}");
-        table.lines().find_map(|line| {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let is_ours = fields.get(1) == Some(&"FLOCK") && fields.get(5)?.ends_with(&wanted);
-            is_ours.then(|| fields.get(4)?.parse().ok()).flatten()
-        })
     }
 }
 

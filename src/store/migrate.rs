@@ -37,6 +37,34 @@ pub(super) fn migrate(connection: &Connection, gate: &Gate, dir: &Path) -> Resul
     Ok(())
 }
 
+/// Names everything that the schema has: tables with their columns, indexes, triggers, views.
+const PARTS: &str =
+    "SELECT type || ' ' || name FROM sqlite_schema WHERE name NOT LIKE 'sqlite~_%' \
+         ESCAPE '~'
+     UNION ALL
+     SELECT 'column ' || t.name || '.' || c.name FROM sqlite_schema t, pragma_table_info(t.name) c
+         WHERE t.type = 'table'";
+
+/// What the schema has and `connection`'s database lacks. Texts are not compared: a comment in
+/// schema.sql is part of them.
+pub(super) fn missing(connection: &Connection) -> Result<Vec<String>> {
+    let model = Connection::open_in_memory()?;
+    model.execute_batch(SCHEMA)?;
+    let found = parts(connection)?;
+    let mut missing = parts(&model)?;
+    missing.retain(|part| !found.contains(part));
+    Ok(missing
+        .into_iter()
+        .map(|part| format!("{part} is missing"))
+        .collect())
+}
+
+fn parts(connection: &Connection) -> Result<Vec<String>> {
+    let mut select = connection.prepare(PARTS)?;
+    let rows = select.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 fn check(connection: &Connection, dir: &Path) -> Result<i64> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found > SCHEMA_VERSION {

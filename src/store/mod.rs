@@ -268,12 +268,32 @@ impl Store {
         self.gate.quiet()
     }
 
-    /// Gives up all the database's free space and WAL: called by doctor.
+    /// Moves the whole WAL into the database and empties its file, unless a reader needs it:
+    /// called by doctor.
     pub fn checkpoint(&self) -> Result<()> {
         let entered = self.gate.enter(Some(Duration::from_secs(5)))?;
-        let result = self.with(|connection| Ok(transaction::checkpoint_restart(connection)?));
+        let result = self.with(|connection| Ok(transaction::checkpoint_truncate(connection)?));
         drop(entered);
         result
+    }
+
+    /// Checks that a write transaction can begin, waiting at the gate for at most `patience`;
+    /// changes nothing. Fails with [`StoreError::Busy`] where somebody keeps the write lock.
+    pub fn check_writable(&self, patience: Duration) -> Result<()> {
+        self.with(|connection| {
+            let entered = self.gate.enter(Some(patience))?;
+            let tx = Tx::begin_write(connection, Durability::Normal)?;
+            drop((tx, entered));
+            Ok(())
+        })
+        .map_err(|error| self.name(error))
+    }
+
+    /// What [`SCHEMA_VERSION`] has and this database lacks, as words ("index x is missing");
+    /// empty if it is whole.
+    pub fn missing_in_schema(&self) -> Result<Vec<String>> {
+        self.with(migrate::missing)
+            .map_err(|error| self.name(error))
     }
 
     /// What SQLite's own check says: empty if the file is sound. Reads the whole database.
@@ -394,6 +414,11 @@ pub enum Integrity {
 /// A moment from now, if there is a limit at all.
 pub(crate) fn deadline(patience: Option<Duration>) -> Option<Instant> {
     patience.and_then(|patience| Instant::now().checked_add(patience))
+}
+
+/// The version of the SQLite inside this program.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
 }
 
 /// A new id: UUIDv7 text, sorted by time.

@@ -200,9 +200,19 @@ pub(super) fn checkpoint(connection: &Connection, length: u64) -> rusqlite::Resu
     }
 }
 
-pub(super) fn checkpoint_restart(connection: &Connection) -> rusqlite::Result<()> {
+fn checkpoint_restart(connection: &Connection) -> rusqlite::Result<()> {
+    run_briefly(connection, "RESTART")
+}
+
+/// As a restart, and the file is empty after it.
+pub(super) fn checkpoint_truncate(connection: &Connection) -> rusqlite::Result<()> {
+    run_briefly(connection, "TRUNCATE")
+}
+
+/// Waits for readers for 50 ms only.
+fn run_briefly(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_millis(50))?;
-    let result = run(connection, "RESTART");
+    let result = run(connection, mode);
     connection.busy_timeout(super::open::BUSY)?;
     result
 }

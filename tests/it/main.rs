@@ -9,3 +9,4 @@
 
 mod queue;
 mod support;
+mod tidy;

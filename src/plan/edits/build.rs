@@ -240,14 +240,16 @@ impl<'a> Build<'a> {
         };
         let replace = edit_lines(replace);
         let all = 0..text.lines().len();
-        let range = if search.is_empty() {
+        let is_there = if search.is_empty() {
             text.window(all.clone())
                 .eq(replace.iter().copied())
                 .then_some(all)
+        } else if edit_lines(search).iter().all(|line| is_blank(line)) {
+            None
         } else {
             already_there(text, &replace)
         };
-        let Some(range) = range else {
+        let Some(range) = is_there else {
             return false;
         };
         let (start, end) = (range.start + 1, range.end);

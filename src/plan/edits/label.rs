@@ -3,6 +3,9 @@
 //! Read strictly and never corrected: a block without a clear label is prose, and a wrong file is
 //! worse than a failure. Whether the path is safe is asked later, so that a refusal is reported.
 
+/// How many marks around a path are taken away.
+const DECORATIONS_MAX: usize = 12;
+
 /// The path a line stands for, if it is nothing but a path with the usual decoration: heading,
 /// bullet, bold, backticks, `File:` before or a colon behind.
 pub(crate) fn from_line(line: &str) -> Option<String> {
@@ -35,6 +38,19 @@ pub(crate) fn from_line_surely(line: &str) -> Option<String> {
         || is_dot_file(&path)
         || FILE_ENDINGS.contains(&ending.as_str());
     is_sure.then_some(path)
+}
+
+/// The files a sentence speaks of, as far as they are in backticks or have a directory.
+pub(crate) fn mentioned(line: &str) -> Vec<String> {
+    let is_around = |c: char| "`'\"*()[],;:.!?".contains(c);
+    line.split_whitespace()
+        .filter(|word| word.contains(['`', '/']))
+        .filter_map(|word| {
+            // A leading dot may belong to the name.
+            let word = word.trim_start_matches(|c| is_around(c) && c != '.');
+            from_line_surely(word.trim_end_matches(is_around))
+        })
+        .collect()
 }
 
 /// The path in a fence's info string: `rust:src/a.rs`, `src/a.rs`, or `path=`, `file=`,
@@ -101,7 +117,8 @@ fn strip_decoration(line: &str) -> Stripped<'_> {
         is_quoted: false,
         is_listed: false,
     };
-    loop {
+    // Nobody decorates deeper, and a line of nothing but colons must not take for ever.
+    for _ in 0..DECORATIONS_MAX {
         let text = stripped.text;
         let next = if let Some(rest) = strip_marker_word(text) {
             stripped.is_explicit = true;
@@ -120,10 +137,11 @@ fn strip_decoration(line: &str) -> Stripped<'_> {
         };
         let next = next.trim();
         if next.len() == text.len() {
-            return stripped;
+            break;
         }
         stripped.text = next;
     }
+    stripped
 }
 
 fn between<'a>(text: &'a str, mark: &str) -> Option<&'a str> {

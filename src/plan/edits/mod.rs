@@ -5,7 +5,7 @@
 //! fails its whole file (the other files of a reply still build). Nothing is guessed; what does not
 //! fit is reported with the closest place.
 //!
-//! A format is one file that reads lines and yields [`Edit`]s ([`whole_file`], [`search_replace`]).
+//! A format is one file that reads lines and yields [`Edit`]s (`whole_file`, `search_replace`).
 //! Everything after that (matching, line ends, reports) is shared by all formats.
 
 use serde::{Deserialize, Serialize};

@@ -78,6 +78,8 @@ pub(crate) struct Block {
     dividers: Vec<Divider>,
     /// Markers of blocks inside this one's text that are still open.
     depth: usize,
+    /// Whether a part ended while such a marker was open.
+    is_uneven: bool,
     /// Whether its ends are alike, as far as is known.
     is_matched: bool,
 }
@@ -114,6 +116,7 @@ impl Block {
             row_count: 0,
             dividers: Vec::new(),
             depth: 0,
+            is_uneven: false,
             is_matched: true,
         }
     }
@@ -122,14 +125,15 @@ impl Block {
         let bare = line.strip_prefix(self.indent.as_str()).unwrap_or(line);
         match Marker::read(bare) {
             Some(Marker::Search(signs)) if signs == self.signs => return BlockStep::NextBlock,
-            Some(Marker::Replace(signs)) if signs == self.signs && self.depth > 0 => {
-                let reason = "a SEARCH marker inside it has no REPLACE marker";
-                return BlockStep::Spoiled(reason.to_owned());
+            Some(Marker::Replace(by)) if by == self.signs => {
+                self.is_uneven |= self.depth > 0;
+                return self.close(by);
             }
             Some(Marker::Replace(by)) if self.depth == 0 => return self.close(by),
             Some(Marker::Search(_)) => self.depth += 1,
             Some(Marker::Replace(_)) => self.depth -= 1,
-            Some(Marker::Divider(length)) if self.depth == 0 => {
+            Some(Marker::Divider(length)) if self.depth == 0 || length == self.signs.length => {
+                self.is_uneven |= self.depth > 0;
                 let start = self.rows.len();
                 self.dividers.push(Divider {
                     start,
@@ -157,6 +161,10 @@ impl Block {
 
     fn close(&mut self, by: Signs) -> BlockStep {
         self.is_matched = by == self.signs;
+        if self.is_uneven {
+            let reason = "a SEARCH marker inside it has no REPLACE marker";
+            return BlockStep::Spoiled(reason.to_owned());
+        }
         let own: Vec<Divider> = self
             .dividers
             .iter()

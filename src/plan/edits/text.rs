@@ -163,6 +163,11 @@ impl<'a> Text<'a> {
             final_newline: true,
             end: LineEnd::Lf,
         };
+        // An existing file has its mark from the layout.
+        let content = match layout {
+            Some(_) => content.strip_prefix('\u{feff}').unwrap_or(content),
+            None => content,
+        };
         let layout = layout.unwrap_or(plain);
         let lines = edit_lines(content)
             .into_iter()

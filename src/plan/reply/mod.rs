@@ -312,7 +312,11 @@ impl ReplyParser {
         let path = code
             .and_then(|code| code.info_label.clone())
             .or_else(|| self.label_above(label::from_line))
-            .or_else(|| self.previous.clone());
+            .or_else(|| {
+                self.previous
+                    .clone()
+                    .filter(|path| !self.names_another(path))
+            });
         if let Some(path) = &path {
             self.start_file(path.clone(), Format::SearchReplace);
         }
@@ -333,6 +337,15 @@ impl ReplyParser {
             .rev()
             .find(|line| !line.trim().is_empty())
             .and_then(|line| read(line))
+    }
+
+    /// Tells whether the lines above speak of another file, so that a block without a label may
+    /// well be meant for that one.
+    fn names_another(&self, path: &str) -> bool {
+        let files = self.recent.iter().flat_map(|line| label::mentioned(line));
+        files
+            .into_iter()
+            .any(|file| file != path && !path.ends_with(&format!("/{file}")))
     }
 
     fn remember(&mut self, line: &str) {

@@ -1,6 +1,5 @@
 //! Many versions, few packs; many writers, one repository.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::*;
@@ -89,29 +88,21 @@ fn writers_and_readers_do_not_disturb_each_other() {
     let fixture = Fixture::new();
     let path = fixture.repo.path();
     let base = commit(&fixture.repo, None, &[put("base", "1")]);
-    let done = AtomicBool::new(false);
     let lines: Vec<Vec<Version>> = thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            // One handle all along: its packs are folded away under it.
-            let repo = PlanRepo::open(path).unwrap();
-            let mut reads = 0;
-            while !done.load(Ordering::Acquire) || reads == 0 {
-                assert_eq!(repo.file(&base, "base").unwrap().unwrap(), b"1");
-                assert_eq!(PlanRepo::open(path).unwrap().verify(&base, Depth::Full), []);
-                reads += 1;
-            }
-        });
         // Lines 0 and 1 write the very same versions.
         let writers: Vec<_> = (0..4_usize)
             .map(|n| scope.spawn(move || commits(&PlanRepo::open(path).unwrap(), n.max(1), 40)))
             .collect();
-        let lines = writers
+        // One handle all along: its packs are folded away under it.
+        let repo = PlanRepo::open(path).unwrap();
+        while writers.iter().any(|writer| !writer.is_finished()) {
+            assert_eq!(repo.file(&base, "base").unwrap().unwrap(), b"1");
+            assert_eq!(PlanRepo::open(path).unwrap().verify(&base, Depth::Full), []);
+        }
+        writers
             .into_iter()
             .map(|writer| writer.join().unwrap())
-            .collect();
-        done.store(true, Ordering::Release);
-        reader.join().unwrap();
-        lines
+            .collect()
     });
     assert_eq!(lines[0], lines[1]);
     for versions in &lines {

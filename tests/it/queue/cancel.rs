@@ -105,10 +105,15 @@ fn not_waiting_is_refused_at_once() {
     let holder = writer(&sandbox);
     for flag in ["--no-wait", "--wait=0"] {
         let refused = sandbox.run(&["exec", flag, "--json", "--", "echo", "ran"]);
-        assert_eq!(error_type(&refused.clone().exits(75).stderr), "lock_conflict");
+        assert_eq!(
+            error_type(&refused.clone().exits(75).stderr),
+            "lock_conflict"
+        );
         assert_eq!(refused.stdout, "");
     }
-    let refused = sandbox.plandex(["exec", "--", "true"]).env("PLANDEX_WAIT", "0");
+    let refused = sandbox
+        .plandex(["exec", "--", "true"])
+        .env("PLANDEX_WAIT", "0");
     refused.finish().exits(75);
     assert_eq!(sandbox.tickets().len(), 1);
     holder.finish().ok();
@@ -130,11 +135,17 @@ fn stop_from_another_process_keeps_what_came() {
     let sandbox = project();
     let mut first = super::teller(&sandbox, "first", "thinking");
     let asked = sandbox.ok(&["stop"]);
-    assert!(asked.stdout.contains("Asked Tell operation to stop"), "{asked}");
+    assert!(
+        asked.stdout.contains("Asked Tell operation to stop"),
+        "{asked}"
+    );
     first.wait(SOON).exits(143);
     is_kept(&sandbox);
     let again = sandbox.ok(&["stop"]);
-    assert!(again.stderr.contains("Nothing runs on plan work"), "{again}");
+    assert!(
+        again.stderr.contains("Nothing runs on plan work"),
+        "{again}"
+    );
 }
 
 #[test]

@@ -57,7 +57,10 @@ fn ticket_of(line: &[Ticket], process: &Background<'_>) -> Option<Ticket> {
 /// The wait is over after its time on everybody's watch, whatever the wall says.
 fn gives_up_in_time(run: Run<'_>) {
     let begun = Instant::now();
-    let over = run.args(["--wait", "700ms", "--", "true"]).finish().exits(75);
+    let over = run
+        .args(["--wait", "700ms", "--", "true"])
+        .finish()
+        .exits(75);
     let waited = begun.elapsed();
     assert!(waited >= Duration::from_millis(700), "{waited:?}\n{over}");
     assert!(waited < SOON, "{waited:?}\n{over}");
@@ -107,6 +110,9 @@ fn a_clock_set_by_a_day_takes_no_lock_from_anybody() {
     by_it.wait(SOON).ok();
     by_the_true_one.wait(SOON).ok();
     let dump = sandbox.dump();
-    assert!(!dump.contains("lease expired") && !dump.contains("owner died"), "{dump}");
+    assert!(
+        !dump.contains("lease expired") && !dump.contains("owner died"),
+        "{dump}"
+    );
     assert!(Path::new(&clock.file).exists());
 }

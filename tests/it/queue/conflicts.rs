@@ -49,7 +49,9 @@ impl Claim {
     }
 
     fn at_once(self, sandbox: &Sandbox) -> Outcome {
-        self.exec(sandbox).args(["--no-wait", "--", "true"]).finish()
+        self.exec(sandbox)
+            .args(["--no-wait", "--", "true"])
+            .finish()
     }
 }
 
@@ -64,7 +66,10 @@ fn branched() -> Sandbox {
 fn is_shown(sandbox: &Sandbox, claim: Claim, holder: &Background<'_>) {
     let document = sandbox.ok(&["locks", "--json"]).json();
     let locks = document["locks"].as_array().unwrap();
-    let lock = locks.iter().find(|lock| lock["pid"] == holder.pid()).unwrap();
+    let lock = locks
+        .iter()
+        .find(|lock| lock["pid"] == holder.pid())
+        .unwrap();
     let (scope, branch) = match claim {
         Main => ("read", Some("main")),
         Feature => ("read", Some("feature")),
@@ -92,7 +97,9 @@ fn check_cell(sandbox: &Sandbox, first: Claim, second: Claim) {
         return;
     }
     assert_eq!(refused.code, Some(75), "{cell}\n{refused}");
-    refused.says("lock conflict: cannot acquire").says("nothing was changed");
+    refused
+        .says("lock conflict: cannot acquire")
+        .says("nothing was changed");
     let mut waiter = second.waiting(sandbox);
     waiter.say("my turn\n");
     assert_eq!(waiter.stdout(), "", "{cell}: it runs beside the holder");
@@ -174,7 +181,10 @@ mod queue_batching {
                 })
                 .collect();
             let count = held.iter().filter(|held| **held).count();
-            assert!(held[..count].iter().all(|held| *held), "one ran out of turn: {held:?}");
+            assert!(
+                held[..count].iter().all(|held| *held),
+                "one ran out of turn: {held:?}"
+            );
             let rest = line.split_off(count);
             for (number, mut member) in line.into_iter().enumerate() {
                 member.say(&format!("member {number}\n"));
@@ -222,7 +232,9 @@ fn three_tells_at_once_without_waiting() {
         .into();
     for other in &mut others {
         let refused = other.wait(SOON).exits(75);
-        refused.says("lock conflict: cannot acquire write lock").says("Tell operation");
+        refused
+            .says("lock conflict: cannot acquire write lock")
+            .says("Tell operation");
     }
     first.finish().ok();
     let said: Vec<_> = super::convo(&sandbox);
@@ -262,7 +274,10 @@ fn three_tells_at_once_waiting() {
     let said = super::convo(&sandbox);
     let texts: Vec<&str> = said.iter().map(|(_, _, text)| text.as_str()).collect();
     assert_eq!(texts, expected);
-    assert!(said.iter().all(|(_, state, _)| state == "complete"), "{said:?}");
+    assert!(
+        said.iter().all(|(_, state, _)| state == "complete"),
+        "{said:?}"
+    );
     let roles: Vec<&str> = said.iter().map(|(role, _, _)| role.as_str()).collect();
     assert_eq!(roles, ["user", "assistant"].repeat(3));
 }

@@ -111,7 +111,10 @@ fn a_holder_suspended_past_its_lease_can_write_nothing_more() {
     assert_eq!(states(&sandbox), pairs(&INTERRUPTED_THEN_NEXT));
     assert_eq!(convo(&sandbox)[1].2, "thinking\n");
     let dump = sandbox.dump();
-    assert!(!dump.contains("late.txt") && !dump.contains("too late"), "{dump}");
+    assert!(
+        !dump.contains("late.txt") && !dump.contains("too late"),
+        "{dump}"
+    );
     assert!(dump.contains("lease expired"), "{dump}");
 }
 
@@ -123,7 +126,10 @@ fn a_killed_tell_is_followed_at_once() {
     // The lease is a minute: only the owner file can have told.
     let message = sandbox.write_beside("next.md", &edit("next.txt", "next"));
     let next = sandbox.plandex(["tell", "--no-wait", "-f"]).args([message]);
-    next.finish().ok().says("Repaired: branch \"main\"").says("is kept");
+    next.finish()
+        .ok()
+        .says("Repaired: branch \"main\"")
+        .says("is kept");
     assert_eq!(states(&sandbox), pairs(&INTERRUPTED_THEN_NEXT));
     assert_eq!(convo(&sandbox)[1].2, "thinking\n");
     assert!(sandbox.dump().contains("owner died"));
@@ -156,7 +162,10 @@ fn a_killed_exec_takes_its_command_with_it() {
     let run = sandbox.plandex(["exec", "--wait", "20s", "--", "true"]);
     run.finish().ok();
     let state = plandex::platform::process::stat(command).map(|stat| stat.state);
-    assert!(matches!(state, None | Some('Z')), "{command} still runs: {state:?}");
+    assert!(
+        matches!(state, None | Some('Z')),
+        "{command} still runs: {state:?}"
+    );
 }
 
 /// What the command itself has started outlives it and keeps the owner file: it is killed when

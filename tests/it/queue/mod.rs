@@ -66,10 +66,7 @@ fn waits(sandbox: &Sandbox, process: &Background<'_>) {
 
 /// A program that holds the plan for writing until its standard input is closed.
 fn writer<'s>(sandbox: &'s Sandbox) -> Background<'s> {
-    let holder = sandbox
-        .plandex(["exec", "--", "cat"])
-        .held_stdin()
-        .start();
+    let holder = sandbox.plandex(["exec", "--", "cat"]).held_stdin().start();
     holds(sandbox, &holder);
     holder
 }

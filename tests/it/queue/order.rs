@@ -28,7 +28,10 @@ fn eight_waiters_run_in_the_order_they_came() {
     let shown = sandbox.ok(&["locks", "--json"]).json();
     for (index, waiter) in waiters.iter().enumerate() {
         let locks = shown["locks"].as_array().unwrap();
-        let lock = locks.iter().find(|lock| lock["pid"] == waiter.pid()).unwrap();
+        let lock = locks
+            .iter()
+            .find(|lock| lock["pid"] == waiter.pid())
+            .unwrap();
         assert_eq!(lock["position"], index + 2, "{shown}");
         assert_eq!(lock["state"], "waiting");
     }
@@ -91,14 +94,27 @@ fn a_waiter_says_what_it_waits_for() {
     let mut waiter = run.start();
     waiter.until_says("Press Ctrl+C to cancel");
     let said = waiter.stderr();
-    assert!(said.contains("Waiting for another operation to complete..."), "{said}");
-    assert!(said.contains("Current operation: Tell operation ("), "{said}");
+    assert!(
+        said.contains("Waiting for another operation to complete..."),
+        "{said}"
+    );
+    assert!(
+        said.contains("Current operation: Tell operation ("),
+        "{said}"
+    );
     assert!(said.contains("plandex tell first --reply -"), "{said}");
-    assert!(said.contains(&format!("pid {}, since ", holder.pid())), "{said}");
+    assert!(
+        said.contains(&format!("pid {}, since ", holder.pid())),
+        "{said}"
+    );
     assert!(said.contains("heartbeat "), "{said}");
     assert!(said.contains("Position in queue: 2 of 2"), "{said}");
     assert!(said.contains("Gives up: in "), "{said}");
-    let ticket = sandbox.tickets().into_iter().find(|t| t.pid == waiter.pid()).unwrap();
+    let ticket = sandbox
+        .tickets()
+        .into_iter()
+        .find(|t| t.pid == waiter.pid())
+        .unwrap();
     let mut json = sandbox
         .plandex(["exec", "--json", "--wait", "5m", "--", "true"])
         .start();

@@ -57,7 +57,10 @@ fn nothing_is_lost(sandbox: &Sandbox, mut done: Vec<String>) {
     assert_eq!(held.len(), done.len());
     // The audit's number is the fence: in its order, each began after the one before had ended.
     assert!(held.is_sorted_by(|one, next| one.id < next.id && one.ticket < next.ticket));
-    assert!(held.iter().all(|entry| entry.outcome.as_deref() == Some("released")));
+    assert!(
+        held.iter()
+            .all(|entry| entry.outcome.as_deref() == Some("released"))
+    );
     assert!(held.is_sorted_by(|one, next| one.ended_at <= next.granted_at));
     is_free(sandbox);
     let store = sandbox.store();
@@ -118,7 +121,8 @@ fn a_hundred_threads_tell_ten_times_each() {
 fn thirty_two_processes_tell_ten_times_each() {
     let sandbox = project();
     let t = std::time::Instant::now();
-    let processes: Vec<Background<'_>> = (0..32).map(|number| ten_tells(&sandbox, number)).collect();
+    let processes: Vec<Background<'_>> =
+        (0..32).map(|number| ten_tells(&sandbox, number)).collect();
     let mut done = Vec::new();
     for (number, mut process) in processes.into_iter().enumerate() {
         let outcome = process.wait(LIMIT).ok();

@@ -89,7 +89,11 @@ mod concurrent_queue_access_stress {
         assert!(sandbox.tickets().is_empty());
         let audit = audited(&sandbox);
         assert_eq!(audit.len(), 100);
-        assert!(audit.iter().all(|entry| entry.outcome.as_deref() == Some("released")));
+        assert!(
+            audit
+                .iter()
+                .all(|entry| entry.outcome.as_deref() == Some("released"))
+        );
     }
 }
 
@@ -137,7 +141,10 @@ mod channel_patterns {
         assert!(matches!(over, Err(RecvTimeoutError::Timeout)));
         let next = workers::submit(&project, writing(&plan), |_, _| Ok("next")).unwrap();
         let over = next.reply().recv_timeout(soon);
-        assert!(matches!(over, Err(RecvTimeoutError::Timeout)), "it ran beside the first");
+        assert!(
+            matches!(over, Err(RecvTimeoutError::Timeout)),
+            "it ran beside the first"
+        );
         drop(go);
         assert_eq!(pending.wait().unwrap(), "late");
         assert_eq!(next.reply().recv_timeout(SOON).unwrap().unwrap(), "next");
@@ -150,9 +157,10 @@ mod channel_patterns {
         let sandbox = project();
         let project = open(&sandbox);
         let plan = project.selected().unwrap().plan.id;
-        let broken = workers::exec_repo_operation(&project, writing(&plan), |_, _| -> anyhow::Result<()> {
-            panic!("out of its mind")
-        });
+        let broken =
+            workers::exec_repo_operation(&project, writing(&plan), |_, _| -> anyhow::Result<()> {
+                panic!("out of its mind")
+            });
         let words = format!("{:#}", broken.unwrap_err());
         assert!(words.contains("out of its mind"), "{words}");
         let next = workers::exec_repo_operation(&project, writing(&plan), |_, _| Ok(7));

@@ -1,4 +1,9 @@
-use crate::plan::edits::label::{extension, from_info, from_line, from_line_surely, language};
+use proptest::prelude::*;
+
+use crate::plan::edits::elision::is_elision;
+use crate::plan::edits::label::{
+    extension, from_info, from_line, from_line_surely, language, mentioned,
+};
 
 #[test]
 fn info_strings() {
@@ -90,6 +95,25 @@ fn lines_that_are_paths() {
 }
 
 #[test]
+fn sentences_that_speak_of_files() {
+    for (line, expect) in [
+        ("In `src/b.rs`, change:", &["src/b.rs"][..]),
+        ("Now (see src/a.rs and ./x/.env):", &["src/a.rs", "x/.env"]),
+        ("Like `b.rs`.", &["b.rs"]),
+        ("Like b.rs.", &[]),
+        ("and/or, TCP/IP, `x`, `f()`, https://example.com/a.rs", &[]),
+    ] {
+        assert_eq!(mentioned(line), expect, "{line}");
+    }
+}
+
+#[test]
+fn long_lines_are_no_work() {
+    let line = format!("src/a.rs{}", ":".repeat(10_000_000));
+    assert_eq!(from_line(&line), None);
+}
+
+#[test]
 fn languages_and_extensions() {
     assert_eq!(language("Rust:src/a.rs"), "rust");
     assert_eq!(language("diff title=x"), "diff");
@@ -98,4 +122,18 @@ fn languages_and_extensions() {
     assert_eq!(extension("a/b.tar.gz"), "gz");
     assert_eq!(extension("a.b/c"), "");
     assert_eq!(extension(".env"), "");
+}
+
+proptest! {
+    #[test]
+    fn any_line_can_be_asked(line in "([-#*`:./<>{}\\[\\]()\"'= ]|…|é|a|rest|\\PC){0,24}") {
+        let sure = from_line_surely(&line);
+        prop_assert!(sure.is_none() || sure == from_line(&line));
+        for path in mentioned(&line).into_iter().chain(from_info(&line)) {
+            prop_assert!(!path.is_empty() && !path.ends_with('/'), "{}", path);
+        }
+        for path in ["a.rs", "a.md", "a.py"] {
+            prop_assert_eq!(is_elision(path, &line), is_elision(path, &format!("  {line} ")));
+        }
+    }
 }

@@ -1,13 +1,18 @@
+use std::ops::Range;
+
 use crate::plan::edits::Tier;
 use crate::plan::edits::matcher::{Shift, locate, locate_strictly};
 use crate::plan::edits::text::Text;
+
+/// The places, and how many tiers were tried.
+type Missed<'a> = (&'a [usize], usize);
 
 /// What `locate` finds: the file's lines with the tier, or the places and the tiers tried.
 fn check(
     file: &str,
     search: &[&str],
     after: Option<usize>,
-    expect: Result<(std::ops::Range<usize>, Tier), (&[usize], usize)>,
+    expect: Result<(Range<usize>, Tier), Missed<'_>>,
 ) {
     let mut text = Text::read(file.as_bytes()).unwrap();
     match (locate(&mut text, search, after), expect) {

@@ -3,6 +3,7 @@
 mod build;
 mod elision;
 mod label;
+mod limits;
 mod matcher;
 mod path;
 mod report;

@@ -137,7 +137,7 @@ impl Tree {
             let file = open_beneath(self.root.as_fd(), relative)?;
             let before = file.metadata()?;
             check(&before, limit)?;
-            if let Some(pause) = time_until_quiet(&before, coarse_now_ns()) {
+            if let Some(pause) = time_until_quiet(&before, now_ns()) {
                 wait(pause, cancel)?;
                 continue;
             }
@@ -209,9 +209,9 @@ fn wait(pause: Duration, cancel: &Cancel) -> Result<(), Unread> {
     Ok(())
 }
 
-/// Now, by the clock that file times are taken from.
-fn coarse_now_ns() -> i64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+/// Now. File times lag behind by up to a clock tick, which [`QUIET`] exceeds several times.
+fn now_ns() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
     nanoseconds(now.tv_sec, now.tv_nsec)
 }
 
@@ -266,110 +266,4 @@ fn open_by_components(root: BorrowedFd<'_>, relative: &Path) -> io::Result<File>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
-    use tempfile::TempDir;
-
-    fn tree() -> (TempDir, Tree, Cancel) {
-        let dir = TempDir::new().unwrap();
-        std::fs::create_dir_all(dir.path().join("src/deep")).unwrap();
-        File::create(dir.path().join("src/deep/a.txt"))
-            .and_then(|mut file| io::Write::write_all(&mut file, b"alpha"))
-            .unwrap();
-        let tree = Tree::open(dir.path()).unwrap();
-        (dir, tree, Cancel::new().unwrap())
-    }
-
-    #[test]
-    fn a_version_has_the_content_and_the_time_of_the_file() {
-        let (dir, tree, cancel) = tree();
-        let version = tree.read(Path::new("src/deep/a.txt"), 5, &cancel).unwrap();
-        let meta = std::fs::metadata(dir.path().join("src/deep/a.txt")).unwrap();
-        assert_eq!(version.bytes, b"alpha");
-        assert_eq!(version.mtime_ns, mtime_ns(&meta));
-    }
-
-    #[test]
-    fn nothing_but_a_regular_file_is_opened_and_nothing_through_a_link() {
-        let (dir, tree, cancel) = tree();
-        let at = |name: &str| dir.path().join(name);
-        rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), Mode::RWXU).unwrap();
-        symlink("src/deep/a.txt", at("link")).unwrap();
-        symlink("src/deep", at("linked")).unwrap();
-        for (name, kind) in [
-            ("pipe", FileKind::Fifo),
-            ("link", FileKind::Symlink),
-            ("src", FileKind::Directory),
-        ] {
-            let refused = tree.read(Path::new(name), 100, &cancel).unwrap_err();
-            assert!(
-                matches!(refused, Unread::NotAFile(found) if found == kind),
-                "{name}"
-            );
-        }
-        let through = tree.read(Path::new("linked/a.txt"), 100, &cancel);
-        assert!(matches!(through, Err(Unread::Io(_))), "{through:?}");
-    }
-
-    #[test]
-    fn with_and_without_openat2_the_same_paths_are_refused() {
-        let (dir, tree, _cancel) = tree();
-        symlink("src/deep", dir.path().join("linked")).unwrap();
-        symlink("a.txt", dir.path().join("src/deep/link")).unwrap();
-        for open in [open_beneath, open_by_components] {
-            let opens = |path: &str| open(tree.root.as_fd(), Path::new(path)).is_ok();
-            assert!(opens("src/deep/a.txt"));
-            for path in [
-                "linked/a.txt",
-                "src/deep/link",
-                "src/../../etc/passwd",
-                "/etc/passwd",
-                "..",
-                "",
-                "src/none",
-            ] {
-                assert!(!opens(path), "{path}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_file_that_is_too_large_is_refused_by_its_size() {
-        let (dir, tree, cancel) = tree();
-        let sparse = File::create(dir.path().join("big")).unwrap();
-        // Reading it would take minutes, and more memory than there is.
-        sparse.set_len(1 << 42).unwrap();
-        let refused = tree.read(Path::new("big"), 1 << 20, &cancel);
-        assert!(matches!(refused, Err(Unread::TooLarge { bytes }) if bytes == 1 << 42));
-    }
-
-    #[test]
-    fn a_file_is_waited_for_until_a_write_in_the_same_tick_must_show() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let meta = file.as_file().metadata().unwrap();
-        let changed = nanoseconds(meta.ctime(), meta.ctime_nsec());
-        let pause = |later: i64| time_until_quiet(&meta, changed + later);
-        assert_eq!(pause(0), Some(QUIET));
-        assert_eq!(pause(49_000_000), Some(Duration::from_millis(1)));
-        assert_eq!(pause(50_000_000), None);
-        // The clock was set back by an hour after the file was written.
-        assert_eq!(pause(-3_600_000_000_000), None);
-    }
-
-    #[test]
-    fn a_cancelled_operation_does_not_wait_for_a_quiet_file() {
-        let (dir, tree, cancel) = tree();
-        cancel.set(super::super::cancel::Reason::Interrupted);
-        let path = dir.path().join("src/deep/a.txt");
-        // Changed at this moment, so it is not quiet.
-        File::options()
-            .append(true)
-            .open(path)
-            .unwrap()
-            .set_len(3)
-            .unwrap();
-        let refused = tree.read(Path::new("src/deep/a.txt"), 5, &cancel);
-        assert!(matches!(refused, Err(Unread::Cancelled)), "{refused:?}");
-    }
-}
+mod tests;

@@ -1,0 +1,191 @@
+//! One apply from its turn to its rows, and the rows of one that died in between.
+
+use anyhow::{Context as _, Result};
+
+use super::{
+    Applied, ApplyError, Options, Outcome, Recovered, Turn as ApplyTurn, apply, classify,
+    plan_writes,
+};
+use crate::project::{Turn, tree};
+use crate::repo::TreeChange;
+use crate::store::applies::{self, Apply, ApplyFile, FileState, State};
+use crate::store::branches::{self, Branch, Status};
+use crate::store::changes::{self, Change, Ended};
+use crate::store::tickets::WritePermit;
+
+/// Applies the pending changes with the ids `wanted` (those that are still pending) of a branch.
+///
+/// Classifies them anew: only what `options` decides is written, and a file that differs from what
+/// was answered for is an [`ApplyError::Conflicts`].
+pub fn run(
+    turn: &Turn<'_>,
+    permit: &WritePermit,
+    branch_name: &str,
+    wanted: &[String],
+    options: &Options,
+) -> Result<Applied> {
+    let branch = turn.branch(branch_name)?;
+    let project = turn.project;
+    let patience = Some(project.locks().intervals().lease);
+    let files = ApplyTurn::take(&project.store, &project.root, patience, &turn.cancel)?;
+    settle_rows(turn, permit)?;
+    let pending = project.store.read(|tx| changes::pending(tx, &branch.id))?;
+    let pending: Vec<Change> = pending
+        .into_iter()
+        .filter(|change| wanted.contains(&change.id))
+        .collect();
+    let classified = classify(&project.root, project.dir(), &pending)?;
+    let decision = plan_writes(classified, options)?;
+    set_status(turn, permit, &branch, Status::Applying)?;
+    let repo = turn.repo()?;
+    let contents = |change: &Change| {
+        change
+            .blob
+            .as_deref()
+            .map(|blob| repo.blob(blob))
+            .transpose()
+    };
+    let applied = apply(
+        &project.store,
+        permit,
+        &files,
+        &decision,
+        &contents,
+        &mut |id, written| finish(turn, permit, &branch.id, id, written, State::Done),
+        &turn.cancel,
+    );
+    if applied.is_err()
+        || applied
+            .as_ref()
+            .is_ok_and(|applied| applied.written.is_empty())
+    {
+        // After an error the files are as before, or decided and waiting for the next write turn;
+        // whoever comes next sets the status if this cannot.
+        set_status(turn, permit, &branch, branch.status).ok();
+    }
+    applied
+}
+
+/// What a dead apply left, mended by the next writer of its plan: files first, under the apply
+/// lock (if it is free: whoever has it is mending already), then the rows.
+pub fn settle(turn: &Turn<'_>, permit: &WritePermit) -> Result<Vec<String>> {
+    let project = turn.project;
+    let undecided = project
+        .store
+        .read(|tx| applies::standing(tx, applies::UNDECIDED))?;
+    let mut lines = Vec::new();
+    if !undecided.is_empty() {
+        let none = Some(std::time::Duration::ZERO);
+        match ApplyTurn::take(&project.store, &project.root, none, &turn.cancel) {
+            Ok(files) => lines.extend(files.recovered().iter().flat_map(words_of)),
+            Err(error) if matches!(error.downcast_ref(), Some(ApplyError::Busy(_))) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    settle_rows(turn, permit)?;
+    let stuck = project.store.read(|tx| {
+        let undecided = applies::standing(tx, applies::UNDECIDED)?;
+        let mut branches = branches::of_plan(tx, turn.plan_id)?;
+        branches.retain(|branch| {
+            branch.status == Status::Applying
+                && !undecided.iter().any(|apply| apply.branch_id == branch.id)
+        });
+        Ok(branches)
+    })?;
+    for branch in stuck {
+        set_status(turn, permit, &branch, Status::Ready)?;
+        lines.push(format!(
+            "branch \"{}\": an apply died; its files are settled",
+            branch.name
+        ));
+    }
+    Ok(lines)
+}
+
+/// The rows of applies whose files are decided: only changes still pending are marked.
+fn settle_rows(turn: &Turn<'_>, permit: &WritePermit) -> Result<()> {
+    let unsettled = turn
+        .project
+        .store
+        .read(|tx| applies::unsettled(tx, turn.plan_id))?;
+    for (
+        Apply {
+            id,
+            branch_id,
+            state,
+            ..
+        },
+        files,
+    ) in unsettled
+    {
+        if state == State::FilesDone {
+            let is_written = |file: &&ApplyFile| file.state == FileState::Written;
+            let written: Vec<String> = files
+                .iter()
+                .filter(is_written)
+                .map(|file| file.change_id.clone())
+                .collect();
+            finish(turn, permit, &branch_id, &id, &written, State::Done)
+                .context("settling an interrupted apply")?;
+        } else {
+            turn.project
+                .store
+                .write(permit, |tx| applies::finish(tx, &id, State::Undone))?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends an apply in the plan: the changes with the ids `written` are in the project now.
+fn finish(
+    turn: &Turn<'_>,
+    permit: &WritePermit,
+    branch_id: &str,
+    apply_id: &str,
+    written: &[String],
+    state: State,
+) -> Result<()> {
+    let (branch, pending) = turn.project.store.read(|tx| {
+        let branch = branches::by_id(tx, branch_id)?.context("the branch is gone")?;
+        Ok((branch, changes::pending(tx, branch_id)?))
+    })?;
+    let ended: Vec<&Change> = pending
+        .iter()
+        .filter(|change| written.contains(&change.id))
+        .collect();
+    let tree: Vec<TreeChange> = ended
+        .iter()
+        .flat_map(|change| tree::without_pending(change))
+        .collect();
+    let paths: Vec<&str> = ended.iter().map(|change| change.path.as_str()).collect();
+    let message = format!("Apply {} changes\n\n{}", paths.len(), paths.join("\n"));
+    turn.advance(permit, &branch, &tree, &message, |tx| {
+        for change in &ended {
+            changes::end(tx, &change.id, Ended::Applied)?;
+        }
+        applies::finish(tx, apply_id, state)?;
+        branches::set_status(tx, branch_id, Status::Ready, None)
+    })
+}
+
+fn set_status(
+    turn: &Turn<'_>,
+    permit: &WritePermit,
+    branch: &Branch,
+    status: Status,
+) -> Result<()> {
+    turn.project.store.write(permit, |tx| {
+        branches::set_status(tx, &branch.id, status, branch.error.as_deref())
+    })
+}
+
+/// What became of an apply that died, a line for it and one for each path that needs a look.
+pub fn words_of(recovered: &Recovered) -> Vec<String> {
+    let what = match recovered.outcome {
+        Outcome::Finished => "an interrupted apply was finished: all its files are new",
+        Outcome::Undone => "an interrupted apply was undone: all its files are as before",
+    };
+    let noted = recovered.left.iter().chain(&recovered.failed);
+    let paths = noted.map(|one| format!("{} {}", one.path, one.why));
+    std::iter::once(what.to_owned()).chain(paths).collect()
+}
