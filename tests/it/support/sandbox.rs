@@ -58,9 +58,24 @@ impl Sandbox {
     /// An empty directory, for a test that may take up to `limit`.
     pub(crate) fn with_limit(limit: Duration) -> Self {
         // Not below this repository: a project is looked for upward from where one stands.
+        Self::below(&std::env::temp_dir(), limit)
+    }
+
+    /// An empty directory in memory where the system has such a place: for a test of so many
+    /// operations that it would measure the disk and nothing else.
+    pub(crate) fn in_memory(limit: Duration) -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() {
+            Self::below(memory, limit)
+        } else {
+            Self::with_limit(limit)
+        }
+    }
+
+    fn below(parent: &Path, limit: Duration) -> Self {
         let place = tempfile::Builder::new()
             .prefix("plandex-it-")
-            .tempdir()
+            .tempdir_in(parent)
             .unwrap();
         let root = place.path().join("project");
         for dir in ["project", "home", "tmp", "io"] {
