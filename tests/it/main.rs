@@ -8,3 +8,7 @@
 )]
 
 mod support;
+
+mod apply_crash;
+mod commit_crash;
+mod crash_points;
