@@ -2,8 +2,10 @@
 //! tests share, and the proof that it leaves no such place out.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use plandex::store::branches::{self, Branch};
 use plandex::store::{Integrity, plans};
@@ -86,17 +88,28 @@ pub(crate) fn rows(sandbox: &Sandbox) -> String {
     without_tables(sandbox, &["repo_locks_audit"])
 }
 
-/// The dump without the tables called so.
+/// The dump without the tables called so, ids numbered by their first appearance in the rest.
 pub(crate) fn without_tables(sandbox: &Sandbox, tables: &[&str]) -> String {
     let dump = sandbox.dump();
-    let is_kept = |line: &&str| {
-        let table = line.split(':').next().unwrap();
-        !tables.contains(&table)
-    };
-    dump.lines()
+    let is_kept = |line: &&str| !tables.contains(&line.split(':').next().unwrap());
+    let kept: String = dump
+        .lines()
         .filter(is_kept)
         .map(|line| format!("{line}\n"))
-        .collect()
+        .collect();
+    let mut pieces = kept.split("\"#");
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    let mut seen: Vec<&str> = Vec::new();
+    for piece in pieces {
+        let (number, rest) = piece.split_once('"').expect("an id ends");
+        let place = seen.iter().position(|one| *one == number);
+        let place = place.unwrap_or_else(|| {
+            seen.push(number);
+            seen.len() - 1
+        });
+        write!(text, "\"#{place}\"{rest}").unwrap();
+    }
+    text
 }
 
 /// The files of the project and what is in them; what plandex and git keep is left out.
@@ -210,7 +223,8 @@ later
 
 /// A project with `a.txt` and a plan that was shown it.
 pub(crate) fn project() -> Sandbox {
-    let sandbox = Sandbox::without_git();
+    // Lives as long as a whole sweep, each copy of it for one kill.
+    let sandbox = Sandbox::with_limit(Duration::from_secs(300));
     sandbox.write("a.txt", "one\ntwo\n");
     sandbox.ok(&["new"]);
     sandbox.ok(&["load", "a.txt"]);
