@@ -7,6 +7,9 @@
     reason = "a failing helper is a failing test, and tests write, read and rename as they please"
 )]
 
+mod apply_crash;
+mod commit_crash;
+mod crash_points;
 mod queue;
 mod support;
 mod tidy;
