@@ -1,2 +1,3 @@
 //! temporary
 pub mod platform;
+pub mod repo;

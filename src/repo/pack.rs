@@ -1,0 +1,259 @@
+//! Objects that last: every version is written as one pack.
+//!
+//! A pack is two files, the objects and their index. Both are written under temporary names and
+//! synced; only then do they get their names, and then the directory that holds the names is
+//! synced. So no crash leaves a short or empty file under a good name; a file whose sync failed
+//! is thrown away, so that a retry does not find its pages in memory and believe them; and it is
+//! three syncs however many objects there are, where one file for each object takes two each.
+//!
+//! Every object is stored whole, none as a delta: this is about the disk's flushes, not its space
+//! (`git gc` in the repository repacks it, if anyone wants). The index is version 1: the same
+//! lookup as version 2 without the table of checksums of compressed bytes, which serves only to
+//! copy them unread from pack to pack. Git writes version 2, so version 1 marks a pack as ours.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use gix::hash::Hasher;
+use gix::objs::Kind;
+use gix::odb::pack;
+use gix::odb::pack::data::entry::Header;
+use gix::zlib::stream::deflate::{Compress, FlushCompress};
+use gix::zlib::{Compression, Status};
+use gix::{ObjectId, oid};
+
+use super::objects::HASH;
+use crate::platform::file;
+
+/// An object on its way into a pack.
+pub(super) struct Object<'a> {
+    pub(super) id: ObjectId,
+    pub(super) kind: Kind,
+    pub(super) bytes: Cow<'a, [u8]>,
+}
+
+/// Writes `objects`, which are `count` and sorted by id, as one pack in the directory `dir`;
+/// makes it durable. Returns the path of its index.
+pub(super) fn write<'a>(
+    dir: &Path,
+    count: usize,
+    objects: impl Iterator<Item = Result<Object<'a>>>,
+) -> Result<PathBuf> {
+    let mut pack = Hashed::create(dir, "tmp_pack_")?;
+    let offsets = write_objects(&mut pack, count, objects)?;
+    let (pack, name) = pack.finish()?;
+    let mut index = Hashed::create(dir, "tmp_idx_")?;
+    write_index(&mut index, &offsets, &name)?;
+    let (index, _) = index.finish()?;
+    // A pack counts from the moment its index is there, so the index comes last.
+    pack.publish(&dir.join(format!("pack-{name}.pack")))?;
+    let path = dir.join(format!("pack-{name}.idx"));
+    index.publish(&path)?;
+    file::sync_dir(dir)?;
+    let written = Pack::open(&path)?;
+    offsets
+        .iter()
+        .try_for_each(|(id, _)| written.read(id).map(drop))?;
+    Ok(path)
+}
+
+/// Writes the pack but for its trailer. Returns each object's place in it.
+fn write_objects<'a>(
+    pack: &mut Hashed,
+    count: usize,
+    objects: impl Iterator<Item = Result<Object<'a>>>,
+) -> Result<Vec<(ObjectId, u32)>> {
+    let in_header = u32::try_from(count).context("too many objects for one pack")?;
+    pack.write(&pack::data::header::encode(
+        pack::data::Version::V2,
+        in_header,
+    ))?;
+    let mut offsets = Vec::with_capacity(count);
+    let mut compressor = Compress::new(Compression::BEST_SPEED);
+    let mut entry = Vec::new();
+    for object in objects {
+        let Object { id, kind, bytes } = object?;
+        offsets.push((
+            id,
+            u32::try_from(pack.written).context("a pack of over 4 GiB")?,
+        ));
+        entry.clear();
+        header(kind).write_to(bytes.len() as u64, &mut entry)?;
+        compress(&mut compressor, &bytes, &mut entry)?;
+        pack.write(&entry)?;
+    }
+    Ok(offsets)
+}
+
+/// Writes the index but for its trailer: how many ids start with each byte or a lower one, then
+/// each object's offset and id, sorted by id, then the pack's own hash.
+fn write_index(index: &mut Hashed, offsets: &[(ObjectId, u32)], pack: &ObjectId) -> Result<()> {
+    for first in 0..=u8::MAX {
+        let up_to = offsets.partition_point(|(id, _)| id.first_byte() <= first);
+        index.write(&u32::try_from(up_to)?.to_be_bytes())?;
+    }
+    for (id, offset) in offsets {
+        index.write(&offset.to_be_bytes())?;
+        index.write(id.as_slice())?;
+    }
+    index.write(pack.as_slice())
+}
+
+fn header(kind: Kind) -> Header {
+    match kind {
+        Kind::Tree => Header::Tree,
+        Kind::Blob => Header::Blob,
+        Kind::Commit => Header::Commit,
+        Kind::Tag => Header::Tag,
+    }
+}
+
+/// Appends `bytes`, compressed as one stream, to `out`.
+fn compress(compressor: &mut Compress, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    compressor.reset();
+    let start = out.len();
+    loop {
+        let consumed = usize::try_from(compressor.total_in())?;
+        let filled = out.len();
+        out.resize(filled + 4096 + (bytes.len() - consumed) / 2, 0);
+        let status = compressor.compress(
+            &bytes[consumed..],
+            &mut out[filled..],
+            FlushCompress::Finish,
+        )?;
+        out.truncate(start + usize::try_from(compressor.total_out())?);
+        match status {
+            Status::StreamEnd => return Ok(()),
+            Status::Ok | Status::BufError if out.len() > filled => {}
+            Status::Ok | Status::BufError => bail!("the compressor stopped"),
+        }
+    }
+}
+
+/// A file of a pack that is being written: hashed and counted as it grows.
+struct Hashed {
+    at: Temporary,
+    out: BufWriter<File>,
+    hasher: Hasher,
+    written: u64,
+}
+
+impl Hashed {
+    fn create(dir: &Path, prefix: &str) -> Result<Self> {
+        let at = Temporary::new(dir, prefix);
+        let out = BufWriter::with_capacity(1 << 16, file::write_new(&at.path, &[], 0o444)?);
+        Ok(Self {
+            at,
+            out,
+            hasher: gix::hash::hasher(HASH),
+            written: 0,
+        })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.hasher.update(bytes);
+        self.written += bytes.len() as u64;
+        self.append(bytes)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.out
+            .write_all(bytes)
+            .with_context(|| format!("writing {}", self.at.path.display()))
+    }
+
+    /// Ends the file with the hash of what is in it, as packs and indices do, and syncs it.
+    fn finish(mut self) -> Result<(Temporary, ObjectId)> {
+        let hash = self.hasher.clone().try_finalize()?;
+        self.append(hash.as_slice())?;
+        let file = self
+            .out
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error);
+        let file = file.with_context(|| format!("writing {}", self.at.path.display()))?;
+        file::sync_file(&file, &self.at.path)?;
+        Ok((self.at, hash))
+    }
+}
+
+/// A file without its final name: removed with this value unless it was published.
+///
+/// The name starts with `tmp_`, which git too takes for a leftover.
+struct Temporary {
+    path: PathBuf,
+    published: bool,
+}
+
+impl Temporary {
+    fn new(dir: &Path, prefix: &str) -> Self {
+        let path = dir.join(format!("{prefix}{}", uuid::Uuid::now_v7().simple()));
+        Self {
+            path,
+            published: false,
+        }
+    }
+
+    /// Gives the file its name, replacing what has it.
+    fn publish(mut self, name: &Path) -> Result<()> {
+        file::rename(&self.path, name)?;
+        self.published = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.published {
+            // What cannot be removed now is swept later.
+            drop(file::remove_file(&self.path));
+        }
+    }
+}
+
+/// One pack, for reading.
+pub(super) struct Pack(pack::Bundle);
+
+impl Pack {
+    /// Opens the pack with the index at `path`.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let bundle = pack::Bundle::at(path, HASH);
+        bundle
+            .map(Self)
+            .with_context(|| format!("opening {}", path.display()))
+    }
+
+    /// Whether plandex wrote it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.0.index.version() == pack::index::Version::V1
+    }
+
+    /// The ids of its objects, sorted.
+    pub(super) fn ids(&self) -> impl Iterator<Item = ObjectId> {
+        (0..self.0.index.num_objects()).map(|n| self.0.index.oid_at_index(n).to_owned())
+    }
+
+    /// Reads and checks the object `id`.
+    pub(super) fn read(&self, id: &oid) -> Result<Object<'static>> {
+        let mut bytes = Vec::new();
+        let mut inflate = gix::zlib::Inflate::default();
+        let find = self
+            .0
+            .find(id, &mut bytes, &mut inflate, &mut pack::cache::Never);
+        let kind = find
+            .map_err(anyhow::Error::from)
+            .and_then(|found| {
+                let (object, _) = found.context("it is missing")?;
+                object.verify_checksum(id)?;
+                Ok(object.kind)
+            })
+            .with_context(|| format!("reading {id} in {}", self.0.pack.path().display()))?;
+        Ok(Object {
+            id: id.to_owned(),
+            kind,
+            bytes: Cow::Owned(bytes),
+        })
+    }
+}
