@@ -33,7 +33,7 @@ pub(super) fn fold_when_many(dir: &Path) -> Result<()> {
     packs.sort_by_key(|found| found.bytes);
     packs.truncate(how_many(packs.iter().map(|found| found.bytes)));
     // A damaged one stays as it is, for `doctor` to find.
-    packs.retain(|found| found.pack.ids().all(|id| found.pack.read(&id).is_ok()));
+    packs.retain(|found| found.pack.ids().all(|id| found.pack.read_own(&id).is_ok()));
     if packs.len() < 2 {
         return Ok(());
     }
@@ -73,17 +73,21 @@ fn ours(dir: &Path) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-/// How many of the packs with these sizes, ascending, to fold: so many that the next one is
-/// twice as large as all of them. So an object is copied as often as the whole doubles.
+/// How many of the packs with these sizes, ascending, to fold: so many that each of the others is
+/// at least twice as large as all smaller ones together. So an object is copied again only when
+/// the whole has doubled.
 fn how_many(sizes: impl Iterator<Item = u64>) -> usize {
-    let mut sum = 0;
-    sizes
-        .take_while(|size| {
-            let fold = sum == 0 || (*size < 2 * sum && sum + size <= FOLD_BYTES_MAX);
-            sum += size;
-            fold
-        })
-        .count()
+    let (mut sum, mut fold) = (0, 0);
+    for (n, size) in sizes.enumerate() {
+        if sum + size > FOLD_BYTES_MAX {
+            break;
+        }
+        if size < 2 * sum {
+            fold = n + 1;
+        }
+        sum += size;
+    }
+    fold
 }
 
 fn fold(dir: &Path, packs: &[Found]) -> Result<()> {
@@ -91,14 +95,36 @@ fn fold(dir: &Path, packs: &[Found]) -> Result<()> {
     for found in packs {
         from.extend(found.pack.ids().map(|id| (id, found)));
     }
-    let objects = from.iter().map(|(id, found)| found.pack.read(id));
+    let objects = from.iter().map(|(id, found)| found.pack.read_own(id));
     let folded = pack::write(dir, from.len(), objects)?;
     let copy = Pack::open(&folded)?;
-    from.keys().try_for_each(|id| copy.read(id).map(drop))?;
+    from.keys().try_for_each(|id| copy.read_own(id).map(drop))?;
     // If one pack held all the objects of the others, the result is that pack.
     for found in packs.iter().filter(|found| found.index != folded) {
         file::remove_file(&found.index)?;
         file::remove_file(&found.index.with_extension("pack"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_packs_are_folded_until_the_next_is_large() {
+        let check = |sizes: &[u64], expect| {
+            assert_eq!(how_many(sizes.iter().copied()), expect, "{sizes:?}");
+        };
+        check(&[], 0);
+        check(&[5], 0);
+        check(&[5, 5], 2);
+        check(&[5, 10, 30, 90], 0);
+        check(&[5, 10, 29, 90], 3);
+        check(&[1, 100, 100, 100], 4);
+        check(&[5, 5, 5, 1000], 3);
+        check(&[5, 5, 5, FOLD_BYTES_MAX], 3);
+        check(&[FOLD_BYTES_MAX / 2, FOLD_BYTES_MAX / 2], 2);
+        check(&[FOLD_BYTES_MAX, FOLD_BYTES_MAX], 0);
+    }
 }

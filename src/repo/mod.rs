@@ -133,7 +133,7 @@ impl PlanRepo {
         create::check_finished(path)?;
         Ok(Self {
             path: path.to_owned(),
-            objects: Objects::open(&path.join("objects"))?,
+            objects: Objects::new(path.join("objects")),
         })
     }
 
@@ -163,7 +163,7 @@ impl PlanRepo {
         let parents: Vec<ObjectId> = parent.map(|version| version.0).into_iter().collect();
         let commit = history::encode(root, parents, author, message, time_ms)?;
         let id = new.add(Kind::Commit, commit.into())?;
-        let packs = self.objects.packs();
+        let packs = self.objects.packs_dir();
         let ids = new.ids();
         new.write(&packs)
             .and_then(|()| ids.iter().try_for_each(|id| self.objects.confirm(id)))

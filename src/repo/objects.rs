@@ -1,17 +1,18 @@
 //! Objects in memory and out of the store. Nothing is returned that does not hash to its name.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use gix::hash::Kind as HashKind;
-use gix::objs::{Find as _, Kind};
-use gix::odb::{Header as _, loose};
+use gix::objs::Kind;
+use gix::odb::loose;
 use gix::{ObjectId, oid};
 
-use super::pack::{self, Pack};
+use super::pack::{self, Object, Pack};
 use crate::platform::file;
 
 /// Every plan repository uses git's default hash.
@@ -46,39 +47,48 @@ impl<'a> NewObjects<'a> {
     pub(super) fn write(self, packs: &Path) -> Result<()> {
         let count = self.0.len();
         let objects = self.0.into_iter();
-        let objects = objects.map(|(id, (kind, bytes))| Ok(pack::Object { id, kind, bytes }));
+        let objects = objects.map(|(id, (kind, bytes))| Ok(Object { id, kind, bytes }));
         pack::write(packs, count, objects).map(drop)
     }
 }
 
-/// The object store of one repository, for reading.
+/// The objects of one repository, for reading: its packs, and loose files that git may have made.
+///
+/// gix's own object store is not used: it takes a pack that was replaced under its name for a bug
+/// and panics, and it stops at the first damaged copy.
 pub(super) struct Objects {
     dir: PathBuf,
-    store: RefCell<gix::odb::Handle>,
+    packs: RefCell<Vec<LazyPack>>,
+}
+
+/// A pack that is opened when an object is first looked for in it.
+struct LazyPack {
+    index: PathBuf,
+    opened: OnceCell<Result<Pack>>,
 }
 
 impl Objects {
-    pub(super) fn open(dir: &Path) -> Result<Self> {
-        Ok(Self {
-            dir: dir.to_owned(),
-            store: RefCell::new(open_store(dir)?),
-        })
+    /// `dir` is the directory `objects`. Nothing is read yet.
+    pub(super) fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            packs: RefCell::default(),
+        }
     }
 
     /// Where the packs are.
-    pub(super) fn packs(&self) -> PathBuf {
+    pub(super) fn packs_dir(&self) -> PathBuf {
         self.dir.join("pack")
     }
 
     /// Reads and checks the object `id`, which must be of `kind`.
     pub(super) fn read(&self, id: &oid, kind: Kind) -> Result<Vec<u8>> {
-        let check = |(found, bytes)| {
-            ensure!(found == kind, "it is a {found}");
-            Ok(bytes)
+        let check = |object: Object<'_>| {
+            ensure!(object.kind == kind, "it is a {}", object.kind);
+            Ok(object.bytes.into_owned())
         };
-        self.read_anywhere(id)
-            .and_then(check)
-            .with_context(|| self.describe(id, kind))
+        let context = || format!("reading {kind} {id} in {}", self.dir.display());
+        self.find(id).and_then(check).with_context(context)
     }
 
     /// Reads back the object `id`, which was just written to a pack.
@@ -86,11 +96,9 @@ impl Objects {
     /// A loose file of that id goes: at best it is a second copy, at worst what a power cut left
     /// of one, which git would stumble over.
     pub(super) fn confirm(&self, id: &ObjectId) -> Result<()> {
-        self.read_anywhere(id)
-            .map(drop)
+        self.find(id)
             .with_context(|| format!("reading back {id}"))?;
-        let hex = id.to_string();
-        let loose = self.dir.join(&hex[..2]).join(&hex[2..]);
+        let loose = loose_path(&self.dir, id);
         if loose.exists() {
             file::remove_file(&loose)
         } else {
@@ -98,61 +106,97 @@ impl Objects {
         }
     }
 
-    /// Checks, by the first bytes alone if these are good, that `id` is there and of `kind`.
-    pub(super) fn check_header(&self, id: &oid, kind: Kind) -> Result<()> {
-        match self.store.borrow().try_header(id) {
-            Ok(Some(header)) if header.kind() == kind => return Ok(()),
-            _ => {}
+    /// Looks for a good copy of `id`; while there is none, once more in the packs that are there
+    /// now, for some may have come, gone or been written again since they were listed.
+    fn find(&self, id: &oid) -> Result<Object<'static>> {
+        let mut is_fresh = false;
+        loop {
+            let problem = match self.find_in_listed(id) {
+                Ok(Some(object)) => return Ok(object),
+                Ok(None) => anyhow!("it is missing"),
+                Err(damage) => damage.context("it is damaged"),
+            };
+            // Another turn after the second means that somebody folded packs in the meantime.
+            if is_fresh && self.listed_are_there() {
+                return Err(problem);
+            }
+            is_fresh = true;
+            *self.packs.borrow_mut() = list_packs(&self.packs_dir())?;
         }
-        self.read(id, kind).map(drop)
     }
 
-    /// Reads `id` from the store; failing that, from the store opened again (packs may have come
-    /// or gone since); failing that, from each file alone (a damaged copy hides a good one).
-    fn read_anywhere(&self, id: &oid) -> Result<(Kind, Vec<u8>)> {
-        if let Ok(Some(found)) = read_from(&self.store.borrow(), id) {
-            return Ok(found);
-        }
-        *self.store.borrow_mut() = open_store(&self.dir)?;
-        let problem = match read_from(&self.store.borrow(), id) {
-            Ok(Some(found)) => return Ok(found),
-            Ok(None) => anyhow!("it is missing"),
-            Err(damage) => damage.context("it is damaged"),
-        };
-        self.read_from_each_file(id).ok_or(problem)
+    fn listed_are_there(&self) -> bool {
+        self.packs.borrow().iter().all(|pack| pack.index.exists())
     }
 
-    fn read_from_each_file(&self, id: &oid) -> Option<(Kind, Vec<u8>)> {
-        for entry in std::fs::read_dir(self.packs()).ok()?.flatten() {
-            let path = entry.path();
-            if path.extension().is_some_and(|extension| extension == "idx")
-                && let Ok(object) = Pack::open(&path).and_then(|pack| pack.read(id))
-            {
-                return Some((object.kind, object.bytes.into_owned()));
+    /// `None` if there is no copy; an error if there are copies, but none is good.
+    fn find_in_listed(&self, id: &oid) -> Result<Option<Object<'static>>> {
+        let mut damage = None;
+        for pack in self.packs.borrow().iter() {
+            match pack.read(id) {
+                Ok(None) => {}
+                Ok(Some(object)) => return Ok(Some(object)),
+                Err(error) => damage = Some(error),
             }
         }
-        let mut bytes = Vec::new();
-        let object = loose::Store::at(&self.dir, HASH)
-            .try_find(id, &mut bytes)
-            .ok()??;
-        object.verify_checksum(id).ok()?;
-        Some((object.kind, bytes))
-    }
-
-    fn describe(&self, id: &oid, kind: Kind) -> String {
-        format!("reading {kind} {id} in {}", self.dir.display())
+        match read_loose(&self.dir, id) {
+            Ok(None) => damage.map_or(Ok(None), Err),
+            other => other,
+        }
     }
 }
 
-fn open_store(dir: &Path) -> Result<gix::odb::Handle> {
-    gix::odb::at(dir, HASH).with_context(|| format!("opening {}", dir.display()))
+impl LazyPack {
+    fn read(&self, id: &oid) -> Result<Option<Object<'static>>> {
+        match self.opened.get_or_init(|| Pack::open(&self.index)) {
+            Ok(pack) => pack.read(id),
+            // It may have held the object.
+            Err(error) => Err(anyhow!("{error:#}")),
+        }
+    }
 }
 
-fn read_from(store: &gix::odb::Handle, id: &oid) -> Result<Option<(Kind, Vec<u8>)>> {
+/// Lists the packs in `dir`, the newest first: the head of a branch is what is read most.
+fn list_packs(dir: &Path) -> Result<Vec<LazyPack>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).with_context(|| format!("listing {}", dir.display()))? {
+        let entry = entry?;
+        let index = entry.path();
+        if index
+            .extension()
+            .is_some_and(|extension| extension == "idx")
+        {
+            // None if it is gone already: the one who looks in it will see.
+            let changed = entry
+                .metadata()
+                .and_then(|metadata| metadata.modified())
+                .ok();
+            found.push((Reverse(changed), index));
+        }
+    }
+    found.sort();
+    let lazy = |(_, index)| LazyPack {
+        index,
+        opened: OnceCell::new(),
+    };
+    Ok(found.into_iter().map(lazy).collect())
+}
+
+fn read_loose(dir: &Path, id: &oid) -> Result<Option<Object<'static>>> {
     let mut bytes = Vec::new();
-    let Some(object) = store.try_find(id, &mut bytes)? else {
+    let Some(object) = loose::Store::at(dir, HASH).try_find(id, &mut bytes)? else {
         return Ok(None);
     };
     object.verify_checksum(id)?;
-    Ok(Some((object.kind, bytes)))
+    let kind = object.kind;
+    Ok(Some(Object {
+        id: id.to_owned(),
+        kind,
+        bytes: bytes.into(),
+    }))
+}
+
+fn loose_path(dir: &Path, id: &oid) -> PathBuf {
+    let hex = id.to_string();
+    dir.join(&hex[..2]).join(&hex[2..])
 }

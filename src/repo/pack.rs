@@ -53,10 +53,6 @@ pub(super) fn write<'a>(
     let path = dir.join(format!("pack-{name}.idx"));
     index.publish(&path)?;
     file::sync_dir(dir)?;
-    let written = Pack::open(&path)?;
-    offsets
-        .iter()
-        .try_for_each(|(id, _)| written.read(id).map(drop))?;
     Ok(path)
 }
 
@@ -235,25 +231,31 @@ impl Pack {
         (0..self.0.index.num_objects()).map(|n| self.0.index.oid_at_index(n).to_owned())
     }
 
-    /// Reads and checks the object `id`.
-    pub(super) fn read(&self, id: &oid) -> Result<Object<'static>> {
-        let mut bytes = Vec::new();
-        let mut inflate = gix::zlib::Inflate::default();
-        let find = self
-            .0
-            .find(id, &mut bytes, &mut inflate, &mut pack::cache::Never);
-        let kind = find
-            .map_err(anyhow::Error::from)
-            .and_then(|found| {
-                let (object, _) = found.context("it is missing")?;
-                object.verify_checksum(id)?;
-                Ok(object.kind)
-            })
-            .with_context(|| format!("reading {id} in {}", self.0.pack.path().display()))?;
-        Ok(Object {
-            id: id.to_owned(),
-            kind,
-            bytes: Cow::Owned(bytes),
-        })
+    /// Reads and checks the object `id`; `None` if it is not in this pack.
+    pub(super) fn read(&self, id: &oid) -> Result<Option<Object<'static>>> {
+        let read = || -> Result<_> {
+            let mut bytes = Vec::new();
+            let mut inflate = gix::zlib::Inflate::default();
+            let found = self
+                .0
+                .find(id, &mut bytes, &mut inflate, &mut pack::cache::Never)?;
+            let Some((object, _)) = found else {
+                return Ok(None);
+            };
+            object.verify_checksum(id)?;
+            let kind = object.kind;
+            Ok(Some(Object {
+                id: id.to_owned(),
+                kind,
+                bytes: bytes.into(),
+            }))
+        };
+        read().with_context(|| format!("reading {id} in {}", self.0.pack.path().display()))
+    }
+
+    /// Reads and checks the object `id`, one of [`Pack::ids`].
+    pub(super) fn read_own(&self, id: &oid) -> Result<Object<'static>> {
+        self.read(id)?
+            .with_context(|| format!("{id} is not in {}", self.0.pack.path().display()))
     }
 }

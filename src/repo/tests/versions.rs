@@ -414,7 +414,7 @@ fn what_plain_git_does_meanwhile_does_no_harm() {
 
 /// The names of a version's directories, and how much is in each.
 fn directories(repo: &PlanRepo, version: &Version) -> Vec<(String, usize)> {
-    let objects = Objects::open(&repo.path().join("objects")).unwrap();
+    let objects = Objects::new(repo.path().join("objects"));
     let mut found = Vec::new();
     let mut ahead = vec![(String::new(), repo.tree_of(version).unwrap())];
     while let Some((path, id)) = ahead.pop() {
