@@ -41,3 +41,4 @@ pub mod store;
 
 pub mod config;
 pub mod platform;
+pub mod repo;
