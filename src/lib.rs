@@ -41,4 +41,3 @@ pub mod store;
 
 pub mod config;
 pub mod platform;
-pub mod repo;
