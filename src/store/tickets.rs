@@ -347,8 +347,9 @@ pub enum OnConflict {
 }
 
 /// The conflict predicate of `lock::rules` in SQL: `e` keeps the ticket (`:scope`, `:branch`) out.
+/// `IS`, because `=` with the root's NULL is neither true nor false, and would let it in.
 const CONFLICTS: &str =
-    "NOT (e.scope = 'r' AND :scope = 'r' AND e.branch IS NOT NULL AND e.branch = :branch)";
+    "NOT (e.scope = 'r' AND :scope = 'r' AND e.branch IS NOT NULL AND e.branch IS :branch)";
 
 /// Inserts a ticket: held at once if nothing in line conflicts with it, else waiting or refused.
 pub fn place<P: Permit>(
@@ -744,3 +745,7 @@ pub(super) fn check_fence(tx: &super::transaction::Tx<'_>, proof: &Proof) -> Res
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "tickets_tests/mod.rs"]
+mod tests;
