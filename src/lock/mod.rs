@@ -375,3 +375,6 @@ impl<P: Permit> Drop for Hold<P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
