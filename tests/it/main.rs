@@ -10,6 +10,7 @@
 mod apply_crash;
 mod commit_crash;
 mod crash_points;
+mod model;
 mod queue;
 mod support;
 mod tidy;

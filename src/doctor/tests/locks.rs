@@ -178,7 +178,8 @@ fn a_hung_owner_that_wakes_up_is_left_alone() {
         scope.spawn(|| {
             while !done.load(Ordering::SeqCst) {
                 let patience = Duration::from_secs(5);
-                let beaten = store.tickets(patience, |tx| tickets::beat(tx, &hung.row.id));
+                let beaten =
+                    store.tickets(patience, |tx| tickets::beat(tx, &hung.row.id, &[ticket]));
                 beaten.unwrap();
             }
         });

@@ -275,3 +275,6 @@ pub(super) fn check_fence(tx: &super::transaction::Tx<'_>, proof: &Proof) -> Res
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

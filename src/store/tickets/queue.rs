@@ -346,18 +346,24 @@ fn remove(tx: &TicketTx<'_>, ticket: &Ticket, outcome: Outcome) -> Result<()> {
     }
 }
 
-/// Renews the leases of all tickets that `owner_id` holds; returns those still there, with
+/// Renews the leases of the tickets `ids` that `owner_id` holds; returns those still there, with
 /// whether somebody asked them to stop.
-pub fn beat(tx: &TicketTx<'_>, owner_id: &str) -> Result<Vec<(i64, bool)>> {
+pub fn beat(tx: &TicketTx<'_>, owner_id: &str, ids: &[i64]) -> Result<Vec<(i64, bool)>> {
     let mut update = tx.sql().prepare_cached(
-        "UPDATE repo_locks SET last_heartbeat_at = ?2, lease_stamp = ?3
-         WHERE owner_id = ?1 AND state = 'held' RETURNING id, cancel_requested",
+        "UPDATE repo_locks SET last_heartbeat_at = ?3, lease_stamp = ?4
+         WHERE id = ?1 AND owner_id = ?2 AND state = 'held' RETURNING id, cancel_requested",
     )?;
-    let rows = update.query_map(
-        params![owner_id, clock::wall_ms(), clock::monotonic_ms()],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let (wall, stamp) = (clock::wall_ms(), clock::monotonic_ms());
+    let mut rows = Vec::new();
+    for id in ids {
+        let row = update
+            .query_row(params![id, owner_id, wall, stamp], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        rows.extend(row);
+    }
+    Ok(rows)
 }
 
 /// The held tickets of `owner_id` with whether somebody asked them to stop.
