@@ -1,3 +1,4 @@
 //! temporary
+pub mod context;
 pub mod platform;
 pub mod store;

@@ -14,5 +14,7 @@ pub mod file_lock;
 pub mod fs_type;
 pub mod process;
 pub mod signal;
+pub mod snapshot;
+pub mod stdin;
 pub mod terminal;
 pub mod wait;

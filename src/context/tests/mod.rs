@@ -1,0 +1,108 @@
+//! The room from its door: real directories, real files.
+
+mod arguments;
+mod changing;
+mod freshness;
+mod ignoring;
+mod skipping;
+mod tokens;
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// A project in a temporary directory.
+pub(super) struct Project {
+    dir: TempDir,
+    pub(super) cancel: Cancel,
+}
+
+impl Project {
+    /// A project with these files, each with some text of its own.
+    pub(super) fn with(files: &[&str]) -> Self {
+        let project = Self {
+            dir: TempDir::new().unwrap(),
+            cancel: Cancel::new().unwrap(),
+        };
+        for file in files {
+            project.put(file, format!("this is {file}\n"));
+        }
+        project
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(super) fn at(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    pub(super) fn put(&self, path: &str, content: impl AsRef<[u8]>) {
+        let path = self.at(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut file = File::create(path).unwrap();
+        file.write_all(content.as_ref()).unwrap();
+    }
+
+    pub(super) fn source(&self) -> Source<'_> {
+        Source {
+            root: self.root(),
+            cwd: self.root(),
+            cancel: &self.cancel,
+        }
+    }
+
+    pub(super) fn gather(&self, arguments: &[&str], options: &LoadOptions) -> Result<Gathered> {
+        gather(&self.source(), &owned(arguments), options)
+    }
+
+    /// The paths that a load gives, and what it skips as "path: reason word".
+    pub(super) fn paths(&self, arguments: &[&str], options: &LoadOptions) -> (Vec<String>, String) {
+        let gathered = self.gather(arguments, options).unwrap();
+        assert_eq!(gathered.warnings, [""; 0]);
+        (paths_of(&gathered), skipped_of(&gathered))
+    }
+
+    pub(super) fn refusal(&self, arguments: &[&str], options: &LoadOptions) -> ContextError {
+        let refused = self.gather(arguments, options).unwrap_err();
+        refused.downcast().unwrap()
+    }
+}
+
+pub(super) fn owned(arguments: &[&str]) -> Vec<String> {
+    arguments.iter().map(|word| (*word).to_owned()).collect()
+}
+
+pub(super) fn paths_of(gathered: &Gathered) -> Vec<String> {
+    let paths = gathered.loaded.iter().map(|item| item.path.clone());
+    paths.map(Option::unwrap).collect()
+}
+
+pub(super) fn skipped_of(gathered: &Gathered) -> String {
+    let line = |skipped: &Skipped| format!("{}: {}", skipped.path, skipped.reason.word());
+    let lines: Vec<String> = gathered.skipped.iter().map(line).collect();
+    lines.join(", ")
+}
+
+pub(super) fn plain() -> LoadOptions {
+    LoadOptions::default()
+}
+
+pub(super) fn recursive() -> LoadOptions {
+    LoadOptions {
+        directories: Directories::Load,
+        ..LoadOptions::default()
+    }
+}
+
+pub(super) fn forced() -> LoadOptions {
+    LoadOptions {
+        ignored: Ignored::Include,
+        ..recursive()
+    }
+}

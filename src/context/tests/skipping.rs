@@ -1,0 +1,168 @@
+//! Each reason for which something is not shown, and the limits between them.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+
+use super::*;
+
+fn reason_for(content: &[u8]) -> Option<SkipReason> {
+    let project = Project::with(&[]);
+    project.put("file", content);
+    let mut gathered = project.gather(&["file"], &plain()).unwrap();
+    assert_eq!(gathered.loaded.len() + gathered.skipped.len(), 1);
+    gathered.skipped.pop().map(|skipped| skipped.reason)
+}
+
+#[test]
+fn content_that_is_no_utf_8_text_is_skipped_with_its_kind() {
+    let utf16 = |text: &str| -> Vec<u8> {
+        let units = std::iter::once(0xFEFF).chain(text.encode_utf16());
+        units.flat_map(u16::to_le_bytes).collect()
+    };
+    let late_nul = [vec![b'a'; 8000], vec![0]].concat();
+    for (content, expected) in [
+        (b"plain".to_vec(), None),
+        (b"".to_vec(), None),
+        ("\u{feff}with a mark, größer".as_bytes().to_vec(), None),
+        (late_nul, None),
+        (b"\x7fELF\0".to_vec(), Some(SkipReason::Binary)),
+        (
+            [vec![b'a'; 7999], vec![0]].concat(),
+            Some(SkipReason::Binary),
+        ),
+        (b"gr\xf6\xdfer".to_vec(), Some(SkipReason::NotUtf8)),
+        (b"cut off \xe2\x82".to_vec(), Some(SkipReason::NotUtf8)),
+        (utf16("text"), Some(SkipReason::Utf16)),
+        (
+            b"\xff\xfe\x00\xd8\x41\x00".to_vec(),
+            Some(SkipReason::Binary),
+        ),
+    ] {
+        assert_eq!(reason_for(&content), expected, "{content:?}");
+    }
+}
+
+#[test]
+fn a_large_file_is_refused_by_its_size_without_being_read() {
+    let project = Project::with(&[]);
+    // A terabyte of holes: reading any of it would show in the time, and in memory.
+    project.put("big", "");
+    let big = std::fs::File::options()
+        .write(true)
+        .open(project.at("big"))
+        .unwrap();
+    big.set_len(1 << 40).unwrap();
+    project.put("fits", "x".repeat(100));
+    project.put("over", "x".repeat(101));
+    let options = LoadOptions {
+        max_file_bytes: 100,
+        ..recursive()
+    };
+    let gathered = project.gather(&["."], &options).unwrap();
+    assert_eq!(paths_of(&gathered), ["fits"]);
+    let lines: Vec<String> = gathered
+        .skipped
+        .iter()
+        .map(|it| it.reason.to_string())
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "1099511627776 bytes, the limit is 100",
+            "101 bytes, the limit is 100"
+        ]
+    );
+    // The options cannot lift the last limit.
+    let options = LoadOptions {
+        max_file_bytes: u64::MAX,
+        ..recursive()
+    };
+    let gathered = project.gather(&["big"], &options).unwrap();
+    let limit = FILE_BYTES_MAX;
+    assert_eq!(
+        gathered.skipped[0].reason,
+        SkipReason::TooLarge {
+            bytes: 1 << 40,
+            limit
+        }
+    );
+}
+
+#[test]
+fn a_line_that_nobody_typed_is_skipped_unless_the_file_is_named() {
+    let project = Project::with(&[]);
+    // Characters count, not bytes.
+    project.put("long.js", "ä".repeat(20_001));
+    project.put(
+        "short.js",
+        format!("{}\n{}", "ä".repeat(20_000), "a".repeat(20_000)),
+    );
+    for found in [".", "*.js"] {
+        let gathered = project.gather(&[found], &recursive()).unwrap();
+        assert_eq!(paths_of(&gathered), ["short.js"]);
+        let reason = SkipReason::LongLines { characters: 20_001 };
+        assert_eq!(gathered.skipped[0].reason, reason);
+    }
+    let (paths, skipped) = project.paths(&[".", "long.js"], &recursive());
+    assert_eq!((paths.len(), skipped.as_str()), (2, ""));
+}
+
+#[test]
+fn what_is_no_file_is_never_opened() {
+    let project = Project::with(&["a.rs"]);
+    // Nobody writes to the pipe and nobody listens: opening either would hang or fail.
+    let pipe = project.at("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, pipe, rustix::fs::Mode::RWXU).unwrap();
+    let _listener = UnixListener::bind(project.at("socket")).unwrap();
+    for arguments in [&["."][..], &["*"], &["pipe", "socket", "a.rs"]] {
+        let gathered = project.gather(arguments, &recursive()).unwrap();
+        assert_eq!(paths_of(&gathered), ["a.rs"]);
+        let reasons: Vec<String> = gathered
+            .skipped
+            .iter()
+            .map(|it| format!("{}: {}", it.path, it.reason))
+            .collect();
+        assert_eq!(reasons, ["pipe: a named pipe", "socket: a socket"]);
+    }
+}
+
+#[test]
+fn a_name_that_is_not_utf_8_is_shown_as_near_as_can_be() {
+    let project = Project::with(&["a.rs"]);
+    let name = OsStr::from_bytes(b"gr\xf6sser.rs");
+    std::fs::File::create(project.root().join(name)).unwrap();
+    let directory = OsStr::from_bytes(b"d\xe4");
+    std::fs::create_dir(project.root().join(directory)).unwrap();
+    std::fs::File::create(project.root().join(directory).join("x")).unwrap();
+    let (paths, skipped) = project.paths(&["."], &recursive());
+    assert_eq!(paths, ["a.rs"]);
+    assert_eq!(
+        skipped,
+        "d\u{fffd}/: name_not_utf8, gr\u{fffd}sser.rs: name_not_utf8"
+    );
+}
+
+#[test]
+fn an_unreadable_file_is_listed_with_what_the_system_says() {
+    if crate::platform::process::effective_user() == 0 {
+        println!("skipped: root may read everything");
+        return;
+    }
+    let project = Project::with(&["a.rs", "locked/b.rs"]);
+    let forbid = |path: &str| {
+        std::fs::set_permissions(project.at(path), PermissionsExt::from_mode(0)).unwrap();
+    };
+    forbid("a.rs");
+    forbid("locked");
+    for arguments in [&["."][..], &["a.rs", "locked"]] {
+        let (paths, skipped) = project.paths(arguments, &recursive());
+        assert!(paths.is_empty());
+        assert_eq!(skipped, "a.rs: unreadable, locked/: unreadable");
+    }
+    assert_eq!(
+        project.paths(&["locked/b.rs"], &plain()).1,
+        "locked/b.rs: unreadable"
+    );
+}

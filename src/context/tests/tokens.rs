@@ -1,0 +1,55 @@
+//! The estimate against pieces counted by hand and against MODEL.md's table of measured texts.
+
+use super::*;
+
+#[test]
+fn pieces_are_counted_as_tokenizers_cut_them() {
+    for (text, tokens) in [
+        ("", 0),
+        ("word", 1),
+        ("two words", 2),
+        ("parseReply", 2),
+        ("HTTPReply", 2),
+        ("HttpReply", 2),
+        ("parse_reply", 2),
+        ("MAX_LEN", 3),
+        ("internationalization", 2),
+        ("1234567", 3),
+        ("x = 1;\n", 4),
+        ("a\nb", 3),
+        ("a\n\n\n        b", 4),
+        ("----------------", 1),
+        ("日本語", 3),
+        ("größe", 3),
+    ] {
+        assert_eq!(estimate_tokens(text), tokens, "{text:?}");
+    }
+}
+
+#[test]
+fn the_estimate_of_our_own_sources_lies_a_little_above_the_measured_ratio() {
+    // Bytes a token with cl100k (MODEL.md §4). Too high a count wastes some of a budget; too low
+    // a count overruns the model's window.
+    for (extension, measured) in [("rs", 4.1), ("md", 4.2)] {
+        let (mut bytes, mut tokens, mut files) = (0, 0, 0);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let cancel = Cancel::new().unwrap();
+        let source = Source {
+            root,
+            cwd: root,
+            cancel: &cancel,
+        };
+        let pattern = format!("**/*.{extension}");
+        let Ok(gathered) = gather(&source, &[pattern], &plain()) else {
+            println!("skipped: no file ends in .{extension}");
+            continue;
+        };
+        for item in gathered.loaded {
+            (bytes, tokens, files) = (bytes + item.size, tokens + item.tokens, files + 1);
+        }
+        let ratio = bytes as f64 / tokens as f64;
+        println!("{extension}: {files} files, {ratio:.2} bytes a token, {measured} measured");
+        let above = measured / ratio - 1.0;
+        assert!((0.0..0.25).contains(&above), "{extension}: {above:+.2}");
+    }
+}
