@@ -200,26 +200,22 @@ fn what_belongs_to_git_or_plandex_is_never_opened() {
         "plandex.db",
         "plandex.db-wal",
     ]);
-    let access = |path: &str| {
-        let meta = std::fs::metadata(project.at(path)).unwrap();
-        meta.accessed().unwrap()
-    };
-    let before = access("plandex.db");
-    assert_eq!(
-        project.paths(&["."], &forced()),
-        (owned(&["a.rs"]), String::new())
-    );
-    for path in [
-        ".git/config",
-        ".plandex",
-        "plandex.db",
-        "state/plandex.db",
-        ".git/*",
-    ] {
-        let refused = project.refusal(&[path], &forced());
-        assert_eq!(refused, ContextError::Reserved(path.to_owned()));
-    }
-    assert_eq!(access("plandex.db"), before);
+    let (opened, ()) = project.opened(&[".", ".plandex", "state", "state/owners"], || {
+        let (paths, skipped) = project.paths(&["."], &forced());
+        assert_eq!(paths, ["a.rs"]);
+        assert_eq!(skipped, "");
+        for path in [
+            ".git/config",
+            ".plandex",
+            "plandex.db",
+            "state/plandex.db",
+            ".git/*",
+        ] {
+            let refused = project.refusal(&[path], &forced());
+            assert_eq!(refused, ContextError::Reserved(path.to_owned()));
+        }
+    });
+    assert_eq!(opened, ["a.rs"]);
 }
 
 #[test]

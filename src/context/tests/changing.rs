@@ -1,6 +1,5 @@
 //! A file that is written while it is loaded: what is kept is always one of its versions.
 
-use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -66,9 +65,7 @@ struct Tally {
 }
 
 /// Loads without end until the writer has; every body must be a version, with its own facts.
-///
-/// Owns its ends of the channels: if it fails, the writer does not wait for it.
-fn load(project: &Project, way: Way, still: Receiver<usize>, seen: Sender<()>) -> Tally {
+fn load(project: &Project, way: Way, still: &Receiver<usize>, seen: &Sender<()>) -> Tally {
     let mut tally = Tally {
         loads: 0,
         refused: 0,
@@ -110,11 +107,13 @@ fn race(way: Way) {
     let (still, is_still) = bounded(1);
     let (saw, seen) = bounded(1);
     std::thread::scope(|scope| {
+        // Owned here: if an assertion fails, the writer does not wait for ever.
+        let (is_still, saw) = (is_still, saw);
         let writer = std::thread::Builder::new().name("writer".to_owned());
         writer
             .spawn_scoped(scope, || write(&project, way, &still, &seen))
             .unwrap();
-        let tally = load(&project, way, is_still, saw);
+        let tally = load(&project, way, &is_still, &saw);
         println!(
             "{} loads, {} refused as changing",
             tally.loads, tally.refused

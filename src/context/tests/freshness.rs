@@ -1,6 +1,6 @@
 //! Staleness: what a look settles, what a read settles, and what cannot be told.
 
-use std::fs::{File, FileTimes};
+use std::fs::FileTimes;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;

@@ -9,8 +9,9 @@ mod tokens;
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::mem::MaybeUninit;
 
+use rustix::fs::inotify;
 use tempfile::TempDir;
 
 use super::*;
@@ -47,6 +48,31 @@ impl Project {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let mut file = File::create(path).unwrap();
         file.write_all(content.as_ref()).unwrap();
+    }
+
+    /// The files in `directories` that anybody opened while `work` ran.
+    pub(super) fn opened<T>(
+        &self,
+        directories: &[&str],
+        work: impl FnOnce() -> T,
+    ) -> (Vec<String>, T) {
+        let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+        for directory in directories {
+            inotify::add_watch(&watch, self.at(directory), inotify::WatchFlags::OPEN).unwrap();
+        }
+        let result = work();
+        let mut names = Vec::new();
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut events = inotify::Reader::new(watch, &mut buffer);
+        while let Ok(event) = events.next() {
+            let name = event
+                .file_name()
+                .map(|name| name.to_str().unwrap().to_owned());
+            names.extend(name.filter(|_| !event.events().contains(inotify::ReadFlags::ISDIR)));
+        }
+        names.sort();
+        names.dedup();
+        (names, result)
     }
 
     pub(super) fn source(&self) -> Source<'_> {

@@ -5,6 +5,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 
+use rustix::thread::CapabilitySet;
+
 use super::*;
 
 fn reason_for(content: &[u8]) -> Option<SkipReason> {
@@ -47,7 +49,7 @@ fn content_that_is_no_utf_8_text_is_skipped_with_its_kind() {
 #[test]
 fn a_large_file_is_refused_by_its_size_without_being_read() {
     let project = Project::with(&[]);
-    // A terabyte of holes: reading any of it would show in the time, and in memory.
+    // A terabyte of holes.
     project.put("big", "");
     let big = std::fs::File::options()
         .write(true)
@@ -60,7 +62,8 @@ fn a_large_file_is_refused_by_its_size_without_being_read() {
         max_file_bytes: 100,
         ..recursive()
     };
-    let gathered = project.gather(&["."], &options).unwrap();
+    let (opened, gathered) = project.opened(&["."], || project.gather(&["."], &options).unwrap());
+    assert_eq!(opened, ["fits"]);
     assert_eq!(paths_of(&gathered), ["fits"]);
     let lines: Vec<String> = gathered
         .skipped
@@ -116,16 +119,16 @@ fn what_is_no_file_is_never_opened() {
     let pipe = project.at("pipe");
     rustix::fs::mkfifoat(rustix::fs::CWD, pipe, rustix::fs::Mode::RWXU).unwrap();
     let _listener = UnixListener::bind(project.at("socket")).unwrap();
-    for arguments in [&["."][..], &["*"], &["pipe", "socket", "a.rs"]] {
-        let gathered = project.gather(arguments, &recursive()).unwrap();
-        assert_eq!(paths_of(&gathered), ["a.rs"]);
-        let reasons: Vec<String> = gathered
-            .skipped
-            .iter()
-            .map(|it| format!("{}: {}", it.path, it.reason))
-            .collect();
-        assert_eq!(reasons, ["pipe: a named pipe", "socket: a socket"]);
-    }
+    let (opened, ()) = project.opened(&["."], || {
+        for arguments in [&["."][..], &["*"], &["pipe", "socket", "a.rs"]] {
+            let gathered = project.gather(arguments, &recursive()).unwrap();
+            assert_eq!(paths_of(&gathered), ["a.rs"]);
+            let line = |it: &Skipped| format!("{}: {}", it.path, it.reason);
+            let reasons: Vec<String> = gathered.skipped.iter().map(line).collect();
+            assert_eq!(reasons, ["pipe: a named pipe", "socket: a socket"]);
+        }
+    });
+    assert_eq!(opened, ["a.rs"]);
 }
 
 #[test]
@@ -146,23 +149,40 @@ fn a_name_that_is_not_utf_8_is_shown_as_near_as_can_be() {
 
 #[test]
 fn an_unreadable_file_is_listed_with_what_the_system_says() {
-    if crate::platform::process::effective_user() == 0 {
-        println!("skipped: root may read everything");
-        return;
-    }
     let project = Project::with(&["a.rs", "locked/b.rs"]);
-    let forbid = |path: &str| {
-        std::fs::set_permissions(project.at(path), PermissionsExt::from_mode(0)).unwrap();
+    let allow = |path: &str, mode: u32| {
+        let permissions = PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(project.at(path), permissions).unwrap();
     };
-    forbid("a.rs");
-    forbid("locked");
-    for arguments in [&["."][..], &["a.rs", "locked"]] {
-        let (paths, skipped) = project.paths(arguments, &recursive());
-        assert!(paths.is_empty());
-        assert_eq!(skipped, "a.rs: unreadable, locked/: unreadable");
-    }
-    assert_eq!(
-        project.paths(&["locked/b.rs"], &plain()).1,
-        "locked/b.rs: unreadable"
-    );
+    allow("a.rs", 0o000);
+    allow("locked", 0o000);
+    without_privilege(|| {
+        for arguments in [&["."][..], &["a.rs", "locked"]] {
+            let gathered = project.gather(arguments, &recursive()).unwrap();
+            assert_eq!(paths_of(&gathered), [""; 0]);
+            assert_eq!(
+                skipped_of(&gathered),
+                "a.rs: unreadable, locked/: unreadable"
+            );
+            let said = gathered.skipped[0].reason.to_string();
+            assert!(said.starts_with("Permission denied"), "{said}");
+        }
+        let (_, skipped) = project.paths(&["locked/b.rs"], &plain());
+        assert_eq!(skipped, "locked/b.rs: unreadable");
+    });
+    allow("locked", 0o700);
+}
+
+/// Runs `work` in a thread for which root's right to read everything does not hold.
+fn without_privilege(work: impl FnOnce() + Send) {
+    let drop_and_work = || {
+        let mut sets = rustix::thread::capabilities(None).unwrap();
+        sets.effective &= !(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+        rustix::thread::set_capabilities(None, sets).unwrap();
+        work();
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("unprivileged".to_owned());
+        thread.spawn_scoped(scope, drop_and_work).unwrap();
+    });
 }
