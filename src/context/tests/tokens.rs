@@ -1,5 +1,7 @@
 //! The estimate against pieces counted by hand and against MODEL.md's table of measured texts.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -51,5 +53,17 @@ fn the_estimate_of_our_own_sources_lies_a_little_above_the_measured_ratio() {
         println!("{extension}: {files} files, {ratio:.2} bytes a token, {measured} measured");
         let above = measured / ratio - 1.0;
         assert!((0.0..0.25).contains(&above), "{extension}: {above:+.2}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_free_or_dearer_than_its_bytes(text in "[a-zA-Z0-9_ \t\n.,(){}é語😀-]{1,200}") {
+        let tokens = estimate_tokens(&text);
+        prop_assert!(tokens <= text.len() as u64);
+        prop_assert!(text.trim().is_empty() || tokens * 16 >= text.trim().chars().count() as u64);
+        // A blank line ends every piece: what follows it costs what it costs alone.
+        let twice = estimate_tokens(&format!("{text}\n\n{text}"));
+        prop_assert!(twice >= 2 * tokens - 1 && twice <= 2 * tokens + 2, "{} {}", tokens, twice);
     }
 }
