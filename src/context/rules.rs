@@ -33,16 +33,14 @@ const STORE_FILES: [&str; 4] = [
     "plandex.db-journal",
 ];
 
+/// A directory with an entry of this name is a store (PLANDEX_DIR may call it anything).
+pub(super) const STORE_MARK: &str = "plandex.db";
+
 /// Whether a directory entry belongs to git or plandex, and is never read whatever is asked.
 pub(super) fn is_reserved(name: &str) -> bool {
     name.eq_ignore_ascii_case(".git")
         || name.eq_ignore_ascii_case(".plandex")
         || STORE_FILES.contains(&name)
-}
-
-/// Whether a directory with an entry of this name is a store (PLANDEX_DIR may call it anything).
-pub(super) fn marks_a_store(name: &str) -> bool {
-    name == "plandex.db"
 }
 
 /// The rules of one directory and, through `above`, of those around it.

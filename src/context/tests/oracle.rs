@@ -97,7 +97,7 @@ fn by_ripgrep(project: &Project) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_same_files_are_found_as_by_ripgrep(tree in tree()) {
