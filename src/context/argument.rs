@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use super::rules::{Rulebook, is_reserved};
+use super::rules::{Rulebook, STORE_MARK, is_reserved};
 use super::{ContextError, Directories, FileKind, Ground, LoadOptions, SkipReason, Skipped};
 
 /// What the arguments mean; paths are relative to the root and free of links.
@@ -78,7 +78,7 @@ pub(super) fn resolve(
                 continue;
             }
         };
-        if has_reserved_part(&path) {
+        if has_reserved_part(&path) || is_store(ground, &path) {
             return Err(ContextError::Reserved(argument.clone()));
         }
         if let Some(rule) = rule_against(book, &path, kind) {
@@ -121,6 +121,12 @@ fn rule_against(book: &mut Rulebook<'_>, path: &Path, kind: FileKind) -> Option<
 fn has_reserved_part(path: &Path) -> bool {
     path.components()
         .any(|part| part.as_os_str().to_str().is_some_and(is_reserved))
+}
+
+/// Whether `path` is the store's directory under another name.
+fn is_store(ground: &Ground<'_>, path: &Path) -> bool {
+    let database = ground.root.join(path).join(STORE_MARK);
+    !path.as_os_str().is_empty() && database.symlink_metadata().is_ok()
 }
 
 fn meaning(ground: &Ground<'_>, argument: &str) -> Result<Meaning, ContextError> {

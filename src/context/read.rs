@@ -183,6 +183,9 @@ fn is_utf16(body: &[u8]) -> bool {
 
 /// The length of the first line that is too long for a person.
 fn long_line(text: &str) -> Option<u64> {
+    if text.len() <= LINE_CHARACTERS_MAX {
+        return None;
+    }
     text.split('\n')
         // A character has at least one byte: most lines need no counting.
         .filter(|line| line.len() > LINE_CHARACTERS_MAX)

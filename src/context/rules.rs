@@ -2,8 +2,8 @@
 //!
 //! A path is judged by `.plandexignore`, `.ignore`, `.gitignore`, the repository's `info/exclude`
 //! and git's own global excludes, in that order; within one kind the nearest directory wins, and
-//! in one file the last line (ripgrep's order). A repository inside the project starts git's rules
-//! afresh. Where the project is a part of a larger repository, that one's rules hold too; nothing
+//! in one file the last line. That is ripgrep's order with `require_git(false)`: git's rules hold
+//! without a repository, and also inside one that lies in the project. Where the project is a part of a larger repository, that one's rules hold too; nothing
 //! above it is looked at. Rules are read through [`Tree`], so no link or pipe that is called
 //! `.gitignore` is followed or waited for: it is reported instead.
 
@@ -19,8 +19,7 @@ use crate::platform::snapshot::{FileKind, Tree, Unread, Version};
 
 /// The rule files of a directory, the strongest first.
 const RULE_FILES: [&str; 3] = [".plandexignore", ".ignore", ".gitignore"];
-/// Places in [`Rules::sets`] from which on a set is git's, and ends at a repository's top.
-const GIT: usize = 2;
+/// The place of `info/exclude` in [`Rules::sets`], after the rule files.
 const EXCLUDE: usize = 3;
 const SETS: usize = 4;
 /// A rule file is read up to this size.
@@ -34,6 +33,9 @@ const STORE_FILES: [&str; 4] = [
     "plandex.db-journal",
 ];
 
+/// A directory with an entry of this name is a store (PLANDEX_DIR may call it anything).
+pub(super) const STORE_MARK: &str = "plandex.db";
+
 /// Whether a directory entry belongs to git or plandex, and is never read whatever is asked.
 pub(super) fn is_reserved(name: &str) -> bool {
     name.eq_ignore_ascii_case(".git")
@@ -41,17 +43,11 @@ pub(super) fn is_reserved(name: &str) -> bool {
         || STORE_FILES.contains(&name)
 }
 
-/// Whether a directory with an entry of this name is a store (PLANDEX_DIR may call it anything).
-pub(super) fn marks_a_store(name: &str) -> bool {
-    name == "plandex.db"
-}
-
 /// The rules of one directory and, through `above`, of those around it.
 #[derive(Debug)]
 pub(super) struct Rules {
     above: Option<Arc<Self>>,
     sets: [Gitignore; SETS],
-    is_repository: bool,
 }
 
 /// What a directory holds that makes rules.
@@ -100,7 +96,6 @@ impl<'a> Rulebook<'a> {
             around_root: Arc::new(Rules {
                 above: None,
                 sets: std::array::from_fn(|_| Gitignore::empty()),
-                is_repository: false,
             }),
             inside: HashMap::new(),
             warnings: BTreeSet::new(),
@@ -204,7 +199,6 @@ impl<'a> Rulebook<'a> {
         Arc::new(Rules {
             above: Some(Arc::clone(around)),
             sets,
-            is_repository: present.git,
         })
     }
 
@@ -253,17 +247,14 @@ impl<'a> Rulebook<'a> {
 impl Rules {
     fn verdict(&self, path: &Path, is_dir: bool) -> ignore::Match<&Glob> {
         let mut found: [Option<ignore::Match<&Glob>>; SETS] = [const { None }; SETS];
-        let mut in_repository = true;
         let mut rules = Some(self);
         while let Some(here) = rules {
-            for (place, set) in here.sets.iter().enumerate() {
-                let applies = place < GIT || in_repository;
-                if applies && found[place].is_none() {
+            for (found, set) in found.iter_mut().zip(&here.sets) {
+                if found.is_none() {
                     let verdict = set.matched(path, is_dir);
-                    found[place] = (!verdict.is_none()).then_some(verdict);
+                    *found = (!verdict.is_none()).then_some(verdict);
                 }
             }
-            in_repository &= !here.is_repository;
             rules = here.above.as_deref();
         }
         found

@@ -1,29 +1,48 @@
 //! How many tokens a text is, roughly, without any model's vocabulary.
 //!
-//! Tokenizers cut a text into pieces first and look up the pieces; the cutting is nearly the same
-//! everywhere, so counting pieces comes close for every model. The count leans to the high side,
-//! the safe one for a budget: some 10 % above cl100k over whole trees of source files (MODEL.md
-//! §4). It is shown as `~12.3k`, and the ratio that a model's own figures teach corrects it.
+//! Tokenizers cut a text into pieces first (words where the case changes, numbers by three digits,
+//! runs of punctuation, line ends with their indentation) and look up the pieces; the cutting is
+//! nearly the same everywhere, so counting pieces comes close for every model. Here each byte has
+//! a price that depends on the byte before it: beginning a piece costs a token, going on with it
+//! the fraction by which long pieces are cut again. The count leans to the high side, the safe one
+//! for a budget: some 10 % above cl100k over whole trees of source files (MODEL.md §4). It is
+//! shown as `~12.3k`, and the ratio that a model's own figures teach corrects it.
 
-/// A longer word is several tokens.
-const LETTERS_PER_TOKEN: usize = 10;
-/// Capitals are rarer in vocabularies: a constant's name takes more pieces.
-const CAPITALS_PER_TOKEN: usize = 4;
-const DIGITS_PER_TOKEN: usize = 3;
-const MARKS_PER_TOKEN: usize = 2;
-/// A rule (`-----`) of one repeated mark is in every vocabulary, up to a length.
-const REPEATED_PER_TOKEN: usize = 16;
+/// Prices are in this fraction of a token.
+const TOKEN: u8 = 40;
+/// One more letter of a word: most words are one token, long ones several.
+const LETTER: u8 = 1;
+/// One more capital: a constant's name takes more pieces than a word.
+const CAPITAL: u8 = 9;
+const DIGIT: u8 = 10;
+/// One more mark of another kind; of the same kind (`//`, `-----`), runs are in vocabularies.
+const MARK: u8 = 12;
+const SAME_MARK: u8 = 3;
 
-/// What a byte belongs to; a run of one class is a piece, or part of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a byte is to a tokenizer.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Lower,
     Upper,
     Digit,
-    Space,
+    Blank,
+    LineEnd,
+    /// The joint of a `snake_case` name.
+    Joint,
     Mark,
-    Other,
+    /// The first byte of a character of two, three or four bytes, and the bytes after it.
+    Two,
+    Three,
+    Four,
+    Rest,
 }
+
+const ALL: [Class; 11] = {
+    use Class::{Blank, Digit, Four, Joint, LineEnd, Lower, Mark, Rest, Three, Two, Upper};
+    [
+        Lower, Upper, Digit, Blank, LineEnd, Joint, Mark, Two, Three, Four, Rest,
+    ]
+};
 
 const CLASSES: [Class; 256] = {
     let mut classes = [Class::Mark; 256];
@@ -33,8 +52,13 @@ const CLASSES: [Class; 256] = {
             b'a'..=b'z' => Class::Lower,
             b'A'..=b'Z' => Class::Upper,
             b'0'..=b'9' => Class::Digit,
-            b' ' | b'\t' | b'\n' | b'\r' => Class::Space,
-            0x80.. => Class::Other,
+            b' ' | b'\t' => Class::Blank,
+            b'\n' | b'\r' => Class::LineEnd,
+            b'_' => Class::Joint,
+            0x80..0xC0 => Class::Rest,
+            0xC0..0xE0 => Class::Two,
+            0xE0..0xF0 => Class::Three,
+            0xF0.. => Class::Four,
             _ => Class::Mark,
         };
         byte += 1;
@@ -42,83 +66,53 @@ const CLASSES: [Class; 256] = {
     classes
 };
 
+const fn price(before: Class, here: Class) -> u8 {
+    use Class::{Blank, Digit, Four, Joint, LineEnd, Lower, Mark, Rest, Three, Two, Upper};
+    match (before, here) {
+        (Lower | Upper, Lower) => LETTER,
+        (Upper, Upper) => CAPITAL,
+        (Joint, Upper) => TOKEN + MARK,
+        (Digit, Digit) => DIGIT,
+        (Mark | Joint, Joint) | (Mark, Mark) => MARK,
+        (_, Lower | Upper | Digit | Mark | Three) => TOKEN,
+        // Indentation is a piece; else one blank belongs to what follows it.
+        (LineEnd, Blank) => TOKEN,
+        // A line's end belongs to the marks before it, and takes empty lines with it.
+        (Mark | LineEnd, LineEnd) => 0,
+        (_, LineEnd) => TOKEN,
+        // The joint belongs to the word after it.
+        (_, Blank | Joint | Rest) => 0,
+        // Two letters of an alphabet a token; one sign of an East Asian script was above.
+        (_, Two) => TOKEN / 2,
+        (_, Four) => 2 * TOKEN,
+    }
+}
+
+const PRICES: [[u8; ALL.len()]; ALL.len()] = {
+    let mut prices = [[0; ALL.len()]; ALL.len()];
+    let mut before = 0;
+    while before < ALL.len() {
+        let mut here = 0;
+        while here < ALL.len() {
+            prices[ALL[before] as usize][ALL[here] as usize] = price(ALL[before], ALL[here]);
+            here += 1;
+        }
+        before += 1;
+    }
+    prices
+};
+
 /// Estimates the tokens of `text`.
 pub fn estimate_tokens(text: &str) -> u64 {
-    let mut rest = text.as_bytes();
-    let mut tokens = 0;
-    let mut before = Class::Space;
-    while let Some(first) = rest.first() {
-        let here = CLASSES[usize::from(*first)];
-        let (run, after) = rest.split_at(run_length(rest, here));
-        rest = after;
-        tokens += match here {
-            Class::Lower => run.len().div_ceil(LETTERS_PER_TOKEN),
-            Class::Upper => {
-                let (word, after) = rest.split_at(run_length(rest, Class::Lower));
-                rest = after;
-                capitalised(run.len(), word.len())
-            }
-            Class::Digit => run.len().div_ceil(DIGITS_PER_TOKEN),
-            Class::Space => space(run, before),
-            Class::Mark => marks(run, rest),
-            Class::Other => other(run),
-        };
-        before = here;
+    let (mut sum, mut last) = (0, b'\n');
+    for &byte in text.as_bytes() {
+        let class = CLASSES[usize::from(byte)];
+        let is_same_mark = byte == last && class == Class::Mark;
+        let price = PRICES[CLASSES[usize::from(last)] as usize][class as usize];
+        sum += u64::from(if is_same_mark { SAME_MARK } else { price });
+        last = byte;
     }
-    tokens as u64
-}
-
-fn run_length(bytes: &[u8], class: Class) -> usize {
-    bytes
-        .iter()
-        .take_while(|byte| CLASSES[usize::from(**byte)] == class)
-        .count()
-}
-
-/// Capitals and the small letters after them, cut where the case changes: `HTTPReply` is `HTTP`
-/// and `Reply`.
-fn capitalised(capitals: usize, letters: usize) -> usize {
-    match (capitals, letters) {
-        (_, 0) => capitals.div_ceil(CAPITALS_PER_TOKEN),
-        (1, _) => (letters + 1).div_ceil(LETTERS_PER_TOKEN),
-        _ => {
-            (capitals - 1).div_ceil(CAPITALS_PER_TOKEN) + (letters + 1).div_ceil(LETTERS_PER_TOKEN)
-        }
-    }
-}
-
-/// White space. One blank belongs to what follows it, and a line's end to the marks before it.
-fn space(run: &[u8], before: Class) -> usize {
-    let last_line_end = run.iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
-    let indent = run.len() - last_line_end.map_or(0, |at| at + 1);
-    let line_end = usize::from(last_line_end.is_some() && before != Class::Mark);
-    line_end + usize::from(indent > 1)
-}
-
-fn marks(run: &[u8], rest: &[u8]) -> usize {
-    // The joint of a snake_case name belongs to the word after it.
-    if run == b"_" && rest.first().is_some_and(u8::is_ascii_lowercase) {
-        return 0;
-    }
-    let is_repeated = run.len() > 3 && run.windows(2).all(|pair| pair.first() == pair.last());
-    run.len().div_ceil(if is_repeated {
-        REPEATED_PER_TOKEN
-    } else {
-        MARKS_PER_TOKEN
-    })
-}
-
-/// Beyond ASCII: two letters of an alphabet a token, or one sign of an East Asian script.
-fn other(run: &[u8]) -> usize {
-    let halves: usize = run
-        .iter()
-        .map(|byte| match byte {
-            // The first byte of a character tells its length.
-            0xF0.. => 4,
-            0xE0.. => 2,
-            0xC0.. => 1,
-            _ => 0,
-        })
-        .sum();
-    halves.div_ceil(2)
+    let token = u64::from(TOKEN);
+    // Not rounded down to nothing.
+    ((sum + token / 2) / token).max(u64::from(sum > 0))
 }

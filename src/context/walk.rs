@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::argument::{Pattern, Targets};
-use super::rules::{Present, Rulebook, Rules, is_reserved, marks_a_store};
+use super::rules::{Present, Rulebook, Rules, STORE_MARK, is_reserved};
 use super::{ContextError, Directories, FileKind, Ground, LoadOptions, SkipReason};
 
 /// More paths than this are refused: the list itself would not fit.
@@ -171,7 +171,7 @@ impl Walk<'_, '_, '_> {
         let mut present = Present::default();
         let names = || entries.iter().filter_map(|(name, _)| name.to_str());
         names().for_each(|name| present.see(name));
-        if !directory.as_os_str().is_empty() && names().any(marks_a_store) {
+        if !directory.as_os_str().is_empty() && names().any(|name| name == STORE_MARK) {
             return;
         }
         let rules = self.book.enter(&pending.around, directory, present);

@@ -102,6 +102,13 @@ mod tests {
         drop(writer);
         let piped = of_descriptor(reader.as_fd(), &cancel).unwrap().unwrap();
         assert_eq!(piped.read_limited(11).unwrap().unwrap(), b"from a pipe");
+
+        // Some programs start others with sockets for pipes.
+        let (reader, mut writer) = std::os::unix::net::UnixStream::pair().unwrap();
+        writer.write_all(b"from a socket").unwrap();
+        drop(writer);
+        let piped = of_descriptor(reader.as_fd(), &cancel).unwrap().unwrap();
+        assert_eq!(piped.read_limited(99).unwrap().unwrap(), b"from a socket");
     }
 
     #[test]

@@ -208,6 +208,7 @@ fn what_belongs_to_git_or_plandex_is_never_opened() {
             ".git/config",
             ".plandex",
             "plandex.db",
+            "state",
             "state/plandex.db",
             ".git/*",
         ] {

@@ -119,15 +119,18 @@ fn a_pattern_that_matches_only_ignored_files_says_that_they_are_ignored() {
 }
 
 #[test]
-fn a_repository_in_the_project_starts_gits_rules_afresh_and_keeps_ours() {
-    let project = Project::with(&["vendor/lib/a.log", "vendor/lib/b.tmp", "a.log"]);
+fn the_rules_of_the_project_hold_in_a_repository_inside_it_unless_that_one_differs() {
+    let project = Project::with(&["vendor/lib/a.log", "vendor/lib/.env", "a.log", ".env"]);
     project.put(".git/HEAD", "");
-    project.put(".gitignore", "*.log\n");
-    project.put(".plandexignore", "*.tmp\n");
+    project.put(".gitignore", "*.log\n.env\n");
     project.put("vendor/lib/.git/HEAD", "");
+    project.put("vendor/lib/.gitignore", "!*.log\n");
     let (paths, skipped) = project.paths(&["."], &recursive());
     assert!(paths.contains(&"vendor/lib/a.log".to_owned()), "{paths:?}");
-    assert_eq!(skipped, "a.log: ignored, vendor/lib/b.tmp: ignored");
+    assert_eq!(
+        skipped,
+        ".env: ignored, a.log: ignored, vendor/lib/.env: ignored"
+    );
 }
 
 #[test]
@@ -180,4 +183,12 @@ fn rules_that_cannot_be_used_are_reported_and_the_others_hold() {
     assert!(bad_line.contains(".gitignore:1: "), "{bad_line}");
     assert_eq!(link, "ignore rules not used: .ignore: a symbolic link");
     assert_eq!(pipe, "ignore rules not used: .plandexignore: a named pipe");
+}
+
+#[test]
+fn a_rule_file_from_another_system_is_understood() {
+    let project = Project::with(&["a.log", "b.tmp", "c.rs"]);
+    project.put(".gitignore", "\u{feff}*.log\r\n# *.rs\r\n\r\n*.tmp  \r\n");
+    let (_, skipped) = project.paths(&["."], &recursive());
+    assert_eq!(skipped, "a.log: ignored, b.tmp: ignored");
 }

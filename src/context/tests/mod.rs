@@ -4,6 +4,7 @@ mod arguments;
 mod changing;
 mod freshness;
 mod ignoring;
+mod oracle;
 mod skipping;
 mod tokens;
 

