@@ -20,7 +20,7 @@ use super::report::{Issue, Kind, Report};
 use crate::lock::{Hung, Patience, grant_step, operation, owner, replace_hung};
 use crate::platform::{clock, file};
 use crate::project::Project;
-use crate::store::{plans, tickets};
+use crate::store::{self, plans, tickets};
 use crate::workers::{Params, exec_repo_operation};
 
 /// Decides the files of interrupted applies; returns a line for each thing it did. Given by the
@@ -197,7 +197,7 @@ fn sweep(project: &Project, fixed: &mut Fixed) {
 
 fn shorten_wal(project: &Project) -> Result<Vec<String>> {
     project.store.checkpoint()?;
-    let path = project.dir().join("plandex.db-wal");
+    let path = project.dir().join(store::FILES[1]);
     let left = std::fs::metadata(&path).map_or(0, |meta| meta.len());
     anyhow::ensure!(
         left <= Limits::default().wal.0,

@@ -11,8 +11,9 @@ use anyhow::Result;
 use super::{operation, owner, rules};
 use crate::platform::cancel::Cancel;
 use crate::platform::{clock, process, wait};
+use crate::store::settings::Intervals;
 use crate::store::tickets::{self, State, Ticket};
-use crate::store::{Store, settings};
+use crate::store::{Store, TicketTx, settings};
 
 /// How long what a condemned owner started may take to die of SIGKILL.
 const DYING: Duration = Duration::from_secs(5);
@@ -52,12 +53,19 @@ pub fn replace_hung(store: &Store, id: i64, cancel: &Cancel) -> Result<Hung> {
         if is_out_of_sight(&ticket) {
             return Ok(Hung::Stays);
         }
+        // Both looks go through the gate without having been kept from it: while nobody can write,
+        // no heart can beat, and silence proves nothing.
+        if !at_once(store, &intervals, |_| Ok(true))? {
+            return Ok(Hung::CameBack);
+        }
         wait::readable(&[cancel.as_fd()], intervals.grace())?;
         if cancel.is_set() {
             return Ok(Hung::Stays);
         }
         let seen = ticket.lease_stamp;
-        if !store.tickets(patience, |tx| tickets::condemn(tx, id, seen, lease))? {
+        if !at_once(store, &intervals, |tx| {
+            tickets::condemn(tx, id, seen, lease)
+        })? {
             return Ok(Hung::CameBack);
         }
     }
@@ -66,6 +74,22 @@ pub fn replace_hung(store: &Store, id: i64, cancel: &Cancel) -> Result<Hung> {
     } else {
         Ok(Hung::Stays)
     }
+}
+
+/// One look: `false` if the gate kept it waiting.
+fn at_once(
+    store: &Store,
+    intervals: &Intervals,
+    look: impl FnOnce(&TicketTx<'_>) -> Result<bool>,
+) -> Result<bool> {
+    let (asked, limit) = (Instant::now(), intervals.grace() / 2);
+    store.tickets(super::GATE_PATIENCE, |tx| {
+        if asked.elapsed() > limit {
+            Ok(false)
+        } else {
+            look(tx)
+        }
+    })
 }
 
 /// Kills what a condemned owner started (not the owner itself), then removes its ticket. `false`

@@ -111,7 +111,7 @@ impl Heart {
         let begun = Instant::now();
         let beat = self
             .store
-            .tickets_patiently(connection, |tx| tickets::beat(tx, &self.owner.row.id));
+            .tickets_patiently(connection, |tx| tickets::beat(tx, &self.owner.row.id, ids));
         match beat {
             Ok(rows) => {
                 *failures = Failures::default();

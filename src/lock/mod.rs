@@ -377,3 +377,6 @@ impl<P: Permit> Drop for Hold<P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,6 +69,31 @@ pub fn grantable(line: &[Standing<'_>]) -> Vec<usize> {
         .collect()
 }
 
+/// What wakes the waiter at `me` by its end: for the first in line all that keeps it out, for every
+/// other the waiter before it alone, so that an end wakes one and not all.
+pub fn watched(line: &[Standing<'_>], me: usize) -> Vec<usize> {
+    match waiter_before(line, me) {
+        Some(before) => vec![before],
+        None => tended(line, me),
+    }
+}
+
+/// What the waiter at `me` looks after whenever it wakes: all that is granted, whatever it claims,
+/// and the waiter before it. The first in line alone would not do: it may be stopped.
+pub fn tended(line: &[Standing<'_>], me: usize) -> Vec<usize> {
+    let before = waiter_before(line, me);
+    (0..line.len())
+        .filter(|&other| other != me)
+        .filter(|&other| line[other].state.blocks() || Some(other) == before)
+        .collect()
+}
+
+fn waiter_before(line: &[Standing<'_>], me: usize) -> Option<usize> {
+    (0..me)
+        .rev()
+        .find(|&other| line[other].state == State::Waiting)
+}
+
 /// The position that people see: the running ones first, then the line, from 1. Parked tickets
 /// are out of line and have none.
 pub fn position(line: &[Standing<'_>], me: usize) -> Option<usize> {
@@ -229,6 +254,23 @@ mod tests {
         use State::{Condemned, Parked, Waiting};
         assert_eq!(grantable(&line(&[(Parked, WRITE), (Waiting, WRITE)])), [1]);
         assert!(grantable(&line(&[(Condemned, WRITE), (Waiting, WRITE)])).is_empty());
+    }
+
+    #[test]
+    fn the_first_in_line_is_woken_by_holders_and_everybody_looks_after_them() {
+        use State::{Granted, Held, Parked, Waiting};
+        let line = line(&[
+            (Parked, WRITE),
+            (Waiting, WRITE),
+            (Held, read("main")),
+            (Waiting, ROOT),
+            (Granted, read("main")),
+            (Waiting, read("main")),
+        ]);
+        let woken: Vec<_> = [1, 3, 5].map(|me| watched(&line, me)).into();
+        assert_eq!(woken, [vec![2, 4], vec![1], vec![3]]);
+        let looked_after: Vec<_> = [1, 3, 5].map(|me| tended(&line, me)).into();
+        assert_eq!(looked_after, [vec![2, 4], vec![1, 2, 4], vec![2, 3, 4]]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::platform::cancel::Reason;
 use crate::platform::{clock, process, wait};
 use crate::store::audit::Outcome;
 use crate::store::tickets::{self, NewTicket, Permit, State, Ticket};
-use crate::store::{Store, TicketTx};
+use crate::store::{Store, StoreError, TicketTx};
 
 /// The poll's limit where a doorbell cannot be heard.
 const DEAF: Duration = Duration::from_millis(10);
@@ -102,7 +102,7 @@ impl<'a, P: Permit> Waiter<'a, P> {
 
     pub(super) fn wait(&mut self, on_wait: &mut dyn FnMut(&Waiting)) -> Result<P> {
         let result = self.wait_in_line(on_wait);
-        if result.is_err() {
+        if result.as_ref().is_err_and(|error| !is_busy(error)) {
             // Nothing of it may stay in line. If the database cannot be written now, the row falls
             // with its owner.
             self.leave(Outcome::Cancelled).ok();
@@ -112,26 +112,27 @@ impl<'a, P: Permit> Waiter<'a, P> {
 
     fn wait_in_line(&mut self, on_wait: &mut dyn FnMut(&Waiting)) -> Result<P> {
         loop {
+            if let Some(reason) = self.request.cancel.reason() {
+                return Err(LockError::Cancelled(reason).into());
+            }
             let line = self
                 .inner
                 .store
                 .read(|tx| tickets::line(tx, self.request.plan_id))?;
-            match self.look(&line) {
-                Look::Confirm => {
-                    if let Some(permit) = self.confirm()? {
-                        return Ok(permit);
-                    }
-                    continue;
-                }
+            let changed = match self.look(&line) {
+                Look::Confirm => match self.confirm()? {
+                    Some(permit) => return Ok(permit),
+                    None => true,
+                },
                 Look::Rejoin => {
-                    self.change(|tx| tickets::rejoin(tx, self.ticket, &self.owner.row))?;
-                    continue;
+                    self.change_soon(|tx| tickets::rejoin(tx, self.ticket, &self.owner.row))?;
+                    true
                 }
                 Look::Removed => return Err(LockError::Removed.into()),
                 Look::Stopped => return Err(LockError::Cancelled(Reason::Stopped).into()),
-                Look::Wait => {}
-            }
-            if self.tend(&line)? {
+                Look::Wait => self.tend(&line)?,
+            };
+            if changed && !self.is_over() {
                 continue;
             }
             let waiting = self.report(line);
@@ -141,9 +142,6 @@ impl<'a, P: Permit> Waiter<'a, P> {
             on_wait(&waiting);
             if let Some(permit) = self.sleep()? {
                 return Ok(permit);
-            }
-            if let Some(reason) = self.request.cancel.reason() {
-                return Err(LockError::Cancelled(reason).into());
             }
         }
     }
@@ -161,9 +159,9 @@ impl<'a, P: Permit> Waiter<'a, P> {
         }
     }
 
-    /// Looks after those before this ticket: removes the dead, condemns the hung, parks grants
-    /// that nobody took up, and runs the grant step if nothing is in the way. `true` if the line
-    /// was changed.
+    /// Looks after those that hold and the one before this ticket: removes the dead, condemns the
+    /// hung, parks grants that nobody took up, and runs the grant step if nothing is in the way.
+    /// `true` if the line was changed, or could not be for now.
     fn tend(&mut self, line: &[Ticket]) -> Result<bool> {
         let standings: Vec<Standing<'_>> = line.iter().map(Standing::from).collect();
         let Some(me) = line.iter().position(|ticket| ticket.id == self.ticket) else {
@@ -173,53 +171,36 @@ impl<'a, P: Permit> Waiter<'a, P> {
             || line
                 .iter()
                 .any(|ticket| !bell::is_in_reach(&ticket.doorbell));
-        let is_first = !standings[..me]
-            .iter()
-            .any(|other| other.state == State::Waiting);
-        let ahead: Vec<&Ticket> = if is_first {
-            line.iter()
-                .enumerate()
-                .filter(|(other, _)| rules::is_ahead(&standings, *other, me))
-                .map(|(_, ticket)| ticket)
-                .collect()
-        } else {
-            line[..me]
-                .iter()
-                .rev()
-                .find(|t| t.state == State::Waiting)
-                .into_iter()
-                .collect()
-        };
-        self.watch(&ahead);
+        let at = |indices: Vec<usize>| indices.into_iter().map(|index| &line[index]).collect();
+        let watched: Vec<&Ticket> = at(rules::watched(&standings, me));
+        let tended: Vec<&Ticket> = at(rules::tended(&standings, me));
+        self.watch(&watched);
         let dir = self.inner.store.dir();
-        if ahead
+        if tended
             .iter()
             .any(|ticket| !owner::is_alive(dir, &ticket.owner_id))
         {
-            self.change(|tx| self.inner.remove_dead(tx, self.request.plan_id))?;
+            self.change_soon(|tx| self.inner.remove_dead(tx, self.request.plan_id))?;
             return Ok(true);
         }
-        if !is_first {
-            return Ok(false);
-        }
-        if ahead.is_empty() {
-            self.change(|tx| tickets::grant(tx, self.request.plan_id))?;
+        if !rules::grantable(&standings).is_empty() {
+            self.change_soon(|tx| tickets::grant(tx, self.request.plan_id))?;
             return Ok(true);
         }
-        self.tend_hung(&ahead)
+        self.tend_hung(&tended)
     }
 
-    fn tend_hung(&mut self, ahead: &[&Ticket]) -> Result<bool> {
+    fn tend_hung(&mut self, tended: &[&Ticket]) -> Result<bool> {
         let limit = i64::try_from(self.grace().as_millis()).unwrap_or(i64::MAX);
         let lease = i64::try_from(self.inner.intervals.lease.as_millis()).unwrap_or(i64::MAX);
         let mut changed = false;
-        for ticket in ahead {
+        for ticket in tended {
             let Some(silence) = ticket.silence_ms() else {
                 continue;
             };
             if rules::is_overdue(ticket.state, silence, limit) {
                 let plan = self.request.plan_id;
-                self.change(|tx| tickets::park_unconfirmed(tx, plan, limit))?;
+                self.change_soon(|tx| tickets::park_unconfirmed(tx, plan, limit))?;
                 return Ok(true);
             }
             changed |= match ticket.state {
@@ -231,7 +212,8 @@ impl<'a, P: Permit> Waiter<'a, P> {
         Ok(changed)
     }
 
-    /// The two looks at a lease; the second one is repeated inside the condemning update.
+    /// The two looks at a lease, a grace apart; the second one is repeated inside the condemning
+    /// update.
     fn judge(&mut self, ticket: &Ticket, silence: i64, lease: i64) -> Result<bool> {
         let seen = self.looks.get(&ticket.id).copied();
         let looked_at = seen
@@ -244,7 +226,7 @@ impl<'a, P: Permit> Waiter<'a, P> {
             }
             Lease::FirstLook => {
                 let stale = seen.is_none_or(|(stamp, _)| stamp != ticket.lease_stamp);
-                if stale {
+                if stale && self.at_once(|_| Ok(true))? {
                     self.looks
                         .insert(ticket.id, (ticket.lease_stamp, Instant::now()));
                 }
@@ -252,14 +234,22 @@ impl<'a, P: Permit> Waiter<'a, P> {
             }
             Lease::Over if hung::is_out_of_sight(ticket) => Ok(false),
             Lease::Over => {
-                self.change(|tx| tickets::condemn(tx, ticket.id, ticket.lease_stamp, lease))
+                let (id, stamp) = (ticket.id, ticket.lease_stamp);
+                let condemned = self.at_once(|tx| tickets::condemn(tx, id, stamp, lease))?;
+                if !condemned {
+                    self.looks.remove(&id);
+                }
+                Ok(condemned)
             }
         }
     }
 
     fn remove_condemned(&self, ticket: &Ticket) -> Result<bool> {
-        let patience = super::GATE_PATIENCE.max(self.inner.intervals.lease);
-        hung::end_condemned(&self.inner.store, ticket, self.request.cancel, patience)
+        let patience = self.within_patience(self.grace() / 2);
+        match hung::end_condemned(&self.inner.store, ticket, self.request.cancel, patience) {
+            Err(error) if is_busy(&error) => Ok(false),
+            done => done,
+        }
     }
 
     /// Opens a watch on the death of each owner ahead, dropping those of owners no longer ahead.
@@ -318,9 +308,13 @@ impl<'a, P: Permit> Waiter<'a, P> {
         } else {
             self.grace()
         };
+        self.within_patience(tick)
+    }
+
+    fn within_patience(&self, limit: Duration) -> Duration {
         match self.request.patience.left() {
-            Some(left) => tick.min(left.max(Duration::from_millis(1))),
-            None => tick,
+            Some(left) => limit.min(left.max(Duration::from_millis(1))),
+            None => limit,
         }
     }
 
@@ -337,7 +331,8 @@ impl<'a, P: Permit> Waiter<'a, P> {
     }
 
     fn confirm(&self) -> Result<Option<P>> {
-        self.change(|tx| tickets::confirm(tx, self.ticket, &self.owner.row))
+        let permit = self.change_soon(|tx| tickets::confirm(tx, self.ticket, &self.owner.row))?;
+        Ok(permit.flatten())
     }
 
     /// The wait is over: learns in the deleting transaction whether it was granted meanwhile.
@@ -364,10 +359,32 @@ impl<'a, P: Permit> Waiter<'a, P> {
         self.change(|tx| tickets::leave(tx, self.ticket, outcome))
     }
 
+    /// The last transaction of a wait.
     fn change<T>(&self, work: impl FnOnce(&TicketTx<'_>) -> Result<T>) -> Result<T> {
-        self.inner
-            .store
-            .tickets(super::GATE_PATIENCE.max(self.inner.intervals.lease), work)
+        self.inner.store.tickets(super::GATE_PATIENCE, work)
+    }
+
+    /// A transaction that the next look can run as well: `None` if the database was busy, so that
+    /// whoever is stopped inside the gate keeps no waiter from its deadline and its cancellation.
+    fn change_soon<T>(&self, work: impl FnOnce(&TicketTx<'_>) -> Result<T>) -> Result<Option<T>> {
+        let limit = self.within_patience(self.grace() / 2);
+        match self.inner.store.tickets(limit, work) {
+            Err(error) if is_busy(&error) => Ok(None),
+            done => done.map(Some),
+        }
+    }
+
+    /// One of the two looks that condemn. Both go through the gate, without having been kept from
+    /// it: while nobody can write no heart can beat, and silence proves nothing.
+    fn at_once(&self, work: impl FnOnce(&TicketTx<'_>) -> Result<bool>) -> Result<bool> {
+        let (asked, limit) = (Instant::now(), self.grace() / 2);
+        let done = self.change_soon(|tx| {
+            if asked.elapsed() > limit {
+                return Ok(false);
+            }
+            work(tx)
+        })?;
+        Ok(done.unwrap_or(false))
     }
 
     fn report(&self, line: Vec<Ticket>) -> Waiting {
@@ -387,6 +404,9 @@ impl<'a, P: Permit> Waiter<'a, P> {
     }
 }
 
+fn is_busy(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Busy(_)))
+}
 /// Runs the grant step of a plan after removing its dead tickets: what every waiter does, for
 /// `doctor --fix`.
 pub fn grant_step(store: &Store, plan_id: &str) -> Result<usize> {

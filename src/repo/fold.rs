@@ -1,4 +1,5 @@
-//! Few packs: every version adds one, so now and then the small ones become one.
+//! Few packs: every version adds one, so now and then the small ones become one. A repository
+//! has some dozens of them, however many versions.
 //!
 //! Folding copies; nothing is removed before its copy is on the disk and was read back. It may
 //! run beside readers (one whose pack went opens the store again), beside another fold and beside
@@ -14,95 +15,99 @@ use anyhow::{Context as _, Result};
 use super::pack::{self, Pack};
 use crate::platform::file;
 
-/// Packs of ours that may stand before the small ones are folded.
-const PACKS_MAX: usize = 16;
+/// Fewer packs than this are not worth a fold.
+const PACKS_MIN: usize = 16;
 
-/// The most that one fold copies; it bounds how long the commit that folds takes.
-const FOLD_BYTES_MAX: u64 = 16 << 20;
+/// The most that one fold copies; it bounds how much longer the commit that folds takes (a few
+/// tenths of a second). What has grown beyond it stays as it is.
+const FOLD_COST_MAX: u64 = 8 << 20;
 
-/// Folds the small packs in the directory `dir` into one, if there are many packs.
+/// What handling an object costs, in bytes that could be copied in the same time.
+const OBJECT_COST: u64 = 1 << 10;
+
+/// What an object takes in the index of a pack of ours.
+const BYTES_PER_NAME: u64 = 24;
+
+/// Folds the small packs in the directory `dir` into one, if there are many.
 pub(super) fn fold_when_many(dir: &Path) -> Result<()> {
     // Somebody ran git's own maintenance, whose lists name the packs that are there.
     if dir.join("multi-pack-index").exists() {
         return Ok(());
     }
-    let mut packs = ours(dir)?;
-    if packs.len() <= PACKS_MAX {
+    let mut packs = list(dir)?;
+    packs.sort();
+    packs.truncate(how_many(packs.iter().map(|(cost, _)| *cost)));
+    if packs.len() < PACKS_MIN {
         return Ok(());
     }
-    packs.sort_by_key(|found| found.bytes);
-    packs.truncate(how_many(packs.iter().map(|found| found.bytes)));
-    // A damaged one stays as it is, for `doctor` to find.
-    packs.retain(|found| found.pack.ids().all(|id| found.pack.read_own(&id).is_ok()));
-    if packs.len() < 2 {
-        return Ok(());
+    let mut sound = Vec::new();
+    for (_, index) in packs {
+        // One that cannot be opened may just have been folded by somebody else. A damaged one
+        // stays as it is, for `doctor` to find.
+        if let Ok(pack) = Pack::open(&index)
+            && pack.is_ours()
+            && pack.ids().all(|id| pack.read_own(&id).is_ok())
+        {
+            sound.push((index, pack));
+        }
     }
-    fold(dir, &packs)
+    if sound.len() < 2 {
+        Ok(())
+    } else {
+        fold(dir, &sound)
+    }
 }
 
-struct Found {
-    index: PathBuf,
-    bytes: u64,
-    pack: Pack,
-}
-
-/// Finds the packs that plandex wrote and nobody asked to keep.
-fn ours(dir: &Path) -> Result<Vec<Found>> {
+/// Lists the packs that nobody asked to keep: what each costs to copy, and its index.
+fn list(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).with_context(|| format!("listing {}", dir.display()))? {
         let index = entry?.path();
-        if index.extension().is_none_or(|extension| extension != "idx")
-            || index.with_extension("keep").exists()
-        {
+        let is_index = index
+            .extension()
+            .is_some_and(|extension| extension == "idx");
+        if !is_index || index.with_extension("keep").exists() {
             continue;
         }
-        // One that cannot be opened may just have been folded by somebody else.
-        let Ok(metadata) = fs::metadata(index.with_extension("pack")) else {
-            continue;
-        };
-        if let Ok(pack) = Pack::open(&index)
-            && pack.is_ours()
-        {
-            found.push(Found {
-                index,
-                bytes: metadata.len(),
-                pack,
-            });
+        let length = |path: &Path| fs::metadata(path).map(|metadata| metadata.len());
+        // One that is gone was folded by somebody else.
+        if let (Ok(names), Ok(bytes)) = (length(&index), length(&index.with_extension("pack"))) {
+            found.push((bytes + OBJECT_COST * (names / BYTES_PER_NAME), index));
         }
     }
     Ok(found)
 }
 
-/// How many of the packs with these sizes, ascending, to fold: so many that each of the others is
-/// at least twice as large as all smaller ones together. So an object is copied again only when
-/// the whole has doubled.
-fn how_many(sizes: impl Iterator<Item = u64>) -> usize {
+/// How many of the packs with these costs, ascending, to fold: so many that each of the others
+/// costs at least twice as much as all smaller ones together. So an object is copied again only
+/// when the whole has doubled.
+fn how_many(costs: impl Iterator<Item = u64>) -> usize {
     let (mut sum, mut fold) = (0, 0);
-    for (n, size) in sizes.enumerate() {
-        if sum + size > FOLD_BYTES_MAX {
+    for (n, cost) in costs.enumerate() {
+        if sum + cost > FOLD_COST_MAX {
             break;
         }
-        if size < 2 * sum {
+        if cost < 2 * sum {
             fold = n + 1;
         }
-        sum += size;
+        sum += cost;
     }
     fold
 }
 
-fn fold(dir: &Path, packs: &[Found]) -> Result<()> {
+fn fold(dir: &Path, packs: &[(PathBuf, Pack)]) -> Result<()> {
     let mut from = BTreeMap::new();
-    for found in packs {
-        from.extend(found.pack.ids().map(|id| (id, found)));
+    for (_, pack) in packs {
+        from.extend(pack.ids().map(|id| (id, pack)));
     }
-    let objects = from.iter().map(|(id, found)| found.pack.read_own(id));
+    let objects = from.iter().map(|(id, pack)| pack.read_own(id));
     let folded = pack::write(dir, from.len(), objects)?;
     let copy = Pack::open(&folded)?;
     from.keys().try_for_each(|id| copy.read_own(id).map(drop))?;
     // If one pack held all the objects of the others, the result is that pack.
-    for found in packs.iter().filter(|found| found.index != folded) {
-        file::remove_file(&found.index)?;
-        file::remove_file(&found.index.with_extension("pack"))?;
+    for (index, _) in packs.iter().filter(|(index, _)| *index != folded) {
+        file::remove_file(index)?;
+        file::remove_file(&index.with_extension("pack"))?;
     }
     Ok(())
 }
@@ -113,8 +118,8 @@ mod tests {
 
     #[test]
     fn small_packs_are_folded_until_the_next_is_large() {
-        let check = |sizes: &[u64], expect| {
-            assert_eq!(how_many(sizes.iter().copied()), expect, "{sizes:?}");
+        let check = |costs: &[u64], expect| {
+            assert_eq!(how_many(costs.iter().copied()), expect, "{costs:?}");
         };
         check(&[], 0);
         check(&[5], 0);
@@ -123,8 +128,8 @@ mod tests {
         check(&[5, 10, 29, 90], 3);
         check(&[1, 100, 100, 100], 4);
         check(&[5, 5, 5, 1000], 3);
-        check(&[5, 5, 5, FOLD_BYTES_MAX], 3);
-        check(&[FOLD_BYTES_MAX / 2, FOLD_BYTES_MAX / 2], 2);
-        check(&[FOLD_BYTES_MAX, FOLD_BYTES_MAX], 0);
+        check(&[5, 5, 5, FOLD_COST_MAX], 3);
+        check(&[FOLD_COST_MAX / 2, FOLD_COST_MAX / 2], 2);
+        check(&[FOLD_COST_MAX, FOLD_COST_MAX], 0);
     }
 }

@@ -22,7 +22,7 @@ impl PlanRepo {
         collect(&self.path.join("objects"), &mut found, is_leftover)?;
         let packs = self.path.join("objects/pack");
         collect(&packs, &mut found, |path| {
-            is_leftover(path) || is_pack_without_index(path)
+            is_leftover(path) || is_half_a_pack(path)
         })?;
         collect_below(&self.path.join("refs"), &mut found)?;
         Ok(found)
@@ -76,9 +76,11 @@ fn has_our_temporary_name(path: &Path) -> bool {
     name.starts_with(b".") && path.extension() == Some(OsStr::new("tmp"))
 }
 
-/// Killed between the names of the two: the pack cannot be used and is written again.
-fn is_pack_without_index(path: &Path) -> bool {
-    path.extension() == Some(OsStr::new("pack")) && !path.with_extension("idx").exists()
+/// Of a pack whose writer was killed between the names of its two files, or that was being removed.
+fn is_half_a_pack(path: &Path) -> bool {
+    let has = |extension| path.extension() == Some(OsStr::new(extension));
+    (has("pack") && !path.with_extension("idx").exists())
+        || (has("idx") && !path.with_extension("pack").exists())
 }
 
 fn collect_below(dir: &Path, found: &mut Vec<PathBuf>) -> Result<()> {

@@ -9,11 +9,13 @@
 //! reports success when a file of the object's name is there, whatever that file holds. And its
 //! ref updates leave a `*.lock` behind when killed, which blocks the ref for good. So a version
 //! is one pack, written under a temporary name, synced, renamed, its directory synced
-//! (`pack.rs`); and a ref is one small file that is replaced as a whole (`refs.rs`).
+//! (`pack.rs`), and small packs become one when there are many (`fold.rs`); a ref is one small
+//! file that is replaced as a whole (`refs.rs`).
 //!
 //! Deliberate absences: no work tree, no index, no checkout, no lock file, no git configuration
-//! or environment (only the object store is opened, which reads neither), and no object that is
-//! trusted because it exists. Plain git reads the result: `git log`, `git show`, `git fsck`.
+//! or environment (only packs and loose objects are opened, which need neither), and no object
+//! that is trusted because it exists. Plain git reads the result: `git log`, `git show`, `git
+//! fsck`.
 
 mod create;
 mod fold;

@@ -18,6 +18,10 @@ use crate::platform::file;
 /// Every plan repository uses git's default hash.
 pub(super) const HASH: HashKind = HashKind::Sha1;
 
+/// How often to list the packs for one object. Each time but the first needs a fold by another
+/// process in the last microseconds, and a fold needs many commits.
+const LISTINGS_MAX: u32 = 8;
+
 /// Parses 40 hexadecimal digits.
 pub(super) fn parse_id(text: &str) -> Result<ObjectId> {
     ObjectId::from_hex(text.as_bytes()).with_context(|| format!("{text:?} is not an object id"))
@@ -106,21 +110,21 @@ impl Objects {
         }
     }
 
-    /// Looks for a good copy of `id`; while there is none, once more in the packs that are there
-    /// now, for some may have come, gone or been written again since they were listed.
+    /// Looks for a good copy of `id`; if there is none, once more in the packs that are there now,
+    /// for some may have come, gone or been written again since they were listed.
     fn find(&self, id: &oid) -> Result<Object<'static>> {
-        let mut is_fresh = false;
+        let mut listings = 0;
         loop {
             let problem = match self.find_in_listed(id) {
                 Ok(Some(object)) => return Ok(object),
                 Ok(None) => anyhow!("it is missing"),
                 Err(damage) => damage.context("it is damaged"),
             };
-            // Another turn after the second means that somebody folded packs in the meantime.
-            if is_fresh && self.listed_are_there() {
+            // Somebody may have folded packs between the listing and the look, again and again.
+            if listings == LISTINGS_MAX || (listings > 0 && self.listed_are_there()) {
                 return Err(problem);
             }
-            is_fresh = true;
+            listings += 1;
             *self.packs.borrow_mut() = list_packs(&self.packs_dir())?;
         }
     }

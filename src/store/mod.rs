@@ -48,6 +48,10 @@ use crate::platform::file_lock::DirLock;
 use tickets::Permit;
 use transaction::{Durability, Tx};
 
+/// The database's files in the state directory: the database, its log, its shared memory. Nobody but
+/// SQLite may open them; looking at them by name (stat, chmod) does no harm.
+pub const FILES: [&str; 3] = ["plandex.db", "plandex.db-wal", "plandex.db-shm"];
+
 /// What can be wrong with the store itself; callers branch on it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

@@ -7,6 +7,10 @@
     reason = "a failing helper is a failing test, and tests write, read and rename as they please"
 )]
 
+mod apply_crash;
+mod commit_crash;
+mod crash_points;
+mod model;
 mod queue;
 mod support;
 mod tidy;

@@ -9,14 +9,14 @@ use crate::doctor::Scene;
 use crate::doctor::report::{Check, CheckState, Issue, Kind, Report, Severity};
 use crate::platform::process;
 use crate::project::Place;
-use crate::store::{Connections, Integrity, Store, StoreError, settings, sqlite_version};
+use crate::store::{self, Connections, Integrity, Store, StoreError, settings, sqlite_version};
 
 /// How long the write gate may be closed before that is a finding.
 const GATE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens the database, if there is one. An empty file is none: opening it would fill it.
 pub(in crate::doctor) fn open(place: &Place) -> Result<Store> {
-    let path = place.dir.join("plandex.db");
+    let path = place.dir.join(store::FILES[0]);
     if std::fs::metadata(&path).is_ok_and(|meta| meta.len() == 0) {
         let problem = "it is an empty file".to_owned();
         return Err(StoreError::Damaged { path, problem }.into());
@@ -58,7 +58,7 @@ fn unusable(error: &Error) -> Issue {
     let what = store.map_or_else(|| format!("{error:#}"), ToString::to_string);
     let advice = match store {
         Some(StoreError::Missing(_)) => {
-            "put plandex.db back from a copy; the versions of every plan are still in .plandex/plans"
+            "put the database back from a copy; the versions of every plan are still in .plandex/plans"
         }
         Some(StoreError::TooNew { .. }) => "use the newer plandex; this one leaves it as it is",
         Some(StoreError::Busy(_)) => "end that program, or wait until it is done",
@@ -88,7 +88,7 @@ fn unusable(error: &Error) -> Issue {
 /// database in use (HAZARDS.md H5).
 pub(in crate::doctor) fn sqlite(scene: &Scene<'_>, report: &mut Report) {
     let mut foreign: Vec<String> = Vec::new();
-    for pid in process::with_open(&scene.place.dir.join("plandex.db")) {
+    for pid in process::with_open(&scene.place.dir.join(store::FILES[0])) {
         let name = process::name(pid).unwrap_or_default();
         if !name.starts_with("plandex") {
             foreign.push(format!("pid {pid} ({name})"));
@@ -143,7 +143,7 @@ pub(in crate::doctor) fn schema(scene: &Scene<'_>, report: &mut Report) {
                 Severity::Error,
                 "The database lacks a part of its schema",
             )
-            .suggest("somebody changed it from outside; put plandex.db back from a copy")
+            .suggest("somebody changed it from outside; put the database back from a copy")
             .seen_by(some_of(&missing)),
         ),
         Err(error) => {

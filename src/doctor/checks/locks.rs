@@ -145,13 +145,12 @@ fn late(ticket: &Ticket, plan: &str, silence: i64) -> Issue {
 
 fn evidence(ticket: &Ticket) -> String {
     let heartbeat = rfc3339(ticket.last_heartbeat_at).unwrap_or_else(|| "never".to_owned());
-    let owner = if ticket.owner_id.is_empty() {
-        "no owner"
-    } else {
-        &ticket.owner_id
+    let owner = match ticket.owner_id.as_str() {
+        "" => "no owner".to_owned(),
+        id => format!("owner {id}"),
     };
     format!(
-        "ticket {} ({}), fence {}, \"{}\", pid {}, owner {owner}, last heartbeat {heartbeat}",
+        "ticket {} ({}), fence {}, \"{}\", pid {}, {owner}, last heartbeat {heartbeat}",
         ticket.id,
         ticket.state.word(),
         ticket.fence,

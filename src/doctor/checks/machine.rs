@@ -11,6 +11,7 @@ use crate::doctor::age::{in_words, seconds_between};
 use crate::doctor::report::{CheckState, Issue, Kind, Metrics, Report, Severity};
 use crate::platform::fs_type::{self, FsType};
 use crate::platform::process;
+use crate::store;
 
 /// Whole megabytes, rounded.
 pub(super) fn megabytes(bytes: u64) -> u64 {
@@ -86,21 +87,19 @@ impl Untidy {
 /// What is not as `new` made it: the directory and the database are the user's alone, and the
 /// directories that every operation needs are there. Looks by stat alone.
 pub(in crate::doctor) fn untidy(dir: &Path) -> Vec<Untidy> {
-    let modes = [
-        ("", 0o700),
-        ("plandex.db", 0o600),
-        ("plandex.db-wal", 0o600),
-        ("plandex.db-shm", 0o600),
-    ];
-    let open = modes.into_iter().filter_map(|(name, mode)| {
-        let path = if name.is_empty() {
-            dir.to_owned()
-        } else {
-            dir.join(name)
-        };
-        let found = std::fs::metadata(&path).ok()?.permissions().mode();
-        (found & 0o077 != 0).then_some(Untidy::Open(path, mode))
-    });
+    let modes = store::FILES.map(|name| (name, 0o600));
+    let open = modes
+        .into_iter()
+        .chain([("", 0o700)])
+        .filter_map(|(name, mode)| {
+            let path = if name.is_empty() {
+                dir.to_owned()
+            } else {
+                dir.join(name)
+            };
+            let found = std::fs::metadata(&path).ok()?.permissions().mode();
+            (found & 0o077 != 0).then_some(Untidy::Open(path, mode))
+        });
     let missing = ["plans", "owners", "apply"]
         .into_iter()
         .map(|name| dir.join(name))

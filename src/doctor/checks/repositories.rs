@@ -10,7 +10,7 @@ use crate::doctor::age::{in_words, seconds_between};
 use crate::doctor::checks::leftovers::modified_ms;
 use crate::doctor::report::{CheckState, Issue, Kind, Report, Severity};
 use crate::doctor::seen::PlanSeen;
-use crate::repo::{Depth, PlanRepo, TreeEntry, Version};
+use crate::repo::{Depth, PlanRepo, Version};
 use crate::store::branches::Branch;
 
 /// How far back an older version is looked for when a ref does not show the newest.
@@ -93,9 +93,11 @@ pub(in crate::doctor) fn of_plans(scene: &Scene<'_>, report: &mut Report) {
         };
         of_plan(scene, report, plan, refs);
     }
-    let message = match seen.plans.len() {
-        0 => "no plans yet".to_owned(),
-        many => format!("{} looked at", count(many, "plan", "plans")),
+    let found = report.issues.len() - before;
+    let looked = count(seen.plans.len(), "plan", "plans");
+    let message = match found {
+        0 => format!("{looked} looked at"),
+        some => format!("{looked} looked at, {}", count(some, "finding", "findings")),
     };
     report.check(NAME, report.state_since(before), message);
 }
@@ -131,10 +133,11 @@ fn of_plan(scene: &Scene<'_>, report: &mut Report, plan: &PlanSeen, refs: Refs) 
                 continue;
             }
         };
-        let damage = damage_of(&repo, &version);
+        let damage = repo.verify(&version, Depth::Tip);
         if !damage.is_empty() {
             let what = format!("is damaged on branch \"{}\"", branch.name);
-            report.find(damaged(plan, &what, some_of(&damage)));
+            let told = damage.iter().map(|d| format!("{}: {}", d.place, d.problem));
+            report.find(damaged(plan, &what, some_of(&told.collect::<Vec<_>>())));
         } else if refs == Refs::Still {
             report
                 .issues
@@ -144,24 +147,6 @@ fn of_plan(scene: &Scene<'_>, report: &mut Report, plan: &PlanSeen, refs: Refs) 
     if refs == Refs::Still {
         report.issues.extend(left_in(&repo, plan));
     }
-}
-
-/// What of the version cannot be read, every byte of it tried.
-fn damage_of(repo: &PlanRepo, version: &Version) -> Vec<String> {
-    let damage = repo.verify(version, Depth::Tip);
-    if !damage.is_empty() {
-        let told = damage.iter().map(|d| format!("{}: {}", d.place, d.problem));
-        return told.collect();
-    }
-    let files = match repo.files(version, "") {
-        Ok(files) => files,
-        Err(error) => return vec![format!("{error:#}")],
-    };
-    let unreadable = |file: &TreeEntry| {
-        let error = repo.blob(&file.id).err()?;
-        Some(format!("file /{}: {error:#}", file.path))
-    };
-    files.iter().filter_map(unreadable).collect()
 }
 
 fn damaged(plan: &PlanSeen, what: &str, evidence: String) -> Issue {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
 use super::super::{CheckState, Kind, Options, Report, Severity, examine};
-use super::{Sandbox, check, clean, only, put};
+use super::{Sandbox, check, clean, holding, only, put};
 
 /// The one issue, which is the database's.
 #[track_caller]
@@ -270,20 +270,8 @@ fn a_long_log_is_moved_into_the_database() {
 /// HAZARDS.md H5: another program at the same file may bring an SQLite that corrupts it.
 #[test]
 fn another_program_at_the_database_is_named() {
-    use std::io::BufRead as _;
-    use std::process::{Command, Stdio};
     let sandbox = Sandbox::new();
-    let mut other = Command::new("sh")
-        .args(["-c", "exec 3<\"$1\"; echo open; read answer", "sh"])
-        .arg(sandbox.path("plandex.db"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    let mut out = std::io::BufReader::new(other.stdout.take().unwrap());
-    out.read_line(&mut line).unwrap();
-    assert_eq!(line, "open\n");
+    let mut other = holding(&sandbox.path("plandex.db"));
     let report = sandbox.examine();
     let found = check(&report, "SQLite");
     assert_eq!(found.status, CheckState::Warning);

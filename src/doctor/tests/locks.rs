@@ -128,6 +128,30 @@ fn the_lock_of_a_hung_owner_is_stale_and_replaced() {
     assert_eq!(last[0].outcome.as_deref(), Some("lease expired"));
 }
 
+/// No fence reaches an arbitrary program: what a hung `exec` started is killed before the next
+/// one is granted, and where it cannot be seen the lock stays.
+#[test]
+fn what_a_hung_command_started_is_killed_first() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let sandbox = Sandbox::new();
+    with_short_lease(&sandbox);
+    let hung = Living::new(&sandbox);
+    let mut started = super::holding(&sandbox.path("owners").join(&hung.row.id));
+    let ticket = sandbox.ticket(&hung.row, Scope::Write);
+    sandbox.sql(EXPIRE);
+    sandbox.sql("UPDATE repo_locks SET reason = 'exec', pid_ns = pid_ns + 1");
+    let report = sandbox.examine();
+    only(&report, Kind::StaleLock, Severity::Warning);
+    let fixed = sandbox.fix(&report);
+    assert!(fixed.left[0].contains("stays"), "{fixed:?}");
+    assert_eq!((fixed.done.len(), sandbox.tickets()), (0, vec![ticket]));
+    assert!(started.try_wait().unwrap().is_none());
+    sandbox.sql("UPDATE repo_locks SET pid_ns = pid_ns - 1");
+    assert_eq!(sandbox.fix(&report).done.len(), 1);
+    assert_eq!(started.wait().unwrap().signal(), Some(9));
+    assert_eq!(sandbox.tickets(), [0; 0]);
+}
+
 #[test]
 fn a_condemned_lock_is_taken_up_where_it_was_left() {
     let sandbox = Sandbox::new();
@@ -154,7 +178,8 @@ fn a_hung_owner_that_wakes_up_is_left_alone() {
         scope.spawn(|| {
             while !done.load(Ordering::SeqCst) {
                 let patience = Duration::from_secs(5);
-                let beaten = store.tickets(patience, |tx| tickets::beat(tx, &hung.row.id));
+                let beaten =
+                    store.tickets(patience, |tx| tickets::beat(tx, &hung.row.id, &[ticket]));
                 beaten.unwrap();
             }
         });

@@ -154,8 +154,8 @@ fn an_operation_that_ends_during_the_second_look_is_not_dead_either() {
     let sandbox = Sandbox::new();
     let store = sandbox.store();
     sandbox.sql("INSERT INTO repo_locks (plan_id, scope) VALUES ('gone', 'w')");
-    let first = Seen::judge(Rows::read(&store, None).unwrap(), store.dir(), None);
     let living = at_work(&sandbox);
+    let first = Seen::judge(Rows::read(&store, None).unwrap(), store.dir(), None);
     let rows = Rows::read(&store, None).unwrap();
     end(&sandbox, living);
     let mut second = Seen::judge(rows, store.dir(), None);

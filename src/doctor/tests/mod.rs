@@ -244,3 +244,21 @@ fn age(path: &Path) {
     let times = std::fs::FileTimes::new().set_modified(hour_ago);
     File::open(path).unwrap().set_times(times).unwrap();
 }
+
+/// A process of another program that has `path` open until it is told something or ended.
+fn holding(path: &Path) -> std::process::Child {
+    use std::io::BufRead as _;
+    use std::process::{Command, Stdio};
+    let mut other = Command::new("sh")
+        .args(["-c", "exec 3<\"$1\"; echo open; read answer", "sh"])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let out = other.stdout.as_mut().unwrap();
+    std::io::BufReader::new(out).read_line(&mut line).unwrap();
+    assert_eq!(line, "open\n");
+    other
+}

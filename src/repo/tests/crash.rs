@@ -103,7 +103,7 @@ fn a_commit_killed_anywhere_harms_nothing() {
 #[test]
 fn a_fold_killed_anywhere_harms_nothing() {
     killed_anywhere(&Killed {
-        versions: 16,
+        versions: 15,
         places_min: 50,
     });
 }
@@ -185,6 +185,7 @@ fn leftovers_are_found_and_swept_by_age() {
         ".packed-refs.0199.tmp",
         "objects/tmp_obj_x",
         "objects/pack/pack-1234.pack",
+        "objects/pack/pack-5678.idx",
         "objects/pack/tmp_idx_x",
         "objects/pack/tmp_pack_x",
         "refs/heads/.b.0199.tmp",
@@ -313,9 +314,9 @@ fn nothing_is_named_before_it_is_synced() {
 
     let (mut synced, mut unsynced_dirs) = (Vec::new(), Vec::new());
     let (mut renames, mut refs) = (0, 0);
-    for line in std::fs::read_to_string(&trace).unwrap().lines() {
+    for line in calls(&std::fs::read_to_string(&trace).unwrap()) {
         if line.contains("sync(") && line.ends_with("= 0") {
-            let path = between(line, "<", ">");
+            let path = between(&line, "<", ">");
             unsynced_dirs.retain(|dir| *dir != path);
             synced.push(path);
         } else if line.contains("rename") && line.ends_with("= 0") {
@@ -337,6 +338,24 @@ fn nothing_is_named_before_it_is_synced() {
     }
     assert_eq!((renames, refs), (3, 1), "a pack, its index, a ref");
     assert_eq!(unsynced_dirs, Vec::<String>::new());
+}
+
+/// The calls of a trace in the order of their ends; one that another thread interrupted is put
+/// together again.
+fn calls(trace: &str) -> Vec<String> {
+    let mut begun = std::collections::HashMap::new();
+    let mut calls = Vec::new();
+    for line in trace.lines() {
+        let (thread, call) = line.split_once(' ').unwrap();
+        if let Some(begin) = call.strip_suffix("<unfinished ...>") {
+            begun.insert(thread, begin);
+        } else if let Some((_, end)) = call.split_once(" resumed>") {
+            calls.push(format!("{}{end}", begun.remove(thread).unwrap()));
+        } else {
+            calls.push(call.to_owned());
+        }
+    }
+    calls
 }
 
 fn between(line: &str, start: &str, end: &str) -> String {
@@ -390,8 +409,9 @@ fn a_failed_sync_fails_the_commit() {
         assert_eq!(copy.verify(&next, Depth::Full), []);
         fsck(&path);
     }
+    // strace counts for each thread, so the first is both the pack's and the index's.
     assert_eq!(
-        failures, 5,
-        "a pack, its index, their directory, a ref, its directory"
+        failures, 4,
+        "a pack with its index, their directory, a ref, its directory"
     );
 }

@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::super::objects::Objects;
-use super::super::tree;
 use super::*;
 
 #[test]

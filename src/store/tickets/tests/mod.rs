@@ -1,0 +1,219 @@
+//! The SQL of the queue held to `lock::rules`: on lines nobody would make, and step by step
+//! through everything that can be done to a line.
+
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::queue::*;
+use super::*;
+use crate::lock::rules::{self, Claim, Standing};
+use crate::store::TicketTx;
+use crate::store::audit::Outcome;
+use crate::store::{Connections, Store, settings};
+
+mod deeds;
+
+const PLANS: [&str; 2] = ["one plan", "another"];
+const BRANCHES: [Option<&str>; 3] = [Some("main"), Some("feature"), None];
+const STATES: [State; 5] = [
+    State::Waiting,
+    State::Granted,
+    State::Held,
+    State::Parked,
+    State::Condemned,
+];
+const OWNERS: usize = 3;
+/// So few may wait that the bound is met.
+const QUEUE_MAX: u32 = 4;
+
+fn runner(cases: u32) -> TestRunner {
+    TestRunner::new(Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    })
+}
+
+/// One database for all cases: an empty queue is as good as a new file.
+fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), Connections::One).unwrap();
+    store
+        .choose(Duration::from_secs(5), |tx| {
+            settings::set_queue_max(tx, QUEUE_MAX)
+        })
+        .unwrap();
+    (dir, store)
+}
+
+fn change<T>(store: &Store, work: impl FnOnce(&TicketTx<'_>) -> Result<T>) -> T {
+    store.tickets(Duration::from_secs(5), work).unwrap()
+}
+
+fn clear(tx: &TicketTx<'_>) -> Result<()> {
+    tx.sql().execute("DELETE FROM repo_locks", [])?;
+    Ok(())
+}
+
+fn line_of(store: &Store, plan: &str) -> Vec<Ticket> {
+    store.read(|tx| line(tx, plan)).unwrap()
+}
+
+fn standings(line: &[Ticket]) -> Vec<Standing<'_>> {
+    line.iter().map(Standing::from).collect()
+}
+
+fn new_ticket(plan: usize, scope: Scope, branch: Option<&str>, owner: usize) -> NewTicket {
+    NewTicket {
+        plan_id: PLANS[plan].to_owned(),
+        scope,
+        branch: branch.map(str::to_owned),
+        reason: "a test".to_owned(),
+        doorbell: String::new(),
+        owner: owner_named(owner),
+    }
+}
+
+fn owner_named(owner: usize) -> Owner {
+    Owner {
+        id: format!("owner {owner}"),
+        ..Owner::default()
+    }
+}
+
+fn scopes() -> impl Strategy<Value = Scope> {
+    prop_oneof![Just(Scope::Read), Just(Scope::Write)]
+}
+
+fn branches() -> impl Strategy<Value = Option<&'static str>> {
+    prop::sample::select(&BRANCHES[..])
+}
+
+/// Rows as no history would leave them: the rules are total, and so must the SQL be.
+fn any_rows() -> impl Strategy<Value = Vec<(usize, State, Scope, Option<&'static str>)>> {
+    let states = prop::sample::select(&STATES[..]);
+    vec((0..PLANS.len(), states, scopes(), branches()), 0..10)
+}
+
+fn insert_rows(
+    tx: &TicketTx<'_>,
+    rows: &[(usize, State, Scope, Option<&'static str>)],
+) -> Result<()> {
+    clear(tx)?;
+    for (plan, state, scope, branch) in rows {
+        // A second granted writer is refused by the unique index, whatever the grant step says.
+        tx.sql().execute(
+            "INSERT OR IGNORE INTO repo_locks (plan_id, state, scope, branch)
+             VALUES (?1, ?2, ?3, ?4)",
+            params![PLANS[*plan], state.word(), scope.letter(), branch],
+        )?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_grant_step_grants_what_the_rules_say() {
+    let (_dir, store) = store();
+    let check = |rows: Vec<_>| {
+        change(&store, |tx| insert_rows(tx, &rows));
+        let before = line_of(&store, PLANS[0]);
+        let beside = line_of(&store, PLANS[1]);
+        let mut wanted = before.clone();
+        for index in rules::grantable(&standings(&before)) {
+            wanted[index].state = State::Granted;
+        }
+        let granted = change(&store, |tx| grant(tx, PLANS[0]));
+        let after = line_of(&store, PLANS[0]);
+        let states = |line: &[Ticket]| {
+            line.iter()
+                .map(|row| (row.id, row.state))
+                .collect::<Vec<_>>()
+        };
+        prop_assert_eq!(states(&after), states(&wanted));
+        prop_assert_eq!(granted, rules::grantable(&standings(&before)).len());
+        prop_assert!(rules::grantable(&standings(&after)).is_empty());
+        prop_assert_eq!(line_of(&store, PLANS[1]), beside);
+        Ok(())
+    };
+    runner(400).run(&any_rows(), check).unwrap();
+}
+
+#[test]
+fn a_new_ticket_is_held_at_once_if_the_rules_grant_it() {
+    let (_dir, store) = store();
+    let check = |(rows, scope, branch): (Vec<_>, Scope, Option<&'static str>)| {
+        change(&store, |tx| insert_rows(tx, &rows));
+        let before = line_of(&store, PLANS[0]);
+        let mut line = standings(&before);
+        line.push(Standing {
+            state: State::Waiting,
+            claim: Claim { scope, branch },
+        });
+        let wanted = rules::grantable(&line).contains(&before.len());
+        let new = new_ticket(0, scope, branch, 0);
+        let held = change(&store, |tx| {
+            Ok(place_any(tx, &new, OnConflict::Refuse)?.0.is_some())
+        });
+        prop_assert_eq!(held, wanted, "{:?}", line);
+        let after = line_of(&store, PLANS[0]);
+        prop_assert_eq!(after.len(), before.len() + usize::from(wanted));
+        Ok(())
+    };
+    let inputs = (any_rows(), scopes(), branches());
+    runner(400).run(&inputs, check).unwrap();
+}
+
+/// A permit of either scope.
+enum AnyPermit {
+    Read(ReadPermit),
+    Write(WritePermit),
+}
+
+impl AnyPermit {
+    fn proof(&self) -> &Proof {
+        match self {
+            Self::Read(permit) => permit.proof(),
+            Self::Write(permit) => permit.proof(),
+        }
+    }
+}
+
+/// The permit if it is held, and the number of the ticket if there is one.
+fn place_any(
+    tx: &TicketTx<'_>,
+    new: &NewTicket,
+    on_conflict: OnConflict,
+) -> Result<(Option<AnyPermit>, Option<i64>)> {
+    fn sort<P: Permit>(
+        placed: Placed<P>,
+        wrap: fn(P) -> AnyPermit,
+    ) -> (Option<AnyPermit>, Option<i64>) {
+        match placed {
+            Placed::Held(permit) => {
+                let ticket = permit.proof().ticket();
+                (Some(wrap(permit)), Some(ticket))
+            }
+            Placed::Waiting(ticket) => (None, Some(ticket)),
+            Placed::QueueFull(_) | Placed::Conflict => (None, None),
+        }
+    }
+    Ok(match new.scope {
+        Scope::Read => sort(place(tx, new, on_conflict)?, AnyPermit::Read),
+        Scope::Write => sort(place(tx, new, on_conflict)?, AnyPermit::Write),
+    })
+}
+
+/// A parked ticket without an owner is a kept place: nobody is dead for want of one.
+#[test]
+fn a_kept_place_survives_the_removal_of_the_dead() {
+    let (_dir, store) = store();
+    let rows = STATES.map(|state| (0, state, Scope::Read, Some("main")));
+    change(&store, |tx| insert_rows(tx, &rows));
+    let removed = change(&store, |tx| remove_dead(tx, PLANS[0], &|_| false));
+    let left = line_of(&store, PLANS[0]);
+    assert_eq!(removed, STATES.len() - 1);
+    assert!(matches!(&left[..], [row] if row.state == State::Parked));
+}
