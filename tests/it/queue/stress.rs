@@ -94,7 +94,6 @@ fn a_hundred_threads_tell_ten_times_each() {
     let project = open(&sandbox);
     let plan = project.selected().unwrap().plan.id;
     let mut done = Vec::new();
-    let t = std::time::Instant::now();
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..100)
             .map(|thread| {
@@ -111,7 +110,6 @@ fn a_hundred_threads_tell_ten_times_each() {
             done.extend(thread.join().unwrap());
         }
     });
-    eprintln!("took {:?}", t.elapsed());
     drop(project);
     assert_eq!(done.len(), 1000);
     nothing_is_lost(&sandbox, done);
@@ -120,7 +118,6 @@ fn a_hundred_threads_tell_ten_times_each() {
 #[test]
 fn thirty_two_processes_tell_ten_times_each() {
     let sandbox = project();
-    let t = std::time::Instant::now();
     let processes: Vec<Background<'_>> =
         (0..32).map(|number| ten_tells(&sandbox, number)).collect();
     let mut done = Vec::new();
@@ -135,7 +132,6 @@ fn thirty_two_processes_tell_ten_times_each() {
             }
         }
     }
-    eprintln!("took {:?}", t.elapsed());
     // They wait for as long as it takes, and the line has room for all of them.
     assert_eq!(done.len(), 320);
     nothing_is_lost(&sandbox, done);
