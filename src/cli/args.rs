@@ -239,7 +239,7 @@ pub(super) struct Doctor {
     #[arg(long)]
     pub(super) fix: bool,
     /// Say what --fix would do, and do nothing.
-    #[arg(long, requires = "fix")]
+    #[arg(long)]
     pub(super) dry_run: bool,
     /// Show active locks, metrics, and each issue's evidence and suggestion.
     #[arg(long, short)]

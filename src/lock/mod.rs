@@ -36,15 +36,17 @@ use parking_lot::Mutex;
 
 pub use hung::{Hung, replace_hung};
 pub use operation::Operation;
+use wait::is_busy;
 pub use wait::{Waiting, grant_step};
 
 use crate::platform::cancel::{Cancel, Reason};
 use crate::store::audit::Outcome;
 use crate::store::settings::{self, Intervals};
-use crate::store::tickets::{self, NewTicket, OnConflict, Permit, Placed, Ticket};
+use crate::store::tickets::{self, NewTicket, OnConflict, Permit, Placed, State, Ticket};
 use crate::store::{Store, StoreError};
 use lease::Registry;
 use owner::Owner;
+use rules::{Claim, Standing};
 
 /// How long a command waits for everything it may wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,9 @@ pub enum Patience {
 /// The gate opens within this even for a command that does not wait in line: the transactions
 /// before it take milliseconds.
 const GATE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long one try at the gate lasts before it is looked whether the wait was called off.
+const GATE_TURN: Duration = Duration::from_millis(250);
 
 impl Patience {
     /// Until `limit` from now.
@@ -229,14 +234,7 @@ impl Locks {
             }
             Placed::QueueFull(waiting) => return Err(LockError::QueueFull { waiting }.into()),
             Placed::Conflict => {
-                let line = self
-                    .inner
-                    .store
-                    .read(|tx| tickets::line(tx, request.plan_id))?;
-                let ahead = line
-                    .into_iter()
-                    .filter(|ticket| ticket.state.blocks())
-                    .collect();
+                let ahead = self.in_the_way(&new)?;
                 return Err(LockError::Conflict {
                     scope: scope.word(),
                     ahead,
@@ -252,6 +250,23 @@ impl Locks {
             inner: Arc::clone(&self.inner),
             waited: begun.elapsed(),
         })
+    }
+
+    /// What keeps a new ticket from being granted: for the words of a refusal.
+    fn in_the_way(&self, new: &NewTicket) -> Result<Vec<Ticket>> {
+        let line = self
+            .inner
+            .store
+            .read(|tx| tickets::line(tx, &new.plan_id))?;
+        let claim = Claim {
+            scope: new.scope,
+            branch: new.branch.as_deref(),
+        };
+        let conflicts = |ticket: &Ticket| {
+            let in_line = ticket.state.blocks() || ticket.state == State::Waiting;
+            in_line && rules::conflicts(Standing::from(ticket).claim, claim)
+        };
+        Ok(line.into_iter().filter(conflicts).collect())
     }
 
     /// The owner file of this process, for a command that inherits it; created if need be.
@@ -290,10 +305,26 @@ impl Inner {
             Patience::None => OnConflict::Refuse,
             Patience::Until(_) | Patience::Forever => OnConflict::Queue,
         };
-        self.store.tickets(request.patience.at_the_gate(), |tx| {
-            self.remove_dead(tx, &new.plan_id)?;
-            tickets::place(tx, new, on_conflict)
-        })
+        let until = Instant::now().checked_add(request.patience.at_the_gate());
+        loop {
+            // In short turns, so that whoever is stopped inside the gate keeps nobody from Ctrl-C.
+            let left = until.map_or(GATE_TURN, |until| {
+                GATE_TURN.min(until.saturating_duration_since(Instant::now()))
+            });
+            let placed = self.store.tickets(left, |tx| {
+                self.remove_dead(tx, &new.plan_id)?;
+                tickets::place(tx, new, on_conflict)
+            });
+            let is_over = until.is_some_and(|until| Instant::now() >= until);
+            match placed {
+                Err(error) if !is_over && is_busy(&error) => {
+                    if let Some(reason) = request.cancel.reason() {
+                        return Err(LockError::Cancelled(reason).into());
+                    }
+                }
+                placed => return placed,
+            }
+        }
     }
 
     fn remove_dead(&self, tx: &crate::store::TicketTx<'_>, plan_id: &str) -> Result<usize> {

@@ -404,7 +404,7 @@ impl<'a, P: Permit> Waiter<'a, P> {
     }
 }
 
-fn is_busy(error: &anyhow::Error) -> bool {
+pub(super) fn is_busy(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(StoreError::Busy(_)))
 }
 /// Runs the grant step of a plan after removing its dead tickets: what every waiter does, for

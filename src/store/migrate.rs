@@ -22,6 +22,8 @@ pub(super) fn migrate(connection: &Connection, gate: &Gate, dir: &Path) -> Resul
         _ => {}
     }
     let entered = gate.enter(Some(std::time::Duration::from_secs(30)))?;
+    // A database that died before it was told so is not in WAL mode yet; asking again is free.
+    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     let tx = Tx::begin_write(connection, Durability::Full)?;
     // Looked at again inside: another process may have done it meanwhile.
     let found = check(connection, dir)?;

@@ -375,7 +375,7 @@ pub fn held_by(tx: &ReadTx<'_>, owner_id: &str) -> Result<Vec<(i64, bool)>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Asks the running and waiting operations of a plan that change it to stop; returns them.
+/// Asks the running operations of a plan that change it to stop; returns them.
 pub fn request_cancel(tx: &TicketTx<'_>, plan_id: &str) -> Result<Vec<Ticket>> {
     let asked: Vec<Ticket> = line(tx, plan_id)?
         .into_iter()
