@@ -216,7 +216,7 @@ fn report(cli: &Cli, entries: &[Context], gathered: &Gathered) {
         cli.ui
             .line(format!("loaded {} ({tokens} tokens)", entry.name));
     }
-    let count = render::counted(entries.len() as u64, "entry");
+    let count = render::counted(entries.len() as u64, "item");
     match entries.len() {
         0 => cli.ui.note("Nothing was loaded"),
         1 => {}

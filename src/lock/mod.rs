@@ -101,7 +101,9 @@ impl Patience {
 pub enum LockError {
     /// The wait was over.
     #[error(
-        "could not start {title} after waiting {waited:?}: another operation is still in progress on this plan"
+        "could not start operation after {} seconds: another operation is still in progress on \
+         this plan ({title} waited)",
+        waited.as_secs()
     )]
     Timeout {
         /// The operation's title.
