@@ -73,10 +73,18 @@ where
         })
     })?;
     let mut wait = WaitText::new(cli, job.project);
+    let say_repaired = || {
+        for line in job.project.take_repaired() {
+            cli.ui.note(format!("Repaired: {line}"));
+        }
+    };
+    // What was repaired came before the work's own first word.
+    let mut show = |event| {
+        say_repaired();
+        show(event);
+    };
     let result = listen(&said, pending.reply(), &mut wait, &mut show);
-    for line in job.project.take_repaired() {
-        cli.ui.note(format!("Repaired: {line}"));
-    }
+    say_repaired();
     drop(signals);
     result
 }

@@ -181,6 +181,10 @@ fn built_line(cli: &Cli, file: &BuiltFile) -> Text {
     let mut line = Text::styled(Style::Green, signs.ok)
         .plain(format!(" {} ", file.path))
         .join(render::stats(added, removed, signs));
+    if file.op == "unchanged" {
+        return Text::styled(Style::Dim, signs.skipped)
+            .plain(format!(" {} has that content already", file.path));
+    }
     if file.tier != edits::Tier::Exact {
         line = line.then(Style::Yellow, format!("  matched {}", file.tier));
     }
@@ -208,7 +212,7 @@ fn conclude(cli: &Cli, told: &Told) {
     let (built, failed) = (told.built.len(), told.failed.len() + told.malformed.len());
     let files = |count: usize| render::counted(count as u64, "file");
     match (built, failed) {
-        (0, 0) => ui.note("No edits in the reply"),
+        (0, 0) => ui.note("No changes"),
         (0, failed) => ui.note(format!("No file was built, {failed} failed")),
         (built, 0) => ui.note(format!("{} pending", files(built))),
         (built, failed) => ui.note(format!("{} pending, {failed} failed", files(built))),
@@ -254,7 +258,11 @@ impl From<Event> for EventDocument {
             Event::Prose(text) => Self::Prose { text },
             Event::FileStarted(path) => Self::FileStarted { path },
             Event::Built(file) => Self::File {
-                status: "built",
+                status: if file.op == "unchanged" {
+                    "unchanged"
+                } else {
+                    "built"
+                },
                 built: Some(file),
                 failed: None,
             },

@@ -25,7 +25,7 @@ use crate::store::{WriteTx, new_id};
 pub struct BuiltFile {
     /// The path in the project.
     pub path: String,
-    /// "add" or "update".
+    /// "add", "update", or "unchanged": it has that very content already, and nothing is pending.
     pub op: &'static str,
     /// Lines added.
     pub added: usize,
@@ -54,6 +54,7 @@ pub(super) struct Outcome {
     branch_id: String,
     message_id: String,
     built: Vec<Pending>,
+    unchanged: Vec<BuiltFile>,
     failed: Vec<FailedFile>,
 }
 
@@ -110,6 +111,7 @@ pub(super) fn build(
         branch_id: branch.id.clone(),
         message_id: message_id.to_owned(),
         built: Vec::new(),
+        unchanged: Vec::new(),
         failed: Vec::new(),
     };
     for (path, edits) in by_path(&turn.project.root, &ground, edits) {
@@ -234,10 +236,10 @@ impl Outcome {
         };
         let file = BuiltFile {
             path: path.clone(),
-            op: if base.content.is_none() {
-                "add"
-            } else {
-                "update"
+            op: match &base.content {
+                None => "add",
+                Some(content) if *content == built.content => "unchanged",
+                Some(_) => "update",
             },
             added: built.lines.added,
             removed: built.lines.removed,
@@ -245,6 +247,10 @@ impl Outcome {
             warnings: built.warnings,
             auto_run: edits::is_auto_run(&path),
         };
+        if file.op == "unchanged" {
+            self.unchanged.push(file);
+            return Ok(());
+        }
         let notes = serde_json::to_string(&file).context("recording a build")?;
         let earlier = ground
             .pending
@@ -281,10 +287,8 @@ impl Outcome {
 
     /// One event a file.
     pub(super) fn events(&self) -> Vec<Event> {
-        let built = self
-            .built
-            .iter()
-            .map(|pending| Event::Built(pending.file.clone()));
+        let built = self.built.iter().map(|pending| &pending.file);
+        let built = built.chain(&self.unchanged).cloned().map(Event::Built);
         built
             .chain(self.failed.iter().cloned().map(Event::Failed))
             .collect()
