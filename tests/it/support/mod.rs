@@ -18,3 +18,4 @@ pub(crate) use dump::dump;
 pub(crate) use process::{Background, Outcome, Run};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use skip::{needs, skip};
+pub(crate) use watchdog::poll;

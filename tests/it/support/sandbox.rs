@@ -223,7 +223,7 @@ impl Sandbox {
     }
 
     /// Gives a command this sandbox's environment and nothing of the user's.
-    pub(super) fn isolate(&self, command: &mut Command) {
+    pub(crate) fn isolate(&self, command: &mut Command) {
         let given: Vec<_> = command
             .get_envs()
             .map(|(name, value)| (name.to_owned(), value.map(OsStr::to_owned)))
@@ -253,6 +253,12 @@ impl Sandbox {
                 None => command.env_remove(name),
             };
         }
+    }
+
+    /// Keeps everything on disk when the sandbox is gone; returns where it is.
+    pub(crate) fn keep(mut self) -> PathBuf {
+        self.place.disable_cleanup(true);
+        self.place().to_owned()
     }
 
     /// What of this sandbox's own is redacted in texts that are compared.

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::watchdog::poll;
-use super::{Background, Outcome, Run, Sandbox, needs, skip, skip as skipping};
+use super::{Background, Outcome, Run, Sandbox, needs, poll, skip, skip as skipping};
 
 fn shell<'s>(sandbox: &'s Sandbox, script: &str) -> Run<'s> {
     sandbox.program("sh", ["-c", script])
@@ -211,4 +210,15 @@ fn json_is_one_document_or_a_failure() {
     assert_eq!(whole.json()["schemaVersion"], 1);
     let twice = sandbox.program("cat", [&file, &file]).finish();
     assert!(panic_of(|| drop(twice.json())).contains("not one JSON document"));
+}
+
+#[test]
+fn a_sandbox_is_gone_with_its_test_unless_it_is_kept() {
+    let gone = Sandbox::without_git().place().to_owned();
+    assert!(!gone.exists());
+    let sandbox = Sandbox::without_git();
+    sandbox.write("evidence", "x");
+    let kept = sandbox.keep();
+    assert!(kept.join("project/evidence").exists());
+    std::fs::remove_dir_all(kept).unwrap();
 }
