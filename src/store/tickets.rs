@@ -348,7 +348,7 @@ pub enum OnConflict {
 
 /// The conflict predicate of `lock::rules` in SQL: `e` keeps the ticket (`:scope`, `:branch`) out.
 const CONFLICTS: &str =
-    "NOT (e.scope = 'r' AND :scope = 'r' AND e.branch IS NOT NULL AND e.branch = :branch)";
+    "NOT (e.scope = 'r' AND :scope = 'r' AND e.branch IS NOT NULL AND e.branch IS :branch)";
 
 /// Inserts a ticket: held at once if nothing in line conflicts with it, else waiting or refused.
 pub fn place<P: Permit>(
