@@ -19,7 +19,7 @@ pub(crate) fn run(lanes: &[Lane], seed: u64, over: &AtomicBool) -> Blows {
     let mut blows = Blows::new();
     let mut stopped: Vec<(Instant, usize, Pid)> = Vec::new();
     while !over.load(Ordering::SeqCst) {
-        std::thread::sleep(Duration::from_millis(rng.random_range(2..60)));
+        std::thread::sleep(Duration::from_millis(rng.random_range(5..120)));
         stopped.retain(|(due, lane, pid)| {
             let is_due = Instant::now() >= *due;
             if is_due {
