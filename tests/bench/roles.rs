@@ -1,0 +1,203 @@
+//! What this program does when a measurement starts it again.
+
+use std::fs::File;
+use std::io::BufRead as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use plandex::lock::{Locks, Patience, Request, operation};
+use plandex::platform::cancel::Cancel;
+use plandex::store::audit::Outcome;
+use plandex::store::{Connections, Store, tickets};
+use rusqlite::Connection;
+use rustix::fs::FlockOperation;
+
+use super::place::{Kind, lock_file, now};
+
+/// The first argument of a role.
+pub(crate) const WORD: &str = "play-a-role";
+
+/// What turns are taken at.
+pub(crate) enum Turns {
+    Ticket {
+        locks: Locks,
+        plan_id: String,
+        cancel: Cancel,
+    },
+    Flock(File),
+    Rows(File, Connection),
+}
+
+/// When a turn was asked for, when it came, and when it was about to be given back.
+pub(crate) struct Turn {
+    pub(crate) asked: u64,
+    pub(crate) came: u64,
+    pub(crate) over: u64,
+}
+
+impl Turns {
+    pub(crate) fn new(kind: Kind, dir: &Path, plan_id: &str) -> Self {
+        match kind {
+            Kind::Ticket => {
+                let state = dir.join("project/.plandex");
+                let store = Arc::new(Store::open(&state, Connections::One).unwrap());
+                Self::Ticket {
+                    locks: Locks::new(store, "bench", "bench").unwrap(),
+                    plan_id: plan_id.to_owned(),
+                    cancel: Cancel::new().unwrap(),
+                }
+            }
+            Kind::Flock => Self::Flock(lock_file(dir)),
+            Kind::FlockWithRows => Self::Rows(lock_file(dir), bare_database(dir)),
+        }
+    }
+
+    /// Waits for a turn, does `work` in it, gives it back.
+    pub(crate) fn take(&self, work: impl FnOnce()) -> Turn {
+        let asked = now();
+        match self {
+            Self::Ticket {
+                locks,
+                plan_id,
+                cancel,
+            } => {
+                let request = Request {
+                    plan_id,
+                    branch: None,
+                    operation: operation::APPLY,
+                    patience: Patience::Forever,
+                    cancel,
+                };
+                let hold = locks.acquire(&request, &mut |_| {}).unwrap();
+                let came = now();
+                work();
+                let over = now();
+                hold.release(Outcome::Released).unwrap();
+                Turn { asked, came, over }
+            }
+            Self::Flock(file) => {
+                rustix::fs::flock(file, FlockOperation::LockExclusive).unwrap();
+                let came = now();
+                work();
+                let over = now();
+                rustix::fs::flock(file, FlockOperation::Unlock).unwrap();
+                Turn { asked, came, over }
+            }
+            Self::Rows(file, connection) => {
+                rustix::fs::flock(file, FlockOperation::LockExclusive).unwrap();
+                insert(connection);
+                let came = now();
+                work();
+                let over = now();
+                delete(connection);
+                rustix::fs::flock(file, FlockOperation::Unlock).unwrap();
+                Turn { asked, came, over }
+            }
+        }
+    }
+}
+
+/// A database with one small table, durable as ours is for tickets.
+pub(crate) fn bare_database(dir: &Path) -> Connection {
+    let connection = Connection::open(dir.join("bare.db")).unwrap();
+    connection.busy_timeout(Duration::from_secs(10)).unwrap();
+    connection
+        .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
+        .unwrap();
+    connection
+        .pragma_update(None, "synchronous", "NORMAL")
+        .unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE IF NOT EXISTS rows (id INTEGER PRIMARY KEY AUTOINCREMENT,
+                plan TEXT NOT NULL, scope TEXT NOT NULL, pid INTEGER NOT NULL)",
+        )
+        .unwrap();
+    connection
+}
+
+/// Inserts a row in a transaction of its own.
+pub(crate) fn insert(connection: &Connection) {
+    let pid = std::process::id();
+    connection
+        .prepare_cached("INSERT INTO rows (plan, scope, pid) VALUES ('bench', 'w', ?1)")
+        .unwrap()
+        .execute([pid])
+        .unwrap();
+}
+
+/// Deletes the last row inserted here, in a transaction of its own.
+pub(crate) fn delete(connection: &Connection) {
+    connection
+        .prepare_cached("DELETE FROM rows WHERE id = ?1")
+        .unwrap()
+        .execute([connection.last_insert_rowid()])
+        .unwrap();
+}
+
+/// Plays the role that the arguments name.
+pub(crate) fn play(arguments: &[String]) {
+    let [role, kind, dir, plan_id, rest @ ..] = arguments else {
+        panic!("no role: {arguments:?}");
+    };
+    let dir = PathBuf::from(dir);
+    let numbers: Vec<u64> = rest.iter().map(|word| word.parse().unwrap()).collect();
+    let turns = Turns::new(Kind::parse(kind), &dir, plan_id);
+    println!("ready");
+    wait_for_word();
+    match (role.as_str(), numbers.as_slice()) {
+        ("rounds", [count, hold_us]) => rounds(&turns, *count, *hold_us),
+        ("spell", [ms]) => spell(&turns, Duration::from_millis(*ms)),
+        ("once", []) => {
+            turns.take(|| {
+                println!("{}", now());
+                // Until it is killed.
+                wait_for_word();
+            });
+        }
+        ("poll", []) => poll(&dir, plan_id),
+        _ => panic!("no such role: {arguments:?}"),
+    }
+}
+
+fn wait_for_word() {
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).unwrap();
+}
+
+/// So many turns, each held for a while so that all others are asleep in line by its end.
+fn rounds(turns: &Turns, count: u64, hold_us: u64) {
+    let taken: Vec<Turn> = (0..count)
+        .map(|_| turns.take(|| std::thread::sleep(Duration::from_micros(hold_us))))
+        .collect();
+    print(&taken);
+}
+
+/// As many turns as fit into a while.
+fn spell(turns: &Turns, long: Duration) {
+    let end = Instant::now() + long;
+    let mut taken = Vec::new();
+    while Instant::now() < end {
+        taken.push(turns.take(|| {}));
+    }
+    print(&taken);
+}
+
+fn print(taken: &[Turn]) {
+    let mut text = String::new();
+    for Turn { asked, came, over } in taken {
+        text += &format!("{asked} {came} {over}\n");
+    }
+    print!("{text}");
+}
+
+/// Looks at the line every millisecond, until it is killed: what waits without doorbells do.
+fn poll(dir: &Path, plan_id: &str) {
+    let store = Store::open(&dir.join("project/.plandex"), Connections::One).unwrap();
+    loop {
+        let line = store.read(|tx| tickets::line(tx, plan_id)).unwrap();
+        assert!(!line.is_empty());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

@@ -1,0 +1,245 @@
+//! Turns: alone, handed over, in a crowd.
+
+use std::time::Duration;
+
+use plandex::store::audit;
+
+use super::figure::{Figure, Sample, Wanted};
+use super::place::{Kind, Place, micros, now};
+use super::roles::{Turn, Turns, bare_database, delete, insert};
+
+/// Acquire and release in one process with nobody else there.
+pub(crate) fn pair(place: &Place) -> Vec<Figure> {
+    let dir = place.beside("");
+    let tickets = Turns::new(Kind::Ticket, &dir, &place.plan_id);
+    let flock = Turns::new(Kind::Flock, &dir, &place.plan_id);
+    let bare = bare_database(&dir);
+    let (mut ours, mut rows, mut kernel) =
+        (Sample::default(), Sample::default(), Sample::default());
+    for round in 0..place.count(20_000) {
+        let pairs = [
+            time(|| drop(tickets.take(|| {}))),
+            time(|| {
+                insert(&bare);
+                delete(&bare);
+            }),
+            time(|| drop(flock.take(|| {}))),
+        ];
+        // The first ones open files and prepare statements.
+        if round > 100 {
+            ours.push(pairs[0]);
+            rows.push(pairs[1]);
+            kernel.push(pairs[2]);
+        }
+    }
+    let name = "acquire + release, alone";
+    vec![
+        Figure::medians(
+            name,
+            "µs",
+            &ours,
+            "SQLite insert + delete",
+            &rows,
+            Wanted::AtMost(2.5),
+        ),
+        Figure::medians(
+            name,
+            "µs",
+            &ours,
+            "flock + unlock",
+            &kernel,
+            Wanted::Nothing,
+        ),
+    ]
+}
+
+fn time(work: impl FnOnce()) -> f64 {
+    let begun = now();
+    work();
+    micros(begun, now())
+}
+
+/// From the release to the next one's start, with 1 and with 64 asleep in line.
+pub(crate) fn hand_off(place: &Place) -> Vec<Figure> {
+    let [mut one, mut one_flock, mut many, mut many_flock] = [const { Sample::new() }; 4];
+    for _ in 0..place.count(5) {
+        one.extend(hand_offs(place, Kind::Ticket, 1));
+        one_flock.extend(hand_offs(place, Kind::Flock, 1));
+        many.extend(hand_offs(place, Kind::Ticket, 64));
+        many_flock.extend(hand_offs(place, Kind::Flock, 64));
+    }
+    let figure = |quantity: &str,
+                  ours: &Sample,
+                  yardstick: &str,
+                  theirs: &Sample,
+                  share: f64,
+                  limit: f64| Figure {
+        quantity: quantity.to_owned(),
+        unit: "µs",
+        ours: ours.at(share),
+        yardstick: yardstick.to_owned(),
+        theirs: theirs.at(share),
+        wanted: Wanted::AtMost(limit),
+        samples: ours.count(),
+    };
+    vec![
+        figure(
+            "hand-off, 1 waiter",
+            &one,
+            "flock, 1 waiter",
+            &one_flock,
+            0.5,
+            10.0,
+        ),
+        figure(
+            "hand-off, 1 waiter, p99",
+            &one,
+            "flock, 1 waiter, p99",
+            &one_flock,
+            0.99,
+            15.0,
+        ),
+        figure(
+            "hand-off, 64 waiters",
+            &many,
+            "flock, 64 waiters",
+            &many_flock,
+            0.5,
+            10.0,
+        ),
+        figure(
+            "hand-off, 64 waiters, p99",
+            &many,
+            "flock, 64 waiters, p99",
+            &many_flock,
+            0.99,
+            15.0,
+        ),
+        figure(
+            "hand-off, 64 waiters",
+            &many,
+            "hand-off, 1 waiter",
+            &one,
+            0.5,
+            1.6,
+        ),
+    ]
+}
+
+fn hand_offs(place: &Place, kind: Kind, waiters: usize) -> Vec<f64> {
+    let processes = waiters + 1;
+    let (rounds, hold_us) = (400 / processes as u64 + 2, 3_000);
+    let players = place.players(processes, "rounds", kind, &[rounds, hold_us]);
+    let mut turns = merged(Place::together(players));
+    turns.sort_by_key(|turn| turn.came);
+    turns
+        .windows(2)
+        // The next one was already asleep in line when this turn ended.
+        .filter(|pair| pair[1].asked + hold_us * 500 < pair[0].over && pair[0].over < pair[1].came)
+        .map(|pair| micros(pair[0].over, pair[1].came))
+        .collect()
+}
+
+fn merged(printed: Vec<Vec<Vec<u64>>>) -> Vec<Turn> {
+    printed
+        .into_iter()
+        .flatten()
+        .map(|numbers| Turn {
+            asked: numbers[0],
+            came: numbers[1],
+            over: numbers[2],
+        })
+        .collect()
+}
+
+/// Turns a second, 8 processes that hold for no time.
+pub(crate) fn throughput(place: &Place) -> Vec<Figure> {
+    let (mut ours, mut rows) = (Sample::default(), Sample::default());
+    let long = place.span(Duration::from_secs(2));
+    let per_second = |kind: Kind| {
+        let ms = u64::try_from(long.as_millis()).unwrap();
+        let players = place.players(8, "spell", kind, &[ms]);
+        merged(Place::together(players)).len() as f64 / long.as_secs_f64()
+    };
+    for _ in 0..3 {
+        ours.push(per_second(Kind::Ticket));
+        rows.push(per_second(Kind::FlockWithRows));
+    }
+    let yardstick = "flock + recorded rows";
+    let name = "first in, first out, 8 processes";
+    vec![Figure::medians(
+        name,
+        "/s",
+        &ours,
+        yardstick,
+        &rows,
+        Wanted::AtLeast(0.25),
+    )]
+}
+
+/// Who gets how much, 64 processes.
+pub(crate) fn fairness(place: &Place) -> Vec<Figure> {
+    let long = place.span(Duration::from_secs(10));
+    let ms = u64::try_from(long.as_millis()).unwrap();
+    let printed = Place::together(place.players(64, "spell", Kind::Ticket, &[ms]));
+    let counts: Vec<f64> = printed.iter().map(|turns| turns.len() as f64).collect();
+    let most = counts.iter().copied().fold(0.0, f64::max);
+    let least = counts.iter().copied().fold(f64::INFINITY, f64::min);
+    let mut waits = Sample::default();
+    waits.extend(
+        merged(printed)
+            .iter()
+            .map(|turn| micros(turn.asked, turn.came)),
+    );
+    let row = |quantity: &str, unit, ours, yardstick: &str, theirs, wanted| Figure {
+        quantity: quantity.to_owned(),
+        unit,
+        ours,
+        yardstick: yardstick.to_owned(),
+        theirs,
+        wanted,
+        samples: waits.count(),
+    };
+    let inversions = inversions(place);
+    vec![
+        row(
+            "fewest turns of 64",
+            "turns",
+            least,
+            "most turns",
+            most,
+            Wanted::AtLeast(0.85),
+        ),
+        row(
+            "longest wait of 64",
+            "µs",
+            waits.at(1.0),
+            "median wait",
+            waits.median(),
+            Wanted::AtMost(3.0),
+        ),
+        row(
+            "turns out of order",
+            "turns",
+            inversions,
+            "all turns",
+            waits.count() as f64,
+            Wanted::AtMost(0.0),
+        ),
+    ]
+}
+
+/// Grants that came after a younger ticket's, by the audit.
+fn inversions(place: &Place) -> f64 {
+    let project = place.project();
+    let mut entries = project
+        .store
+        .read(|tx| audit::history(tx, &place.plan_id, i64::MAX))
+        .unwrap();
+    entries.retain(|entry| entry.granted_at.is_some());
+    entries.sort_by_key(|entry| entry.id);
+    let inverted = entries
+        .windows(2)
+        .filter(|pair| pair[0].ticket > pair[1].ticket);
+    inverted.count() as f64
+}
