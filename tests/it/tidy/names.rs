@@ -147,7 +147,7 @@ const EXCEPTIONS: [(&str, &str, &str); 1] = [(
 )];
 
 /// The files that name the database's files in text, and why they may.
-const NAME_THE_DATABASE: [(&str, &str); 6] = [
+const NAME_THE_DATABASE: [(&str, &str); 9] = [
     (
         "src/store/open.rs",
         "opens it through SQLite, and creates it empty once",
@@ -172,6 +172,18 @@ const NAME_THE_DATABASE: [(&str, &str); 6] = [
         "src/doctor/place.rs",
         "an empty one is told from a damaged one, by stat",
     ),
+    (
+        "src/doctor/checks/database.rs",
+        "an empty one is told from a damaged one, by stat",
+    ),
+    (
+        "src/doctor/checks/machine.rs",
+        "whether others may get at them, by stat",
+    ),
+    (
+        "src/doctor/mend.rs",
+        "the length of the WAL by stat, and their modes by chmod",
+    ),
 ];
 
 /// What opens, replaces or removes a file by its name.
@@ -194,7 +206,13 @@ const OPENERS: [&str; 15] = [
 ];
 
 /// What files that name the database open all the same: (file, opener, how often, what).
-const OPENED: [(&str, &str, usize, &str); 2] = [
+const OPENED: [(&str, &str, usize, &str); 3] = [
+    (
+        "src/doctor/mend.rs",
+        "remove_file",
+        1,
+        "what a killed process left under a temporary name",
+    ),
     (
         "src/store/open.rs",
         "write_new",
