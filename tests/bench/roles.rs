@@ -185,11 +185,11 @@ fn spell(turns: &Turns, long: Duration) {
 }
 
 fn print(taken: &[Turn]) {
-    let mut text = String::new();
-    for Turn { asked, came, over } in taken {
-        text += &format!("{asked} {came} {over}\n");
-    }
-    print!("{text}");
+    let lines: Vec<String> = taken
+        .iter()
+        .map(|Turn { asked, came, over }| format!("{asked} {came} {over}\n"))
+        .collect();
+    print!("{}", lines.concat());
 }
 
 /// Looks at the line every millisecond, until it is killed: what waits without doorbells do.

@@ -18,12 +18,16 @@ pub(crate) fn pair(place: &Place) -> Vec<Figure> {
         (Sample::default(), Sample::default(), Sample::default());
     for round in 0..place.count(20_000) {
         let pairs = [
-            time(|| drop(tickets.take(|| {}))),
+            time(|| {
+                tickets.take(|| {});
+            }),
             time(|| {
                 insert(&bare);
                 delete(&bare);
             }),
-            time(|| drop(flock.take(|| {}))),
+            time(|| {
+                flock.take(|| {});
+            }),
         ];
         // The first ones open files and prepare statements.
         if round > 100 {

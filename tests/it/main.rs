@@ -4,7 +4,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a failing helper is a failing test, and tests write, read and rename as they please"
+    clippy::print_stderr,
+    reason = "a failing helper is a failing test; tests read, write and print as they please"
 )]
 
 mod apply_crash;

@@ -190,9 +190,42 @@ fn draw(
     lane: usize,
     token: String,
 ) -> (Operation, Vec<String>) {
-    let plan = PLANS[rng.random_range(0..PLANS.len())];
-    let branch = BRANCHES[rng.random_range(0..BRANCHES.len())];
-    let kind = match rng.random_range(0..100) {
+    let operation = Operation {
+        kind: draw_kind(rng),
+        plan: PLANS[rng.random_range(0..PLANS.len())],
+        branch: BRANCHES[rng.random_range(0..BRANCHES.len())],
+        token,
+        path: String::new(),
+        shown: String::new(),
+        code: None,
+        signal: None,
+        stderr: String::new(),
+        blows: Vec::new(),
+        took: Duration::ZERO,
+        hung: false,
+    };
+    let path = format!("{}-{}/lane{lane}.txt", operation.plan, operation.branch);
+    let operation = Operation { path, ..operation };
+    let patience = match rng.random_range(0..10) {
+        0 => "--no-wait",
+        1 => "--wait=200ms",
+        _ => "--wait=10s",
+    };
+    let mut arguments = vec![
+        "--plan",
+        operation.plan,
+        "--branch",
+        operation.branch,
+        patience,
+    ];
+    let drawn = draw_command(sandbox, rng, lane, &operation);
+    arguments.extend(drawn.iter().map(String::as_str));
+    let arguments = arguments.into_iter().map(str::to_owned).collect();
+    (operation, arguments)
+}
+
+fn draw_kind(rng: &mut StdRng) -> Kind {
+    match rng.random_range(0..100) {
         0..32 => Kind::Tell,
         32..42 => Kind::Load,
         42..52 => Kind::Apply,
@@ -202,40 +235,44 @@ fn draw(
         84..94 => Kind::Look,
         94..97 => Kind::Stop,
         _ => Kind::Doctor,
-    };
-    let path = format!("{plan}-{branch}/lane{lane}.txt");
-    let mut arguments: Vec<String> = ["--plan", plan, "--branch", branch]
-        .map(str::to_owned)
-        .into();
-    let patience = match rng.random_range(0..10) {
-        0 => ["--no-wait"].as_slice(),
-        1 => &["--wait", "200ms"],
-        _ => &["--wait", "10s"],
-    };
-    arguments.extend(patience.iter().map(ToString::to_string));
-    let mut add = |words: &[&str]| arguments.extend(words.iter().map(ToString::to_string));
+    }
+}
+
+/// Draws the command's own words.
+fn draw_command(
+    sandbox: &Sandbox,
+    rng: &mut StdRng,
+    lane: usize,
+    operation: &Operation,
+) -> Vec<String> {
+    let Operation {
+        kind,
+        plan,
+        branch,
+        token,
+        path,
+        ..
+    } = operation;
+    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
     match kind {
         Kind::Tell => {
-            let reply = sandbox.write_beside(
-                &format!("reply{lane}.md"),
-                &format!("I write {path}.\n\n```txt:{path}\n{token}\n```\n"),
-            );
-            add(&["tell", &token, "--reply", reply.to_str().unwrap()]);
+            let text = format!("I write {path}.\n\n```txt:{path}\n{token}\n```\n");
+            let reply = sandbox.write_beside(&format!("reply{lane}.md"), &text);
+            words(&["tell", token, "--reply", reply.to_str().unwrap()])
         }
-        Kind::Load if rng.random_range(0..4) == 0 => add(&["load", "--note", &token]),
-        Kind::Load => add(&["load", &format!("src/file{lane}.rs")]),
-        Kind::Apply => add(&["apply", "--yes"]),
+        Kind::Load if rng.random_range(0..4) == 0 => words(&["load", "--note", token]),
+        Kind::Load => words(&["load", &format!("src/file{lane}.rs")]),
+        Kind::Apply => words(&["apply", "--yes"]),
         Kind::Exec | Kind::ExecRead => {
             let (how, scope) = match (kind, rng.random_range(0..4)) {
                 (Kind::Exec, _) => (["exec"].as_slice(), "w".to_owned()),
                 (_, 0) => (["exec", "--read", "--root"].as_slice(), "root".to_owned()),
                 _ => (["exec", "--read"].as_slice(), format!("r:{branch}")),
             };
-            add(how);
             let pause = format!("0.0{:02}", rng.random_range(0..30));
             let file = ledger(sandbox, plan);
             let line = format!("{scope} {token}");
-            add(&[
+            let shell = [
                 "--",
                 "sh",
                 "-c",
@@ -244,31 +281,17 @@ fn draw(
                 file.to_str().unwrap(),
                 &line,
                 &pause,
-            ]);
+            ];
+            words(&[how, &shell].concat())
         }
-        Kind::Diff => add(&["diff"]),
+        Kind::Diff => words(&["diff"]),
         Kind::Look => {
             let looks = [
                 "status", "ps", "locks", "plans", "convo", "log", "ls", "branches",
             ];
-            add(&[looks[rng.random_range(0..looks.len())], "--json"]);
+            words(&[looks[rng.random_range(0..looks.len())], "--json"])
         }
-        Kind::Stop => add(&["stop"]),
-        Kind::Doctor => add(&["doctor", "--fix", "--json"]),
+        Kind::Stop => words(&["stop"]),
+        Kind::Doctor => words(&["doctor", "--fix", "--json"]),
     }
-    let operation = Operation {
-        kind,
-        plan,
-        branch,
-        token,
-        path,
-        shown: String::new(),
-        code: None,
-        signal: None,
-        stderr: String::new(),
-        blows: Vec::new(),
-        took: Duration::ZERO,
-        hung: false,
-    };
-    (operation, arguments)
 }

@@ -8,7 +8,9 @@
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a checker that cannot go on has found something, and it reads its own settings"
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a checker that cannot go on has found something; it reads its settings and prints"
 )]
 
 #[expect(

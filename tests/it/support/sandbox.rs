@@ -192,7 +192,7 @@ impl Sandbox {
     /// All tickets of all plans.
     #[track_caller]
     pub(crate) fn tickets(&self) -> Vec<Ticket> {
-        self.store().read(|tx| tickets::all(tx)).unwrap()
+        self.store().read(tickets::all).unwrap()
     }
 
     /// Waits until the queue is as `is_so` says.
@@ -200,7 +200,7 @@ impl Sandbox {
     pub(crate) fn until_queue(&self, what: &str, is_so: impl Fn(&[Ticket]) -> bool) -> Vec<Ticket> {
         let store = self.store();
         self.until(what, || {
-            let line = store.read(|tx| tickets::all(tx)).unwrap();
+            let line = store.read(tickets::all).unwrap();
             is_so(&line).then_some(line)
         })
     }
