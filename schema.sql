@@ -238,15 +238,25 @@ CREATE TABLE repo_locks_audit (
 CREATE INDEX repo_locks_audit_plan ON repo_locks_audit (plan_id, created_at);
 CREATE INDEX repo_locks_audit_reason ON repo_locks_audit (reason, created_at);
 
--- One apply: the journal from which an interrupted one is finished or undone. `open` from before
--- the first file is touched until its last rename is durable; the files of an open apply are
--- decided by whoever holds the apply lock next.
+-- One apply: the journal from which an interrupted one is finished or undone. The row is there
+-- before anything is staged; whoever holds the project's apply lock next decides its files.
+--
+--   open          staging; no file of the project is touched yet
+--   writing       all is staged and durable; any of its paths may be old or new
+--   undoing       given up: every path goes back to what it was
+--   files_done    the files are decided, new; the plan's rows follow in its next write turn
+--   files_undone  the files are decided, old; likewise
+--   done, undone  files and rows agree
+--
+-- The newest few that are done keep their originals in apply/<id>/; older ones are deleted with
+-- their rows by a later apply.
 CREATE TABLE applies (
     id          TEXT PRIMARY KEY,
     plan_id     TEXT NOT NULL,
     branch_id   TEXT NOT NULL,
     ticket      INTEGER NOT NULL,
-    state       TEXT NOT NULL CHECK (state IN ('open', 'files_done', 'files_undone', 'done', 'undone')),
+    state       TEXT NOT NULL CHECK (state IN
+        ('open', 'writing', 'undoing', 'files_done', 'files_undone', 'done', 'undone')),
     created_at  INTEGER NOT NULL,
     finished_at INTEGER
 ) STRICT;
@@ -254,8 +264,11 @@ CREATE TABLE applies (
 CREATE INDEX applies_state ON applies (state);
 CREATE INDEX applies_branch ON applies (branch_id, created_at);
 
--- One path of an apply: what was there (base_hash, NULL for nothing), what is to be there
--- (target_hash, NULL for nothing), where the original is kept (apply/<id>/<number>.old).
+-- One path of an apply: what was there (base_hash, NULL for nothing) and what is to be there
+-- (target_hash, NULL for nothing); equal hashes: it was there already and is not touched. What is
+-- not in place, first the new content and then the saved original, is in the path's slot: the file
+-- <number> in apply/<id>/, or, where that is another mount, `.plandex-<id>-<number>` in the
+-- deepest directory of the path that was there, with a copy of the original in apply/<id>/.
 CREATE TABLE apply_files (
     apply_id    TEXT NOT NULL REFERENCES applies (id) ON DELETE CASCADE,
     number      INTEGER NOT NULL,
@@ -263,7 +276,10 @@ CREATE TABLE apply_files (
     path        TEXT NOT NULL,
     base_hash   TEXT,
     target_hash TEXT,
-    mode        INTEGER NOT NULL,
+    slot        TEXT NOT NULL DEFAULT 'private' CHECK (slot IN ('private', 'beside')),
+    -- How many of its directories were there before; the others are made, and an undo removes
+    -- those of them that are empty.
+    parents     INTEGER NOT NULL DEFAULT 0,
     state       TEXT NOT NULL DEFAULT 'planned'
         CHECK (state IN ('planned', 'written', 'restored', 'failed', 'left')),
     error       TEXT,

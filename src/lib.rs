@@ -1,3 +1,4 @@
 //! temporary
+pub mod apply;
 pub mod platform;
 pub mod store;

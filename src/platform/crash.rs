@@ -9,6 +9,8 @@
 pub const POINTS: &[&str] = &[
     "commit.before",
     "commit.after",
+    "dir.create",
+    "dir.remove",
     "dir.sync",
     "file.create",
     "file.exchange.before",

@@ -6,6 +6,9 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 /// What an attempt that does not wait came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,17 @@ pub fn unlock(file: &File) -> io::Result<()> {
     fs2::FileExt::unlock(file)
 }
 
+/// The pid of a process that holds the lock on `path`, from /proc/locks: for words to people.
+pub fn holder(path: &Path) -> Option<u32> {
+    let wanted = format!(":{}", std::fs::metadata(path).ok()?.ino());
+    let table = std::fs::read_to_string("/proc/locks").ok()?;
+    table.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_wanted = fields.get(1) == Some(&"FLOCK") && fields.get(5)?.ends_with(&wanted);
+        is_wanted.then(|| fields.get(4)?.parse().ok()).flatten()
+    })
+}
+
 fn attempt(result: io::Result<()>) -> io::Result<Attempt> {
     match result {
         Ok(()) => Ok(Attempt::Locked),
@@ -53,9 +67,15 @@ pub struct DirLock {
 
 impl DirLock {
     /// Tries to take the lock on `dir`; `None` if somebody holds it.
-    pub fn try_take(dir: &std::path::Path) -> io::Result<Option<Self>> {
+    pub fn try_take(dir: &Path) -> io::Result<Option<Self>> {
         let dir = File::open(dir)?;
         Ok((try_exclusive(&dir)? == Attempt::Locked).then_some(Self { dir }))
+    }
+}
+
+impl AsFd for DirLock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
     }
 }
 

@@ -13,6 +13,7 @@ pub mod file;
 pub mod file_lock;
 pub mod fs_type;
 pub mod process;
+pub mod root;
 pub mod signal;
 pub mod terminal;
 pub mod wait;

@@ -1,6 +1,6 @@
 //! The journal of an apply: from it an interrupted one is finished or undone.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rusqlite::{Row, params};
 
 use super::{JournalTx, ReadTx, WriteTx};
@@ -9,8 +9,12 @@ use crate::platform::clock;
 /// How far an apply has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Files may be half written: who holds the apply lock next decides.
+    /// Staging: no file of the project is touched yet.
     Open,
+    /// All is staged; files may be old or new, and who holds the apply lock next decides.
+    Writing,
+    /// Given up: every file goes back to what it was.
+    Undoing,
     /// All files are new; the plan's rows follow.
     FilesDone,
     /// All files are old again; the plan's rows follow.
@@ -21,8 +25,17 @@ pub enum State {
     Undone,
 }
 
-const WORDS: [(State, &str); 5] = [
+/// The states in which files may be half written.
+pub const UNDECIDED: &[State] = &[State::Open, State::Writing, State::Undoing];
+/// The states in which the files are decided and the plan's rows are not.
+pub const UNSETTLED: &[State] = &[State::FilesDone, State::FilesUndone];
+/// The states in which all is over.
+pub const FINISHED: &[State] = &[State::Done, State::Undone];
+
+const WORDS: [(State, &str); 7] = [
     (State::Open, "open"),
+    (State::Writing, "writing"),
+    (State::Undoing, "undoing"),
     (State::FilesDone, "files_done"),
     (State::FilesUndone, "files_undone"),
     (State::Done, "done"),
@@ -70,9 +83,9 @@ pub enum FileState {
     Planned,
     /// The new content is in place.
     Written,
-    /// The old content is back in place.
+    /// The old content is in place, again or still.
     Restored,
-    /// It could not be written.
+    /// It could not be written, or not be put back.
     Failed,
     /// It has neither content: the user's, left as it is.
     Left,
@@ -103,10 +116,28 @@ impl FileState {
     }
 }
 
+/// Where the slot of a path is: the file that holds what is not in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotPlace {
+    /// In the apply's own directory.
+    Private,
+    /// Beside the path, because the apply's own directory is another mount.
+    Beside,
+}
+
+impl SlotPlace {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Beside => "beside",
+        }
+    }
+}
+
 /// One path of an apply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApplyFile {
-    /// Counted from 0; names the kept original `<number>.old` and the staged file `<number>.new`.
+    /// Counted from 0; names the slot.
     pub number: i64,
     /// The pending change.
     pub change_id: String,
@@ -116,16 +147,25 @@ pub struct ApplyFile {
     pub base_hash: Option<String>,
     /// SHA-256 of what is to be there; `None` for nothing.
     pub target_hash: Option<String>,
-    /// Permission bits of the new file.
-    pub mode: u32,
+    /// Where its slot is.
+    pub slot: SlotPlace,
+    /// How many of its directories were there before.
+    pub parents: u32,
     /// What became of it.
     pub state: FileState,
-    /// Why it failed.
+    /// Why it was left or failed.
     pub error: Option<String>,
 }
 
-/// Opens the journal of an apply with all its paths, before the first file is touched.
+/// Opens the journal of an apply with all its paths, before anything is staged.
+///
+/// Fails if files of another apply are undecided: who writes must have recovered them first.
 pub fn open(tx: &WriteTx<'_>, apply: &Apply, files: &[ApplyFile]) -> Result<()> {
+    let undecided = standing(tx, UNDECIDED)?;
+    ensure!(
+        undecided.is_empty(),
+        "an earlier apply is neither finished nor undone yet"
+    );
     tx.sql()
         .prepare_cached(
             "INSERT INTO applies (id, plan_id, branch_id, ticket, state, created_at)
@@ -140,8 +180,8 @@ pub fn open(tx: &WriteTx<'_>, apply: &Apply, files: &[ApplyFile]) -> Result<()> 
             apply.created_at,
         ])?;
     let mut insert = tx.sql().prepare_cached(
-        "INSERT INTO apply_files (apply_id, number, change_id, path, base_hash, target_hash, mode,
-            state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO apply_files (apply_id, number, change_id, path, base_hash, target_hash, slot,
+            parents, state, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
     for file in files {
         insert.execute(params![
@@ -151,41 +191,65 @@ pub fn open(tx: &WriteTx<'_>, apply: &Apply, files: &[ApplyFile]) -> Result<()> 
             file.path,
             file.base_hash,
             file.target_hash,
-            file.mode,
+            file.slot.word(),
+            file.parents,
             file.state.word(),
+            file.error,
         ])?;
     }
     Ok(())
 }
 
+/// Records that all is staged and durable, and which paths are not written after all: from here
+/// on files of the project are touched. The transaction's fence is the last look at the ticket
+/// before that.
+pub fn start_writing(tx: &WriteTx<'_>, id: &str, files: &[ApplyFile]) -> Result<()> {
+    for file in files {
+        if matches!(file.state, FileState::Failed | FileState::Left) {
+            update_file(tx, id, file)?;
+        }
+    }
+    set_state(tx, id, State::Writing)
+}
+
+/// Records that the files go back to what they were.
+pub fn start_undoing(tx: &JournalTx<'_>, id: &str) -> Result<()> {
+    set_state(tx, id, State::Undoing)
+}
+
 /// Records what became of one path.
-pub fn set_file(
-    tx: &JournalTx<'_>,
-    apply_id: &str,
-    number: i64,
-    state: FileState,
-    error: Option<&str>,
-) -> Result<()> {
+pub fn set_file(tx: &JournalTx<'_>, apply_id: &str, file: &ApplyFile) -> Result<()> {
+    update_file(tx, apply_id, file)
+}
+
+fn update_file(tx: &ReadTx<'_>, apply_id: &str, file: &ApplyFile) -> Result<()> {
     tx.sql()
         .prepare_cached(
             "UPDATE apply_files SET state = ?3, error = ?4 WHERE apply_id = ?1 AND number = ?2",
         )?
-        .execute(params![apply_id, number, state.word(), error])?;
+        .execute(params![
+            apply_id,
+            file.number,
+            file.state.word(),
+            file.error
+        ])?;
     Ok(())
 }
 
 /// Records that all files are decided; the plan's rows follow under its write ticket.
 pub fn set_files_decided(tx: &JournalTx<'_>, id: &str, state: State) -> Result<()> {
+    debug_assert!(UNSETTLED.contains(&state), "{state:?} decides no files");
     set_state(tx, id, state)
 }
 
-/// Ends an apply: its files and its plan's rows agree.
+/// Ends an apply, as [`State::Done`] or [`State::Undone`]: its files and its plan's rows agree.
 pub fn finish(tx: &WriteTx<'_>, id: &str, state: State) -> Result<()> {
+    debug_assert!(FINISHED.contains(&state), "{state:?} is no end");
     set_state(tx, id, state)
 }
 
 fn set_state(tx: &ReadTx<'_>, id: &str, state: State) -> Result<()> {
-    let finished = matches!(state, State::Done | State::Undone).then(clock::wall_ms);
+    let finished = FINISHED.contains(&state).then(clock::wall_ms);
     tx.sql()
         .prepare_cached(
             "UPDATE applies SET state = ?2, finished_at = coalesce(finished_at, ?3) WHERE id = ?1",
@@ -194,37 +258,66 @@ fn set_state(tx: &ReadTx<'_>, id: &str, state: State) -> Result<()> {
     Ok(())
 }
 
+/// Forgets a finished apply whose originals are gone.
+pub fn forget(tx: &JournalTx<'_>, id: &str) -> Result<()> {
+    tx.sql()
+        .prepare_cached("DELETE FROM applies WHERE id = ?1 AND state IN ('done', 'undone')")?
+        .execute([id])?;
+    Ok(())
+}
+
 /// The applies of the whole project that stand in one of `states`, oldest first.
 pub fn standing(tx: &ReadTx<'_>, states: &[State]) -> Result<Vec<Apply>> {
+    let mut all = Vec::new();
     let mut select = tx.sql().prepare_cached(
-        "SELECT id, plan_id, branch_id, ticket, state, created_at FROM applies
-         WHERE state IN ('open', 'files_done', 'files_undone') ORDER BY created_at, id",
+        "SELECT id, plan_id, branch_id, ticket, state, created_at FROM applies WHERE state = ?1",
     )?;
-    let rows = select.query_map([], from_row)?;
-    let all: Vec<Apply> = rows.collect::<rusqlite::Result<_>>()?;
-    Ok(all
+    for state in states {
+        for apply in select.query_map([state.word()], from_row)? {
+            all.push(apply?);
+        }
+    }
+    all.sort_by(|one, two| (one.created_at, &one.id).cmp(&(two.created_at, &two.id)));
+    Ok(all)
+}
+
+/// The applies of a plan whose files are decided and whose rows are not, oldest first: for the
+/// next write turn on it, which ends the changes of written files that are still pending, and
+/// then the apply.
+pub fn unsettled(tx: &ReadTx<'_>, plan_id: &str) -> Result<Vec<(Apply, Vec<ApplyFile>)>> {
+    standing(tx, UNSETTLED)?
         .into_iter()
-        .filter(|apply| states.contains(&apply.state))
-        .collect())
+        .filter(|apply| apply.plan_id == plan_id)
+        .map(|apply| {
+            let files = files(tx, &apply.id)?;
+            Ok((apply, files))
+        })
+        .collect()
 }
 
 /// The paths of an apply, in order.
 pub fn files(tx: &ReadTx<'_>, id: &str) -> Result<Vec<ApplyFile>> {
     let mut select = tx.sql().prepare_cached(
-        "SELECT number, change_id, path, base_hash, target_hash, mode, state, error
+        "SELECT number, change_id, path, base_hash, target_hash, slot, parents, state, error
          FROM apply_files WHERE apply_id = ?1 ORDER BY number",
     )?;
     let rows = select.query_map([id], |row| {
-        let state: String = row.get(6)?;
+        let slot: String = row.get(5)?;
+        let state: String = row.get(7)?;
         Ok(ApplyFile {
             number: row.get(0)?,
             change_id: row.get(1)?,
             path: row.get(2)?,
             base_hash: row.get(3)?,
             target_hash: row.get(4)?,
-            mode: row.get(5)?,
+            slot: if slot == "beside" {
+                SlotPlace::Beside
+            } else {
+                SlotPlace::Private
+            },
+            parents: row.get(6)?,
             state: FileState::parse(&state),
-            error: row.get(7)?,
+            error: row.get(8)?,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -1,0 +1,299 @@
+//! The writing of one apply, from its journal to the caller's rows.
+
+use anyhow::{Context as _, Result, anyhow};
+
+use super::classify::parent;
+use super::content;
+use super::decide::reported;
+use super::journal::{Journal, is_to_move};
+use super::step::Step;
+use super::{
+    ApplyError, Class, Classified, Decision, OnConflict, Reported, Turn, is_of_one_path, prune,
+    stage, words,
+};
+use crate::platform::cancel::Cancel;
+use crate::platform::root::{Descent, Entry, Spot, Stamp};
+use crate::store::Store;
+use crate::store::applies::{self, ApplyFile, FileState, State};
+use crate::store::changes::Change;
+use crate::store::tickets::WritePermit;
+
+/// Reads the new content of a change from the plan's repository; `None` for a deletion.
+pub type Contents<'c> = dyn Fn(&Change) -> Result<Option<Vec<u8>>> + 'c;
+
+/// Ends an apply in the plan's rows: makes the new version and, in one fenced transaction, ends
+/// the changes whose ids are given, which are in the project now, and the apply, as done.
+pub type Commit<'c> = dyn FnMut(&str, &[String]) -> Result<()> + 'c;
+
+/// What an apply did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Its id; `None` if there was nothing to do.
+    pub id: Option<String>,
+    /// The paths that have their new content now.
+    pub written: Vec<String>,
+    /// The paths that had it before.
+    pub already: Vec<String>,
+    /// The paths that were left as they are, and why; their changes stay pending.
+    pub skipped: Vec<Reported>,
+    /// The paths that could not be written, and why; their changes stay pending.
+    pub failed: Vec<Reported>,
+}
+
+/// Writes the changes of `decision` to the project, all or none, but for paths that cannot be
+/// written by themselves ([`Applied::failed`]).
+///
+/// A file that changed since it was classified decides by [`super::Options::on_conflict`]: for
+/// abort all is put back and the error is [`ApplyError::Changed`]; else that file stays the user's
+/// and is reported as skipped. `commit` runs once, after all files are durable, if any change is
+/// in place. If it fails the files stay new, and the plan's next write turn settles the rows
+/// ([`applies::unsettled`]). `cancel` is heard until the first file is touched.
+pub fn apply(
+    store: &Store,
+    permit: &WritePermit,
+    turn: &Turn,
+    decision: &Decision,
+    contents: &Contents<'_>,
+    commit: &mut Commit<'_>,
+    cancel: &Cancel,
+) -> Result<Applied> {
+    let mut changes: Vec<&Classified> = decision.write.iter().chain(&decision.already).collect();
+    if changes.is_empty() {
+        return Ok(Applied {
+            skipped: decision.skip.iter().map(reported).collect(),
+            ..Applied::default()
+        });
+    }
+    // Neighbours one after another: each directory is opened and synced once.
+    changes.sort_by_key(|one| (parent(&one.change.path), one.change.path.as_str()));
+    let mut journal = stage::open(store, permit, turn, &changes)?;
+    let prepared = stage::stage(&mut journal, &changes, contents, cancel)
+        .and_then(|()| look_again(&mut journal, &changes, decision.on_conflict))
+        .and_then(|()| not_cancelled(cancel))
+        .and_then(|()| start(&mut journal, permit));
+    if let Err(error) = prepared {
+        return Err(give_up(&mut journal, permit, error));
+    }
+    if let Err(error) = write_all(&mut journal, decision.on_conflict) {
+        return Err(give_up(&mut journal, permit, error));
+    }
+    let in_place: Vec<String> = journal
+        .files
+        .iter()
+        .filter(|file| file.state == FileState::Written)
+        .map(|file| file.change_id.clone())
+        .collect();
+    let applied = applied(&journal, decision);
+    if in_place.is_empty() {
+        journal.undo()?;
+        store.write(permit, |tx| {
+            applies::finish(tx, &journal.apply.id, State::Undone)
+        })?;
+        return Ok(applied);
+    }
+    journal
+        .finish_files()
+        .context("the files are written, but not yet on record")?;
+    commit(&journal.apply.id, &in_place)
+        .context("the files are written; the plan follows with its next operation")?;
+    prune::prune(store, turn);
+    Ok(applied)
+}
+
+fn applied(journal: &Journal<'_>, decision: &Decision) -> Applied {
+    let mut skipped: Vec<Reported> = decision.skip.iter().map(reported).collect();
+    skipped.extend(journal.reported(FileState::Left));
+    let paths = |wanted: fn(&ApplyFile) -> bool| {
+        journal
+            .files
+            .iter()
+            .filter(|file| file.state == FileState::Written && wanted(file))
+            .map(|file| file.path.clone())
+            .collect()
+    };
+    Applied {
+        id: Some(journal.apply.id.clone()),
+        written: paths(is_to_move),
+        already: paths(|file| !is_to_move(file)),
+        skipped,
+        failed: journal.reported(FileState::Failed),
+    }
+}
+
+fn not_cancelled(cancel: &Cancel) -> Result<()> {
+    match cancel.reason() {
+        Some(reason) => Err(ApplyError::Cancelled(reason).into()),
+        None => Ok(()),
+    }
+}
+
+/// Records that files are touched from here on; its fence is the last look at the ticket.
+fn start(journal: &mut Journal<'_>, permit: &WritePermit) -> Result<()> {
+    let (id, files) = (&journal.apply.id, &journal.files);
+    journal
+        .store
+        .write(permit, |tx| applies::start_writing(tx, id, files))?;
+    journal.apply.state = State::Writing;
+    Ok(())
+}
+
+/// Puts everything back because of `error`, and returns it.
+fn give_up(journal: &mut Journal<'_>, permit: &WritePermit, error: anyhow::Error) -> anyhow::Error {
+    let undone = if journal.apply.state == State::Open {
+        journal.abandon()
+    } else {
+        journal.undo()
+    };
+    if let Err(undoing) = undone {
+        return error.context(format!(
+            "not all could be put back ({undoing:#}); the next apply does it"
+        ));
+    }
+    // If the ticket is lost, the next write turn on the plan ends the row.
+    drop(journal.store.write(permit, |tx| {
+        applies::finish(tx, &journal.apply.id, State::Undone)
+    }));
+    let unable = journal.reported(FileState::Failed);
+    if unable.is_empty() {
+        error
+    } else {
+        error.context(format!(
+            "some files have their new content still: {}",
+            super::list(&unable)
+        ))
+    }
+}
+
+/// Looks at every path once more before the first is touched.
+fn look_again(
+    journal: &mut Journal<'_>,
+    changes: &[&Classified],
+    on_conflict: OnConflict,
+) -> Result<()> {
+    let mut changed = Vec::new();
+    for (index, one) in changes.iter().enumerate() {
+        if one.class == Class::Already || journal.files[index].state != FileState::Planned {
+            continue;
+        }
+        let seen = match journal.root.spot(&one.change.path) {
+            Ok(Descent::Open(spot)) => look_at(&spot, one),
+            Ok(Descent::Missing) if one.disk_hash.is_none() => Ok(Seen::AsBefore),
+            Ok(Descent::Missing) => Ok(Seen::Changed("is gone".to_owned())),
+            Ok(Descent::Refused(why)) => Ok(Seen::Changed(format!("was moved: {why}"))),
+            Err(error) => Err(error),
+        };
+        let file = &mut journal.files[index];
+        (file.state, file.error) = match seen {
+            Ok(Seen::AsBefore) => continue,
+            Ok(Seen::Changed(why)) => {
+                changed.push(Reported {
+                    path: file.path.clone(),
+                    why: why.clone(),
+                });
+                (FileState::Left, Some(why))
+            }
+            Ok(Seen::ReadOnly) => (FileState::Failed, Some("is read-only".to_owned())),
+            Err(error) if is_of_one_path(&error) => (FileState::Failed, Some(words(&error))),
+            Err(error) => {
+                return Err(error).with_context(|| format!("looking at {}", file.path));
+            }
+        };
+    }
+    if on_conflict == OnConflict::Abort && !changed.is_empty() {
+        return Err(ApplyError::Changed(changed).into());
+    }
+    Ok(())
+}
+
+enum Seen {
+    AsBefore,
+    Changed(String),
+    ReadOnly,
+}
+
+fn look_at(spot: &Spot, one: &Classified) -> std::io::Result<Seen> {
+    let stamp = match (spot.look()?, &one.disk_hash) {
+        (Entry::Absent, None) => return Ok(Seen::AsBefore),
+        (Entry::File(stamp), Some(_)) => stamp,
+        (Entry::Absent, Some(_)) => return Ok(Seen::Changed("is gone".to_owned())),
+        (_, None) => return Ok(Seen::Changed("exists".to_owned())),
+        (_, Some(_)) => return Ok(Seen::Changed("is not a regular file any more".to_owned())),
+    };
+    if stamp.links > 1 {
+        return Ok(Seen::Changed("got a second name (hard link)".to_owned()));
+    }
+    // Its facts are enough where they are the same: what comes out is read in any case.
+    if one.stamp != Some(stamp) && !content::read(spot)?.0.is(one.disk_hash.as_deref()) {
+        return Ok(Seen::Changed("was changed".to_owned()));
+    }
+    // A rename would not ask; a file that nobody may write to is not to be replaced either.
+    if stamp.mode & 0o222 == 0 || !spot.is_writable() {
+        return Ok(Seen::ReadOnly);
+    }
+    Ok(Seen::AsBefore)
+}
+
+/// Takes every path's step. An error means that all is to be undone.
+fn write_all(journal: &mut Journal<'_>, on_conflict: OnConflict) -> Result<()> {
+    let mut came_out: Vec<Option<Stamp>> = vec![None; journal.files.len()];
+    for (index, came_out) in came_out.iter_mut().enumerate() {
+        let file = &journal.files[index];
+        if file.state != FileState::Planned {
+            continue;
+        }
+        let (state, error) = match journal.step_forward(file) {
+            Ok(Step::Done(stamp)) => {
+                *came_out = stamp;
+                (FileState::Written, None)
+            }
+            Ok(Step::Changed(why)) => (FileState::Left, Some(why)),
+            Ok(Step::Kept(why)) => (FileState::Left, Some(journal.kept_in_slot(file, &why))),
+            Err(error) if is_of_one_path(&error) => (FileState::Failed, Some(words(&error))),
+            Err(error) => return Err(error).with_context(|| format!("writing {}", file.path)),
+        };
+        set(journal, index, state, error);
+        check(journal, on_conflict)?;
+    }
+    for (index, stamp) in came_out.into_iter().enumerate() {
+        if let Some(stamp) = stamp {
+            take_late_write_back(journal, index, &stamp)?;
+            check(journal, on_conflict)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the original back if somebody who had it open wrote to it after it was swapped out.
+fn take_late_write_back(journal: &mut Journal<'_>, index: usize, stamp: &Stamp) -> Result<()> {
+    let file = &journal.files[index];
+    let looked = journal
+        .slot(file)
+        .and_then(|slot| slot.map_or(Ok(Entry::Absent), |slot| slot.look()));
+    let now = looked.with_context(|| format!("looking at the original of {}", file.path))?;
+    if matches!(now, Entry::File(now) if now.has_content_of(stamp)) {
+        return Ok(());
+    }
+    let back = journal
+        .step_back(file)
+        .with_context(|| format!("putting {} back", file.path))?;
+    let why = match back {
+        Step::Done(_) => "was changed".to_owned(),
+        Step::Changed(why) | Step::Kept(why) => journal.kept_in_slot(file, &why),
+    };
+    set(journal, index, FileState::Left, Some(why));
+    Ok(())
+}
+
+fn set(journal: &mut Journal<'_>, index: usize, state: FileState, error: Option<String>) {
+    let file = &mut journal.files[index];
+    (file.state, file.error) = (state, error);
+}
+
+/// Stops the writing if a file changed meanwhile and that calls for abort.
+fn check(journal: &Journal<'_>, on_conflict: OnConflict) -> Result<()> {
+    let left = journal.reported(FileState::Left);
+    if on_conflict == OnConflict::Abort && !left.is_empty() {
+        return Err(anyhow!(ApplyError::Changed(left)));
+    }
+    Ok(())
+}
