@@ -147,6 +147,14 @@ impl<'a> Journal<'a> {
         })
     }
 
+    fn at_place(&self, file: &ApplyFile) -> io::Result<Content> {
+        match self.root.spot(&file.path)? {
+            Descent::Open(spot) => Ok(content::read(&spot)?.0),
+            Descent::Missing => Ok(Content::Absent),
+            Descent::Refused(_) => Ok(Content::Other),
+        }
+    }
+
     /// Takes the step of a path from its base to its target.
     pub(super) fn step_forward(&self, file: &ApplyFile) -> io::Result<Step> {
         if file.target_hash.is_some() {
@@ -387,11 +395,14 @@ impl<'a> Journal<'a> {
     pub(super) fn clear_private(&self) {
         for file in self.files.iter().filter(|file| is_to_move(file)) {
             let (base, target) = (file.base_hash.as_deref(), file.target_hash.as_deref());
-            let ours: &[Option<&str>] = match file.state {
+            let is_back = match file.state {
                 FileState::Written => continue,
-                FileState::Restored => &[base, target],
-                FileState::Planned | FileState::Failed | FileState::Left => &[target],
+                FileState::Restored => true,
+                FileState::Planned | FileState::Failed | FileState::Left => {
+                    matches!(self.at_place(file), Ok(content) if content.is(base))
+                }
             };
+            let ours: &[Option<&str>] = if is_back { &[base, target] } else { &[target] };
             if let Some(spot) = self.private_spot(file) {
                 drop(self.clear_slot(&spot, ours));
             }

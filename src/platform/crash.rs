@@ -62,6 +62,38 @@ mod armed {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod watched {
+    use std::cell::RefCell;
+
+    type Watcher = Box<dyn FnMut(&'static str)>;
+
+    thread_local! {
+        static WATCHER: RefCell<Option<Watcher>> = const { RefCell::new(None) };
+    }
+
+    /// Calls `watcher` at every crash point that this thread passes inside `work`: how a test acts
+    /// as somebody else in the middle of a step.
+    pub(crate) fn watch<T>(
+        watcher: impl FnMut(&'static str) + 'static,
+        work: impl FnOnce() -> T,
+    ) -> T {
+        WATCHER.set(Some(Box::new(watcher)));
+        let result = work();
+        WATCHER.set(None);
+        result
+    }
+
+    pub(super) fn pass(name: &'static str) {
+        // Taken out while it runs: what it does may pass points too.
+        let Some(mut watcher) = WATCHER.take() else {
+            return;
+        };
+        watcher(name);
+        WATCHER.set(Some(watcher));
+    }
+}
+
 /// Arms the crash points of this process: SIGKILL at the `kill_at`-th one passed (from 1), and
 /// the names of all passed ones appended to `trace`. Does nothing in a release build.
 #[cfg_attr(
@@ -87,4 +119,6 @@ pub fn crash_point(name: &'static str) {
         debug_assert!(POINTS.contains(&name), "{name} is not in POINTS");
         armed::pass(name);
     }
+    #[cfg(test)]
+    watched::pass(name);
 }
