@@ -244,6 +244,7 @@ CREATE INDEX repo_locks_audit_reason ON repo_locks_audit (reason, created_at);
 --   open          staging; no file of the project is touched yet
 --   writing       all is staged and durable; any of its paths may be old or new
 --   undoing       given up: every path goes back to what it was
+--   clearing      all paths are new; slots beside them are being removed
 --   files_done    the files are decided, new; the plan's rows follow in its next write turn
 --   files_undone  the files are decided, old; likewise
 --   done, undone  files and rows agree
@@ -256,7 +257,7 @@ CREATE TABLE applies (
     branch_id   TEXT NOT NULL,
     ticket      INTEGER NOT NULL,
     state       TEXT NOT NULL CHECK (state IN
-        ('open', 'writing', 'undoing', 'files_done', 'files_undone', 'done', 'undone')),
+        ('open', 'writing', 'undoing', 'clearing', 'files_done', 'files_undone', 'done', 'undone')),
     created_at  INTEGER NOT NULL,
     finished_at INTEGER
 ) STRICT;

@@ -17,8 +17,8 @@ use super::step::{self, Step};
 use super::{Reported, is_of_one_path, words};
 use crate::platform::file_lock::DirLock;
 use crate::platform::root::{Descent, Dir, Root, Spot};
+use crate::store::Store;
 use crate::store::applies::{self, Apply, ApplyFile, FileState, SlotPlace, State};
-use crate::store::{JournalTx, Store};
 
 /// Above this many, what was written is made durable by one call for the whole file system.
 const SYNCED_ONE_BY_ONE: usize = 64;
@@ -227,10 +227,8 @@ impl<'a> Journal<'a> {
         self.remove_made_dirs();
         self.sync_dirs()?;
         self.clear_beside()?;
-        let decided = self.decide(State::FilesUndone);
-        // Whether or not that could be recorded: without the staged files nobody goes forward.
         self.clear_private();
-        decided
+        self.decide(State::FilesUndone)
     }
 
     fn undo_path(&self, file: &ApplyFile) -> io::Result<(FileState, Option<String>)> {
@@ -301,7 +299,11 @@ impl<'a> Journal<'a> {
     pub(super) fn finish_files(&mut self) -> Result<()> {
         self.remove_made_dirs();
         self.sync_dirs()?;
-        self.clear_beside()?;
+        if self.beside().next().is_some() {
+            // On record first: with its slot gone, a path tells no more how far it came.
+            self.decide(State::Clearing)?;
+            self.clear_beside()?;
+        }
         self.decide(State::FilesDone)?;
         self.clear_private();
         Ok(())
@@ -425,11 +427,8 @@ impl<'a> Journal<'a> {
 
     /// Records what became of every path, and that the files are decided.
     fn decide(&mut self, state: State) -> Result<()> {
-        self.store.journal(self.lock, |tx: &JournalTx<'_>| {
-            for file in &self.files {
-                applies::set_file(tx, &self.apply.id, file)?;
-            }
-            applies::set_files_decided(tx, &self.apply.id, state)
+        self.store.journal(self.lock, |tx| {
+            applies::decide(tx, &self.apply.id, state, &self.files)
         })?;
         self.apply.state = state;
         Ok(())

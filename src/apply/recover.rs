@@ -59,11 +59,15 @@ pub(super) fn recover(store: &Store, lock: &DirLock, root: &Root) -> Result<Vec<
 }
 
 fn decide(journal: &mut Journal<'_>) -> Result<Recovered> {
-    let is_writing = journal.apply.state == State::Writing;
-    if journal.apply.state == State::Open {
-        journal.abandon()?;
-    } else if !(is_writing && can_be_finished(journal)? && finish(journal)?) {
-        journal.undo()?;
+    match journal.apply.state {
+        State::Open => journal.abandon()?,
+        State::Clearing => journal.finish_files()?,
+        State::Writing => {
+            if !(can_be_finished(journal)? && finish(journal)?) {
+                journal.undo()?;
+            }
+        }
+        _ => journal.undo()?,
     }
     let outcome = if journal.apply.state == State::FilesDone {
         Outcome::Finished

@@ -15,6 +15,8 @@ pub enum State {
     Writing,
     /// Given up: every file goes back to what it was.
     Undoing,
+    /// All files are new; slots that stand among the user's files are being removed.
+    Clearing,
     /// All files are new; the plan's rows follow.
     FilesDone,
     /// All files are old again; the plan's rows follow.
@@ -25,17 +27,18 @@ pub enum State {
     Undone,
 }
 
-/// The states in which files may be half written.
-pub const UNDECIDED: &[State] = &[State::Open, State::Writing, State::Undoing];
+/// The states in which files may be half written, or something of ours stands among them.
+pub const UNDECIDED: &[State] = &[State::Open, State::Writing, State::Undoing, State::Clearing];
 /// The states in which the files are decided and the plan's rows are not.
 pub const UNSETTLED: &[State] = &[State::FilesDone, State::FilesUndone];
 /// The states in which all is over.
 pub const FINISHED: &[State] = &[State::Done, State::Undone];
 
-const WORDS: [(State, &str); 7] = [
+const WORDS: [(State, &str); 8] = [
     (State::Open, "open"),
     (State::Writing, "writing"),
     (State::Undoing, "undoing"),
+    (State::Clearing, "clearing"),
     (State::FilesDone, "files_done"),
     (State::FilesUndone, "files_undone"),
     (State::Done, "done"),
@@ -217,11 +220,6 @@ pub fn start_undoing(tx: &JournalTx<'_>, id: &str) -> Result<()> {
     set_state(tx, id, State::Undoing)
 }
 
-/// Records what became of one path.
-pub fn set_file(tx: &JournalTx<'_>, apply_id: &str, file: &ApplyFile) -> Result<()> {
-    update_file(tx, apply_id, file)
-}
-
 fn update_file(tx: &ReadTx<'_>, apply_id: &str, file: &ApplyFile) -> Result<()> {
     tx.sql()
         .prepare_cached(
@@ -236,9 +234,16 @@ fn update_file(tx: &ReadTx<'_>, apply_id: &str, file: &ApplyFile) -> Result<()> 
     Ok(())
 }
 
-/// Records that all files are decided; the plan's rows follow under its write ticket.
-pub fn set_files_decided(tx: &JournalTx<'_>, id: &str, state: State) -> Result<()> {
-    debug_assert!(UNSETTLED.contains(&state), "{state:?} decides no files");
+/// Records what became of every path: all files are decided, or, for [`State::Clearing`], all but
+/// for what is still to be removed. The plan's rows follow under its write ticket.
+pub fn decide(tx: &JournalTx<'_>, id: &str, state: State, files: &[ApplyFile]) -> Result<()> {
+    debug_assert!(
+        state == State::Clearing || UNSETTLED.contains(&state),
+        "{state:?} decides no files"
+    );
+    for file in files {
+        update_file(tx, id, file)?;
+    }
     set_state(tx, id, state)
 }
 

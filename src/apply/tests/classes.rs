@@ -2,7 +2,10 @@ use super::*;
 
 fn class_of(ground: &Ground, path: &str) -> Class {
     let all = ground.classify();
-    all.into_iter().find(|one| one.change.path == path).unwrap().class
+    all.into_iter()
+        .find(|one| one.change.path == path)
+        .unwrap()
+        .class
 }
 
 #[test]
@@ -26,7 +29,11 @@ fn each_path_is_classed_by_base_target_and_disk() {
         if let Some(disk) = disk {
             ground.write("dir/f", disk);
         }
-        assert_eq!(class_of(&ground, "dir/f"), class, "{base:?} {target:?} {disk:?}");
+        assert_eq!(
+            class_of(&ground, "dir/f"),
+            class,
+            "{base:?} {target:?} {disk:?}"
+        );
     }
 }
 
@@ -45,7 +52,9 @@ fn what_is_no_plain_file_is_not_written() {
     ground.write("f", "a file");
     ground.write("twice", "b");
     std::fs::hard_link(ground.path("twice"), ground.path("other-name")).unwrap();
-    let made = std::process::Command::new("mkfifo").arg(ground.path("pipe")).status();
+    let made = std::process::Command::new("mkfifo")
+        .arg(ground.path("pipe"))
+        .status();
     assert!(made.unwrap().success());
 
     assert_eq!(class_of(&ground, "link"), Class::TypeChanged);
@@ -64,7 +73,10 @@ fn what_is_no_plain_file_is_not_written() {
     }
     // No answer makes them writable.
     for on_conflict in [OnConflict::Skip, OnConflict::Overwrite] {
-        let options = Options { on_conflict, answers: Vec::new() };
+        let options = Options {
+            on_conflict,
+            answers: Vec::new(),
+        };
         let decision = plan_writes(ground.classify(), &options).unwrap();
         assert_eq!((decision.write.len(), decision.skip.len()), (0, 7));
     }
@@ -118,15 +130,26 @@ fn one_path_twice_is_refused_the_second_time() {
 #[test]
 fn a_state_directory_of_another_name_is_refused_too() {
     let dir = tempfile::tempdir().unwrap();
-    let (root, state) = (dir.path().join("project"), dir.path().join("project/.state"));
+    let (root, state) = (
+        dir.path().join("project"),
+        dir.path().join("project/.state"),
+    );
     std::fs::create_dir(&root).unwrap();
     let mut ground = Ground::at(&root, &state, vec![dir]);
     ground.change(".state/plandex.db", None, Some("t"));
     ground.change(".STATE/x", None, Some("t"));
     ground.change(".statement", None, Some("t"));
     let all = ground.classify();
-    assert!(matches!(all[0].class, Class::Refused(_)), "{:?}", all[0].class);
-    assert!(matches!(all[1].class, Class::Refused(_)), "{:?}", all[1].class);
+    assert!(
+        matches!(all[0].class, Class::Refused(_)),
+        "{:?}",
+        all[0].class
+    );
+    assert!(
+        matches!(all[1].class, Class::Refused(_)),
+        "{:?}",
+        all[1].class
+    );
     assert_eq!(all[2].class, Class::Clean);
 }
 
@@ -149,15 +172,26 @@ fn answers_decide_and_count_only_for_what_was_asked_about() {
     let paths = |list: &[Classified]| -> Vec<String> {
         list.iter().map(|one| one.change.path.clone()).collect()
     };
-    let abort = Options { on_conflict: OnConflict::Abort, answers: Vec::new() };
+    let abort = Options {
+        on_conflict: OnConflict::Abort,
+        answers: Vec::new(),
+    };
     let error = plan_writes(ground.classify(), &abort).unwrap_err();
     let ApplyError::Conflicts(conflicts) = &error else {
         panic!("{error}");
     };
     assert_eq!(conflicts.len(), 3);
-    assert!(error.to_string().contains("drifted was modified since last read"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("drifted was modified since last read"),
+        "{error}"
+    );
 
-    let skip = Options { on_conflict: OnConflict::Skip, answers: Vec::new() };
+    let skip = Options {
+        on_conflict: OnConflict::Skip,
+        answers: Vec::new(),
+    };
     let decision = plan_writes(ground.classify(), &skip).unwrap();
     assert_eq!(paths(&decision.write), ["clean"]);
     assert_eq!(paths(&decision.skip), ["drifted", "gone", "new"]);
@@ -172,10 +206,16 @@ fn answers_decide_and_count_only_for_what_was_asked_about() {
             choice: OnConflict::Overwrite,
         })
         .collect();
-    let asked = Options { on_conflict: OnConflict::Abort, answers };
+    let asked = Options {
+        on_conflict: OnConflict::Abort,
+        answers,
+    };
     let decision = plan_writes(all, &asked).unwrap();
     assert_eq!(paths(&decision.write), ["clean", "drifted", "gone", "new"]);
     ground.write("drifted", "u2");
     let error = plan_writes(ground.classify(), &asked).unwrap_err();
-    assert!(matches!(&error, ApplyError::Conflicts(left) if left.len() == 1), "{error}");
+    assert!(
+        matches!(&error, ApplyError::Conflicts(left) if left.len() == 1),
+        "{error}"
+    );
 }

@@ -39,14 +39,20 @@ pub(super) struct Ground {
 impl Ground {
     pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (root, state) = (dir.path().join("project"), dir.path().join("project/.plandex"));
+        let (root, state) = (
+            dir.path().join("project"),
+            dir.path().join("project/.plandex"),
+        );
         std::fs::create_dir(&root).unwrap();
         Self::at(&root, &state, vec![dir])
     }
 
     /// With the state directory on another mount than the project; `None` where there is no other.
     pub(super) fn on_two_mounts() -> Option<Self> {
-        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").ok()?);
+        let (here, there) = (
+            tempfile::tempdir().unwrap(),
+            tempfile::tempdir_in("/dev/shm").ok()?,
+        );
         let mount = |path: &Path| {
             let dir = crate::platform::root::Dir::open(path, Kernel::Current).unwrap();
             dir.mount().unwrap()
@@ -64,7 +70,9 @@ impl Ground {
         let store = Store::create(state, Connections::One).unwrap();
         let plan = plans::NewPlan::draw();
         store
-            .choose(PATIENCE, |tx| plans::create(tx, &plan, "test", "no version"))
+            .choose(PATIENCE, |tx| {
+                plans::create(tx, &plan, "test", "no version")
+            })
             .unwrap();
         Self {
             root: root.to_owned(),
@@ -97,7 +105,11 @@ impl Ground {
     }
 
     pub(super) fn mode(&self, path: &str) -> u32 {
-        std::fs::metadata(self.path(path)).unwrap().permissions().mode() & 0o7777
+        std::fs::metadata(self.path(path))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o7777
     }
 
     pub(super) fn chmod(&self, path: &str, mode: u32) {
@@ -105,7 +117,12 @@ impl Ground {
     }
 
     /// A pending change in the store, from `base` to `target` (`None` for nothing).
-    pub(super) fn change(&mut self, path: &str, base: Option<&str>, target: Option<&str>) -> Change {
+    pub(super) fn change(
+        &mut self,
+        path: &str,
+        base: Option<&str>,
+        target: Option<&str>,
+    ) -> Change {
         let hash = |text: Option<&str>| text.map(|text| sha256_hex(text.as_bytes()));
         let change = Change {
             id: new_id(),
@@ -121,17 +138,23 @@ impl Ground {
             created_at: 0,
         };
         if let Some(target) = target {
-            self.blobs.insert(change.id.clone(), target.as_bytes().to_vec());
+            self.blobs
+                .insert(change.id.clone(), target.as_bytes().to_vec());
         }
         let permit = self.permit();
-        self.store.write(&permit, |tx| changes::put(tx, &change)).unwrap();
+        self.store
+            .write(&permit, |tx| changes::put(tx, &change))
+            .unwrap();
         self.release(&permit);
         change
     }
 
     /// A write ticket, held until it is released.
     pub(super) fn permit(&self) -> WritePermit {
-        let owner = Owner { id: "test".to_owned(), ..Owner::default() };
+        let owner = Owner {
+            id: "test".to_owned(),
+            ..Owner::default()
+        };
         let new = NewTicket {
             plan_id: self.plan.id.clone(),
             scope: Scope::Write,
@@ -168,14 +191,19 @@ impl Ground {
     }
 
     pub(super) fn pending(&self) -> Vec<Change> {
-        self.store.read(|tx| changes::pending(tx, &self.plan.branch_id)).unwrap()
+        self.store
+            .read(|tx| changes::pending(tx, &self.plan.branch_id))
+            .unwrap()
     }
 
     /// Takes the turn, classifies, decides, writes and commits, as the cli does.
     pub(super) fn apply(&self, on_conflict: OnConflict) -> Result<Applied> {
         let permit = self.permit();
         let turn = self.turn()?;
-        let options = Options { on_conflict, answers: Vec::new() };
+        let options = Options {
+            on_conflict,
+            answers: Vec::new(),
+        };
         let decision = plan_writes(self.classify(), &options)?;
         let applied = self.write_decision(&permit, &turn, &decision);
         self.release(&permit);
@@ -184,7 +212,13 @@ impl Ground {
 
     pub(super) fn turn(&self) -> Result<Turn> {
         let cancel = Cancel::new()?;
-        Turn::take_as(&self.store, &self.root, Some(PATIENCE), &cancel, self.kernel)
+        Turn::take_as(
+            &self.store,
+            &self.root,
+            Some(PATIENCE),
+            &cancel,
+            self.kernel,
+        )
     }
 
     pub(super) fn write_decision(

@@ -33,7 +33,11 @@ fn changes_new_files_and_deletions_are_written_and_originals_kept() {
         ground.change("gone.txt", Some("old gone"), None);
         ground.change("same.txt", Some("before"), Some("same"));
         let applied = ground.apply(OnConflict::Abort).unwrap();
-        assert_eq!(applied.written, ["gone.txt", "new/deep/b.rs", "src/a.rs"], "{name}");
+        assert_eq!(
+            applied.written,
+            ["gone.txt", "new/deep/b.rs", "src/a.rs"],
+            "{name}"
+        );
         assert_eq!(applied.already, ["same.txt"]);
         assert_eq!((applied.skipped.len(), applied.failed.len()), (0, 0));
         let expected = [
@@ -80,7 +84,10 @@ fn a_file_keeps_mode_owner_and_attributes_but_never_setuid() {
             let mut value = [0_u8; 8];
             let file = std::fs::File::open(ground.path("tool")).unwrap();
             let length = rustix::fs::fgetxattr(&file, "user.origin", &mut value[..]);
-            assert_eq!(length.map(|length| value[..length].to_vec()), Ok(b"here".to_vec()));
+            assert_eq!(
+                length.map(|length| value[..length].to_vec()),
+                Ok(b"here".to_vec())
+            );
         } else {
             println!("skipped: no user attributes here");
         }
@@ -106,16 +113,23 @@ fn a_read_only_file_fails_by_itself_and_stays_pending() {
         ground.change("open", Some("old"), Some("new"));
         let applied = ground.apply(OnConflict::Abort).unwrap();
         assert_eq!(applied.written, ["open"], "{name}");
-        assert_eq!(applied.failed, [Reported {
-            path: "locked".to_owned(),
-            why: "is read-only".to_owned(),
-        }]);
+        assert_eq!(
+            applied.failed,
+            [Reported {
+                path: "locked".to_owned(),
+                why: "is read-only".to_owned(),
+            }]
+        );
         assert_eq!(ground.text("locked").as_deref(), Some("old"));
         let pending = ground.pending();
         assert_eq!(pending.len(), 1);
         assert_eq!(pending[0].path, "locked");
         // Only the original of the written one is kept; the staged other is gone.
-        let kept: Vec<String> = ground.kept().into_values().filter(|text| text != "/").collect();
+        let kept: Vec<String> = ground
+            .kept()
+            .into_values()
+            .filter(|text| text != "/")
+            .collect();
         assert_eq!(kept, ["old"], "{name}");
         assert_eq!(ground.tree().len(), 2, "{name}");
     }
@@ -129,7 +143,10 @@ fn when_every_path_fails_nothing_is_committed() {
         ground.change("locked", Some("old"), Some("new"));
         let permit = ground.permit();
         let turn = ground.turn().unwrap();
-        let options = Options { on_conflict: OnConflict::Abort, answers: Vec::new() };
+        let options = Options {
+            on_conflict: OnConflict::Abort,
+            answers: Vec::new(),
+        };
         let decision = plan_writes(ground.classify(), &options).unwrap();
         let applied = apply(
             &ground.store,
@@ -161,7 +178,10 @@ fn an_unwritable_directory_fails_its_files_only() {
     ground.chmod("closed", 0o555);
     let chattr = |flag: &str| {
         let path = ground.path("closed");
-        let done = std::process::Command::new("chattr").arg(flag).arg(path).output();
+        let done = std::process::Command::new("chattr")
+            .arg(flag)
+            .arg(path)
+            .output();
         done.is_ok_and(|output| output.status.success())
     };
     let is_closed = crate::platform::process::effective_user() != 0 || chattr("+i");
@@ -176,7 +196,9 @@ fn an_unwritable_directory_fails_its_files_only() {
     assert_eq!(applied.written, ["open/f"]);
     let failed: Vec<&str> = applied.failed.iter().map(|one| one.path.as_str()).collect();
     assert_eq!(failed, ["closed/f", "closed/new"]);
-    assert!(applied.failed[0].why.contains("not permitted") || applied.failed[0].why.contains("denied"));
+    assert!(
+        applied.failed[0].why.contains("not permitted") || applied.failed[0].why.contains("denied")
+    );
     assert_eq!(ground.text("closed/f").as_deref(), Some("old"));
     assert_eq!(ground.text("closed/new"), None);
 }
@@ -196,14 +218,26 @@ fn overwriting_keeps_what_the_user_had() {
         std::fs::remove_file(ground.path("gone")).unwrap();
         let applied = ground.apply(OnConflict::Overwrite).unwrap();
         assert_eq!(applied.written.len(), 4, "{name}: {applied:?}");
-        assert_eq!(ground.tree(), [
-            entry("drifted", "new"),
-            entry("gone", "new"),
-            entry("made", "new"),
-        ].into());
-        let mut kept: Vec<String> = ground.kept().into_values().filter(|text| text != "/").collect();
+        assert_eq!(
+            ground.tree(),
+            [
+                entry("drifted", "new"),
+                entry("gone", "new"),
+                entry("made", "new"),
+            ]
+            .into()
+        );
+        let mut kept: Vec<String> = ground
+            .kept()
+            .into_values()
+            .filter(|text| text != "/")
+            .collect();
         kept.sort();
-        assert_eq!(kept, ["the user's", "the user's as well", "the user's too"], "{name}");
+        assert_eq!(
+            kept,
+            ["the user's", "the user's as well", "the user's too"],
+            "{name}"
+        );
     }
 }
 
@@ -216,7 +250,10 @@ fn skipping_leaves_the_user_s_file_and_its_change() {
     ground.change("b", Some("old"), Some("new"));
     ground.write("a", "the user's");
     let error = ground.apply(OnConflict::Abort).unwrap_err();
-    assert!(matches!(error.downcast_ref(), Some(ApplyError::Conflicts(_))), "{error:#}");
+    assert!(
+        matches!(error.downcast_ref(), Some(ApplyError::Conflicts(_))),
+        "{error:#}"
+    );
     assert_eq!(ground.text("b").as_deref(), Some("old"));
     let applied = ground.apply(OnConflict::Skip).unwrap();
     assert_eq!(applied.written, ["b"]);
@@ -262,13 +299,21 @@ fn only_the_newest_applies_keep_their_originals() {
         ground.apply(OnConflict::Abort).unwrap();
         if round == 0 {
             // Somebody who had the first original open writes to it late.
-            let kept = ground.kept().into_keys().find(|path| path.ends_with("/0")).unwrap();
+            let kept = ground
+                .kept()
+                .into_keys()
+                .find(|path| path.ends_with("/0"))
+                .unwrap();
             let path = ground.store.dir().join("apply").join(kept);
             #[expect(clippy::disallowed_methods, reason = "the user's own writing")]
             std::fs::write(path, "late").unwrap();
         }
     }
-    let kept: Vec<String> = ground.kept().into_values().filter(|text| text != "/").collect();
+    let kept: Vec<String> = ground
+        .kept()
+        .into_values()
+        .filter(|text| text != "/")
+        .collect();
     assert_eq!(kept, ["late", "3", "4", "5", "6", "7"]);
     assert_eq!(ground.states().len(), 6);
 }
@@ -303,7 +348,11 @@ fn a_thousand_files_in_many_directories_are_written() {
     }
     ground
         .store
-        .write(&permit, |tx| changes.iter().try_for_each(|change| changes::put(tx, change)))
+        .write(&permit, |tx| {
+            changes
+                .iter()
+                .try_for_each(|change| changes::put(tx, change))
+        })
         .unwrap();
     ground.release(&permit);
     let applied = ground.apply(OnConflict::Abort).unwrap();
