@@ -16,7 +16,7 @@ use super::evidence::{self, Found};
 use super::step::{self, Step};
 use super::{Reported, is_of_one_path, words};
 use crate::platform::file_lock::DirLock;
-use crate::platform::root::{Descent, Dir, Root, Spot};
+use crate::platform::root::{Descent, Dir, Entry, Root, Spot};
 use crate::store::Store;
 use crate::store::applies::{self, Apply, ApplyFile, FileState, SlotPlace, State};
 
@@ -157,12 +157,14 @@ impl<'a> Journal<'a> {
 
     /// Takes the step of a path from its base to its target.
     pub(super) fn step_forward(&self, file: &ApplyFile) -> io::Result<Step> {
-        if file.target_hash.is_some() {
-            let Some(slot) = self.slot(file)? else {
-                return Err(io::ErrorKind::NotFound.into());
-            };
+        if file.target_hash.is_some()
+            && let Some(slot) = self.slot(file)?
+        {
             // A build that ran since the staging must see the file as newer than its results.
-            slot.touch()?;
+            match slot.touch() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => other?,
+            }
         }
         self.step(file, file.base_hash.as_deref(), file.target_hash.as_deref())
     }
@@ -173,23 +175,43 @@ impl<'a> Journal<'a> {
     }
 
     fn step(&self, file: &ApplyFile, from: Option<&str>, to: Option<&str>) -> io::Result<Step> {
-        let descent = match to {
-            Some(_) => self.root.spot_making_parents(&file.path)?,
-            None => self.root.spot(&file.path)?,
+        let descent = match from {
+            None => self.root.spot_making_parents(&file.path)?,
+            Some(_) => self.root.spot(&file.path)?,
         };
         let place = match descent {
             Descent::Open(place) => place,
             Descent::Missing => return Ok(Step::Changed("is gone".to_owned())),
             Descent::Refused(why) => return Ok(Step::Changed(format!("was moved: {why}"))),
         };
-        let Some(slot) = self.slot(file)? else {
-            return Err(io::ErrorKind::NotFound.into());
+        let stepped = match self.slot(file)? {
+            Some(slot) => self.step_at(file, &place, &slot, from, to),
+            None => Err(io::ErrorKind::NotFound.into()),
         };
-        let step = step::step(&place, &slot, from, to)?;
+        match stepped {
+            // A slot among the user's files goes where they move its directory.
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound && file.slot == SlotPlace::Beside =>
+            {
+                Ok(Step::Changed("was moved with its directory".to_owned()))
+            }
+            other => other,
+        }
+    }
+
+    fn step_at(
+        &self,
+        file: &ApplyFile,
+        place: &Spot,
+        slot: &Spot,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> io::Result<Step> {
+        let step = step::step(place, slot, from, to)?;
         // The step went to the directory that the path led to; if that was moved away meanwhile,
         // perhaps out of the project, it is taken back there.
         if matches!(step, Step::Done(_)) && !self.root.leads_to(parent(&file.path), place.dir())? {
-            return Ok(match step::step(&place, &slot, to, from)? {
+            return Ok(match step::step(place, slot, to, from)? {
                 Step::Done(_) => Step::Changed("was moved with its directory".to_owned()),
                 other => other,
             });
@@ -356,25 +378,40 @@ impl<'a> Journal<'a> {
             .filter(|file| file.slot == SlotPlace::Beside && is_to_move(file))
     }
 
-    /// Removes the slots that stand among the user's files, but for what is the user's in them.
-    fn clear_beside(&self) -> Result<()> {
-        let mut cleared = false;
-        for file in self.beside() {
-            let clear = || -> io::Result<()> {
-                if let Some(slot) = self.slot(file)? {
-                    let (base, target) = (file.base_hash.as_deref(), file.target_hash.as_deref());
-                    self.clear_slot(&slot, &[base, target])?;
-                }
-                Ok(())
-            };
-            match clear() {
-                Err(error) if !is_of_one_path(&error) => {
+    /// Removes the slots that stand among the user's files. One that somebody wrote to late, who
+    /// had the original open, stays, and its path says so.
+    fn clear_beside(&mut self) -> Result<()> {
+        if self.beside().next().is_none() {
+            return Ok(());
+        }
+        for index in 0..self.files.len() {
+            let file = &self.files[index];
+            if file.slot != SlotPlace::Beside || !is_to_move(file) {
+                continue;
+            }
+            let is_late = match self.clear_beside_path(file) {
+                Ok(left) => left && file.state == FileState::Written,
+                Err(error) if is_of_one_path(&error) => false,
+                Err(error) => {
                     return Err(error).with_context(|| format!("clearing up beside {}", file.path));
                 }
-                _ => cleared = true,
+            };
+            if is_late {
+                let why = self.kept_in_slot(file, "was changed while it was replaced");
+                self.files[index].error = Some(why);
             }
         }
-        if cleared { self.sync_dirs() } else { Ok(()) }
+        self.sync_dirs()
+    }
+
+    /// Whether something of somebody's own had to stay.
+    fn clear_beside_path(&self, file: &ApplyFile) -> io::Result<bool> {
+        let Some(slot) = self.slot(file)? else {
+            return Ok(false);
+        };
+        let (base, target) = (file.base_hash.as_deref(), file.target_hash.as_deref());
+        self.clear_slot(&slot, &[base, target])?;
+        Ok(slot.look()? != Entry::Absent)
     }
 
     /// Removes what is in a slot, unless it is somebody's own. While staging it is ours whatever

@@ -195,7 +195,12 @@ fn stage_path(
         _ => None,
     };
     if let Some(bytes) = bytes {
-        let slot = journal.slot(file)?.ok_or(io::ErrorKind::NotFound)?;
+        let slot = match (journal.slot(file)?, file.slot) {
+            (Some(slot), _) => slot,
+            // Its directory was moved away, which the last look sees.
+            (None, SlotPlace::Beside) => return Ok(()),
+            (None, SlotPlace::Private) => return Err(io::ErrorKind::NotFound.into()),
+        };
         let staged = write_slot(journal, file, &slot, original.as_ref(), bytes)?;
         if sync == Sync::EachFile || file.slot == SlotPlace::Beside {
             sync_file(&staged)?;

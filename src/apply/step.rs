@@ -29,7 +29,7 @@ pub(super) fn step(
     to: Option<&str>,
 ) -> io::Result<Step> {
     match (from, to) {
-        (Some(from), Some(to)) => swap(place, slot, from, to),
+        (Some(from), Some(to)) => swap(place, slot, from, Some(to)),
         (None, Some(_)) => put(place, slot),
         (Some(from), None) => take(place, slot, from),
         (None, None) => Ok(Step::Done(None)),
@@ -41,26 +41,18 @@ pub(super) fn step(
 pub(super) fn give_back(place: &Spot, slot: &Spot, ours: &Content) -> io::Result<Step> {
     match ours {
         Content::Absent => put(place, slot),
-        Content::File(hash) => exchange_or_stand_in(place, slot, hash, None),
+        Content::File(hash) => swap(place, slot, hash, None),
         Content::Other => Ok(Step::Kept("is not a file any more".to_owned())),
     }
 }
 
-fn swap(place: &Spot, slot: &Spot, from: &str, to: &str) -> io::Result<Step> {
-    exchange_or_stand_in(place, slot, from, Some(to))
-}
-
-fn exchange_or_stand_in(
-    place: &Spot,
-    slot: &Spot,
-    from: &str,
-    to: Option<&str>,
-) -> io::Result<Step> {
-    match place.exchange(slot) {
-        Ok(Exchange::Done) => {}
-        Ok(Exchange::Unknown) => return stand_in(place, slot, from),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return gone(slot, error),
-        Err(error) => return Err(error),
+/// Swaps the two, and swaps them back if it was not `from` that came out. `to` is what the slot
+/// had, where that is ours.
+fn swap(place: &Spot, slot: &Spot, from: &str, to: Option<&str>) -> io::Result<Step> {
+    match exchange(place, slot)? {
+        Exchanged::Done => {}
+        Exchanged::Gone => return Ok(Step::Changed("is gone".to_owned())),
+        Exchanged::Taken => return replaced(slot, Some(from)),
     }
     let came_out = content::read(slot);
     if let Ok((content, stamp)) = &came_out
@@ -69,52 +61,99 @@ fn exchange_or_stand_in(
         return Ok(Step::Done(*stamp));
     }
     // Not what it was to be, or not to be read: it goes back first, whatever it is.
-    match place.exchange(slot) {
-        Ok(_) => {}
-        // The user removed the file meanwhile: so it stays, and what they had is kept.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            came_out?;
-            return Ok(Step::Kept("was changed and then removed".to_owned()));
-        }
-        Err(error) => return Err(error),
-    }
+    let back = exchange(place, slot)?;
     came_out?;
+    match back {
+        Exchanged::Done => {}
+        // The user removed the file meanwhile: so it stays, and what they had is kept.
+        Exchanged::Gone => return Ok(Step::Kept("was changed and then removed".to_owned())),
+        Exchanged::Taken => return kept(replaced(slot, to)?),
+    }
     let (now_in_slot, _) = content::read(slot)?;
     if to.is_none_or(|to| now_in_slot.is(Some(to))) {
         return Ok(Step::Changed("was changed".to_owned()));
     }
-    // Somebody wrote onto ours between the two exchanges: theirs is the newest.
+    // Somebody wrote onto ours between the two: theirs is the newest.
+    match exchange(place, slot)? {
+        Exchanged::Done => Ok(Step::Kept("was changed twice".to_owned())),
+        Exchanged::Gone => Ok(Step::Kept("was changed and then removed".to_owned())),
+        Exchanged::Taken => kept(replaced(slot, None)?),
+    }
+}
+
+enum Exchanged {
+    /// Each has what the other had.
+    Done,
+    /// The place has nothing.
+    Gone,
+    /// By the stand-in only: while the place was free, somebody made a new file there. What had
+    /// been there is aside.
+    Taken,
+}
+
+fn exchange(place: &Spot, slot: &Spot) -> io::Result<Exchanged> {
     match place.exchange(slot) {
-        Ok(_) => Ok(Step::Kept("was changed twice".to_owned())),
+        Ok(Exchange::Done) => Ok(Exchanged::Done),
+        Ok(Exchange::Unknown) => stand_in(place, slot),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Ok(Step::Kept("was changed and then removed".to_owned()))
+            gone(slot, error)?;
+            Ok(Exchanged::Gone)
         }
         Err(error) => Err(error),
     }
 }
 
-/// Swaps without RENAME_EXCHANGE: the original gets a second name, is checked under it, and only
-/// then loses its first one. Between the check and the rename somebody else's rename onto the
-/// place would be lost; only such file systems have that moment.
-fn stand_in(place: &Spot, slot: &Spot, from: &str) -> io::Result<Step> {
+/// Exchanges without RENAME_EXCHANGE: what is at the place goes aside, what is in the slot takes
+/// the place if that is still free, and what is aside goes into the slot.
+///
+/// The place is free for a moment. The other order (a second name for the original, then a rename
+/// over the first) has no such moment, but loses a file that somebody else renames there in
+/// between: nobody could tell that it was ever there.
+fn stand_in(place: &Spot, slot: &Spot) -> io::Result<Exchanged> {
     let aside = aside(slot);
-    match place.link(&aside) {
+    if slot.look()? == Entry::Absent {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    match place.rename_over(&aside) {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return gone(slot, error),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Exchanged::Gone),
         Err(error) => return Err(error),
     }
-    let (content, stamp) = content::read(&aside)?;
-    if !content.is(Some(from)) || !place.is_same_file(&aside)? {
+    match slot.rename_new(place) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(Exchanged::Taken),
+        Err(error) => {
+            put(place, &aside)?;
+            return Err(error);
+        }
+    }
+    aside.rename_over(slot)?;
+    Ok(Exchanged::Done)
+}
+
+/// The second half of a stand-in that found the place taken: what is aside was replaced by its own
+/// owner. It goes if it is `known`, else it is kept.
+fn replaced(slot: &Spot, known: Option<&str>) -> io::Result<Step> {
+    let aside = aside(slot);
+    let (content, _) = content::read(&aside)?;
+    if known.is_some() && content.is(known) {
         aside.remove()?;
         return Ok(Step::Changed("was changed".to_owned()));
     }
-    slot.rename_over(place)?;
-    aside.rename_over(slot)?;
-    Ok(Step::Done(stamp))
+    aside.rename_new(&slot.with_suffix(".kept"))?;
+    Ok(Step::Kept("was changed twice".to_owned()))
 }
 
-/// The second name of an original while it is swapped without RENAME_EXCHANGE.
-pub(super) fn aside(slot: &Spot) -> Spot {
+/// A step after which the slot has somebody's own content, however else it ended.
+fn kept(step: Step) -> io::Result<Step> {
+    Ok(match step {
+        Step::Done(_) => Step::Kept("was changed".to_owned()),
+        Step::Changed(why) | Step::Kept(why) => Step::Kept(why),
+    })
+}
+
+/// Where an original is while it is swapped without RENAME_EXCHANGE.
+fn aside(slot: &Spot) -> Spot {
     slot.with_suffix(".aside")
 }
 
@@ -164,7 +203,8 @@ fn gone(slot: &Spot, error: io::Error) -> io::Result<Step> {
     }
 }
 
-/// Ends what a kill inside a step left: a second name of what has one already.
+/// Ends what a kill inside a step left: a second name of what has one already, or something that
+/// was only to be aside for a moment.
 pub(super) fn tidy(
     place: Option<&Spot>,
     slot: &Spot,
@@ -181,15 +221,23 @@ pub(super) fn tidy(
     let aside = aside(slot);
     let (content, _) = content::read(&aside)?;
     if content == Content::Absent {
-        Ok(())
-    } else if is_at_place(&aside)? {
-        aside.remove()
-    } else if slot.look()? == Entry::Absent {
-        aside.rename_over(slot)
-    } else if content.is(base) || content.is(target) {
+        return Ok(());
+    }
+    if is_at_place(&aside)? {
+        return aside.remove();
+    }
+    if slot.look()? == Entry::Absent {
+        return aside.rename_over(slot);
+    }
+    if let Some(place) = place
+        && place.look()? == Entry::Absent
+    {
+        return aside.rename_new(place);
+    }
+    // Its owner replaced it themselves while it was aside.
+    if content.is(base) || content.is(target) {
         aside.remove()
     } else {
-        // Somebody's own, which they replaced themselves while it had its second name.
         aside.rename_new(&slot.with_suffix(".kept"))
     }
 }

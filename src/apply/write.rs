@@ -38,6 +38,8 @@ pub struct Applied {
     pub skipped: Vec<Reported>,
     /// The paths that could not be written, and why; their changes stay pending.
     pub failed: Vec<Reported>,
+    /// Of those that were written: somebody wrote to the original late, and where that is kept.
+    pub kept: Vec<Reported>,
 }
 
 /// Writes the changes of `decision` to the project, all or none, but for paths that cannot be
@@ -83,8 +85,8 @@ pub fn apply(
         .filter(|file| file.state == FileState::Written)
         .map(|file| file.change_id.clone())
         .collect();
-    let applied = applied(&journal, decision);
     if in_place.is_empty() {
+        let applied = applied(&journal, decision);
         journal.undo()?;
         store.write(permit, |tx| {
             applies::finish(tx, &journal.apply.id, State::Undone)
@@ -97,7 +99,7 @@ pub fn apply(
     commit(&journal.apply.id, &in_place)
         .context("the files are written; the plan follows with its next operation")?;
     prune::prune(store, turn);
-    Ok(applied)
+    Ok(applied(&journal, decision))
 }
 
 fn applied(journal: &Journal<'_>, decision: &Decision) -> Applied {
@@ -117,6 +119,11 @@ fn applied(journal: &Journal<'_>, decision: &Decision) -> Applied {
         already: paths(|file| !is_to_move(file)),
         skipped,
         failed: journal.reported(FileState::Failed),
+        kept: journal
+            .reported(FileState::Written)
+            .into_iter()
+            .filter(|one| !one.why.is_empty())
+            .collect(),
     }
 }
 

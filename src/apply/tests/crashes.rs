@@ -22,7 +22,7 @@ const FILES: [(&str, Option<&str>, Option<&str>); 4] = [
     ("same", Some("same"), Some("same")),
 ];
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Variant {
     kernel: Kernel,
     two_mounts: bool,
@@ -57,30 +57,30 @@ struct Site {
 }
 
 impl Site {
-    fn empty(variant: Variant, plan: plans::NewPlan) -> Self {
-        let memory = Path::new("/dev/shm");
-        let disk = std::env::temp_dir();
-        let first = tempfile::tempdir_in(if memory.is_dir() { memory } else { &disk }).unwrap();
-        let second = tempfile::tempdir_in(disk).unwrap();
-        let (root, state) = if variant.two_mounts {
-            (second.path().join("project"), first.path().join("state"))
-        } else {
-            (
-                first.path().join("project"),
-                first.path().join("project/.plandex"),
-            )
+    fn empty(variant: Variant, plan: plans::NewPlan, other: Option<&Mounted>) -> Self {
+        let first = in_memory();
+        let (root, state, dirs) = match other {
+            Some(other) if variant.two_mounts => {
+                let second = tempfile::tempdir_in(&other.0).unwrap();
+                let (root, state) = (second.path().join("project"), first.path().join("state"));
+                (root, state, vec![first, second])
+            }
+            _ => {
+                let root = first.path().join("project");
+                (root.clone(), root.join(".plandex"), vec![first])
+            }
         };
         Self {
             variant,
             root,
             state,
             plan,
-            dirs: vec![first, second],
+            dirs,
         }
     }
 
-    fn new(variant: Variant) -> Self {
-        let site = Self::empty(variant, plans::NewPlan::draw());
+    fn new(variant: Variant, other: Option<&Mounted>) -> Self {
+        let site = Self::empty(variant, plans::NewPlan::draw(), other);
         std::fs::create_dir(&site.root).unwrap();
         let mut ground = Ground::at(&site.root, &site.state, Vec::new());
         let site = Self {
@@ -102,8 +102,8 @@ impl Site {
     }
 
     /// The same project and plan somewhere else, while no process has it open.
-    fn copy(&self) -> Self {
-        let copy = Self::empty(self.variant, self.plan.clone());
+    fn copy(&self, other: Option<&Mounted>) -> Self {
+        let copy = Self::empty(self.variant, self.plan.clone(), other);
         for (from, to) in [(&self.root, &copy.root), (&self.state, &copy.state)] {
             if !to.exists() {
                 let done = Command::new("cp")
@@ -306,13 +306,14 @@ fn expected(side: Side, edit: Edit) -> BTreeMap<String, String> {
 /// many points there were, and their names.
 fn kill_everywhere(
     variant: Variant,
+    other: Option<&Mounted>,
     edit: Edit,
     mut then: impl FnMut(&Site, &str),
 ) -> (usize, BTreeSet<String>) {
-    let whole = Site::new(variant).run("apply", None);
+    let whole = Site::new(variant, other).run("apply", None);
     assert_eq!(whole.ended, Ended::Normally);
     for kill_at in 1..=whole.passed.len() as u64 {
-        let site = Site::new(variant);
+        let site = Site::new(variant, other);
         let run = site.run("apply", Some(kill_at));
         let what = format!(
             "{variant:?}, killed at {kill_at} ({})",
@@ -330,10 +331,12 @@ fn kill_everywhere(
 #[test]
 fn killed_at_every_point_an_apply_is_all_or_nothing() {
     let mut reached = BTreeSet::new();
-    for variant in VARIANTS {
+    let mounted = Mounted::memory("64m");
+    let other = mounted.as_ref();
+    for variant in variants(other) {
         let mut sides = Vec::new();
-        let (_, points) = kill_everywhere(variant, None, |site, what| {
-            reached.extend(site.copy().run("recover", None).passed);
+        let (_, points) = kill_everywhere(variant, other, None, |site, what| {
+            reached.extend(site.copy(other).run("recover", None).passed);
             sides.push(check(site, None, what));
         });
         reached.extend(points);
@@ -368,17 +371,21 @@ fn killed_at_every_point_an_apply_is_all_or_nothing() {
     }
 }
 
-/// Kills the recovery of every killed apply at its own points in turn: at each on one mount, at
-/// every third, others for each kill, on two, where the disk is slow.
-fn kill_the_recovery_everywhere(variant: Variant, edit: Edit) -> BTreeSet<String> {
+/// Kills the recovery of every killed apply at its own points in turn: with the current kernel on
+/// one mount at each, else at every third, others for each kill.
+fn kill_the_recovery_everywhere(
+    variant: Variant,
+    other: Option<&Mounted>,
+    edit: Edit,
+) -> BTreeSet<String> {
     let (mut kills, mut reached, mut outcomes) = (0, BTreeSet::new(), BTreeSet::new());
-    let (stride, mut first) = (if variant.two_mounts { 3 } else { 1 }, 0);
-    kill_everywhere(variant, edit, |site, what| {
+    let (stride, mut first) = (if variant == VARIANTS[0] { 1 } else { 3 }, 0);
+    kill_everywhere(variant, other, edit, |site, what| {
         let mut sides = BTreeSet::new();
         first += 1;
         for again_at in (1 + first % stride..).step_by(stride) {
             let again_at = again_at as u64;
-            let copy = site.copy();
+            let copy = site.copy(other);
             let run = copy.run("recover", Some(again_at));
             let what = format!("{what}, then at {again_at} ({})", run.passed.join(" "));
             sides.insert(check(&copy, edit, &what));
@@ -398,24 +405,38 @@ fn kill_the_recovery_everywhere(variant: Variant, edit: Edit) -> BTreeSet<String
 
 #[test]
 fn killed_at_every_point_a_finishing_recovery_can_be_run_again() {
-    for variant in [VARIANTS[0], VARIANTS[3]] {
-        kill_the_recovery_everywhere(variant, None);
+    let mounted = Mounted::memory("64m");
+    for variant in variants(mounted.as_ref()) {
+        kill_the_recovery_everywhere(variant, mounted.as_ref(), None);
     }
 }
 
 #[test]
 fn killed_at_every_point_an_undoing_recovery_can_be_run_again() {
+    let mounted = Mounted::memory("64m");
     let mut reached = BTreeSet::new();
-    // Each is edited before its own step was taken, so that what was written goes back.
-    for (variant, edit) in [
-        (VARIANTS[0], ("made/deep/new", "the user's")),
-        (VARIANTS[1], ("made/deep/new", "the user's")),
-        (VARIANTS[2], ("dir/changed", "the user's")),
-    ] {
-        reached.extend(kill_the_recovery_everywhere(variant, Some(edit)));
+    // The last one and the middle one are edited before their own steps are taken, so that what
+    // was written goes back.
+    for (variant, path) in
+        variants(mounted.as_ref()).zip(["made/deep/new", "dir/changed"].repeat(2))
+    {
+        let edit = Some((path, "the user's"));
+        reached.extend(kill_the_recovery_everywhere(
+            variant,
+            mounted.as_ref(),
+            edit,
+        ));
     }
     assert!(
         reached.contains("file.rename.before"),
         "nothing was put back"
     );
+}
+
+/// The variants that can be tried here.
+fn variants(other: Option<&Mounted>) -> impl Iterator<Item = Variant> {
+    let has_other = other.is_some();
+    VARIANTS
+        .into_iter()
+        .filter(move |variant| has_other || !variant.two_mounts)
 }

@@ -47,23 +47,13 @@ impl Ground {
         Self::at(&root, &state, vec![dir])
     }
 
-    /// With the state directory on another mount than the project; `None` where there is no other.
-    pub(super) fn on_two_mounts() -> Option<Self> {
-        let (here, there) = (
-            tempfile::tempdir().unwrap(),
-            tempfile::tempdir_in("/dev/shm").ok()?,
-        );
-        let mount = |path: &Path| {
-            let dir = crate::platform::root::Dir::open(path, Kernel::Current).unwrap();
-            dir.mount().unwrap()
-        };
-        if mount(here.path()) == mount(there.path()) {
-            println!("skipped: /dev/shm is no other mount here");
-            return None;
-        }
-        let (root, state) = (here.path().join("project"), there.path().join("state"));
+    /// With the project on `other` and the state directory in memory.
+    pub(super) fn on_two_mounts(other: &Mounted) -> Self {
+        let there = tempfile::tempdir_in(&other.0).unwrap();
+        let here = in_memory();
+        let (root, state) = (there.path().join("project"), here.path().join("state"));
         std::fs::create_dir(&root).unwrap();
-        Some(Self::at(&root, &state, vec![here, there]))
+        Self::at(&root, &state, vec![here, there])
     }
 
     fn at(root: &Path, state: &Path, dirs: Vec<tempfile::TempDir>) -> Self {
@@ -288,6 +278,50 @@ impl Ground {
         let mut tree = BTreeMap::new();
         list_into(&self.store.dir().join("apply"), "", &mut tree);
         tree
+    }
+}
+
+/// A directory in memory where there is such a place: nothing here needs a disk, and syncs take
+/// time.
+pub(super) fn in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
+}
+
+/// A mount of its own, which only root can make; given back when dropped.
+pub(super) struct Mounted(
+    PathBuf,
+    #[expect(dead_code, reason = "removed when dropped")] tempfile::TempDir,
+);
+
+impl Mounted {
+    /// Memory of `size` ("1m"); `None`, said aloud, where this user may not mount.
+    pub(super) fn memory(size: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mount");
+        std::fs::create_dir(&path).unwrap();
+        let mut command = std::process::Command::new("mount");
+        command
+            .args(["-t", "tmpfs", "-o"])
+            .arg(format!("size={size}"))
+            .arg("tmpfs")
+            .arg(&path);
+        if !command.output().is_ok_and(|output| output.status.success()) {
+            println!("skipped: no right to mount");
+            return None;
+        }
+        Some(Self(path, dir))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let done = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(&self.0)
+            .status();
+        drop(done);
     }
 }
 

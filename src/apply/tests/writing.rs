@@ -2,19 +2,35 @@ use std::os::unix::fs::MetadataExt as _;
 
 use super::*;
 
-/// Every way to write: both kernels, and the slots on another mount.
-pub(super) fn grounds() -> Vec<(&'static str, Ground)> {
-    let mut grounds = vec![
-        ("one mount", Ground::new()),
-        ("one mount, old kernel", Ground::new().old_kernel()),
-    ];
-    if let Some(ground) = Ground::on_two_mounts() {
-        grounds.push(("two mounts", ground));
+/// Every way to write: both kernels, and the slots on another mount where one can be made.
+pub(super) struct Grounds(Option<Mounted>);
+
+impl Grounds {
+    pub(super) fn new() -> Self {
+        Self(Mounted::memory("64m"))
     }
-    if let Some(ground) = Ground::on_two_mounts() {
-        grounds.push(("two mounts, old kernel", ground.old_kernel()));
+
+    pub(super) fn names(&self) -> &'static [&'static str] {
+        let all = &[
+            "one mount",
+            "one mount, old kernel",
+            "two mounts",
+            "two mounts, old kernel",
+        ];
+        if self.0.is_some() { all } else { &all[..2] }
     }
-    grounds
+
+    pub(super) fn fresh(&self, name: &str) -> Ground {
+        let ground = match &self.0 {
+            Some(other) if name.starts_with("two mounts") => Ground::on_two_mounts(other),
+            _ => Ground::new(),
+        };
+        if name.ends_with("old kernel") {
+            ground.old_kernel()
+        } else {
+            ground
+        }
+    }
 }
 
 fn entry(path: &str, text: &str) -> (String, String) {
@@ -23,7 +39,9 @@ fn entry(path: &str, text: &str) -> (String, String) {
 
 #[test]
 fn changes_new_files_and_deletions_are_written_and_originals_kept() {
-    for (name, mut ground) in grounds() {
+    let grounds = Grounds::new();
+    for name in grounds.names() {
+        let mut ground = grounds.fresh(name);
         ground.write("src/a.rs", "old a");
         ground.write("gone.txt", "old gone");
         ground.write("same.txt", "same");
@@ -63,7 +81,9 @@ fn changes_new_files_and_deletions_are_written_and_originals_kept() {
 
 #[test]
 fn a_file_keeps_mode_owner_and_attributes_but_never_setuid() {
-    for (name, mut ground) in grounds() {
+    let grounds = Grounds::new();
+    for name in grounds.names() {
+        let mut ground = grounds.fresh(name);
         ground.write("tool", "old");
         ground.chmod("tool", 0o6755);
         let file = std::fs::File::open(ground.path("tool")).unwrap();
@@ -105,7 +125,9 @@ fn a_new_file_gets_the_mode_that_the_umask_leaves() {
 
 #[test]
 fn a_read_only_file_fails_by_itself_and_stays_pending() {
-    for (name, mut ground) in grounds() {
+    let grounds = Grounds::new();
+    for name in grounds.names() {
+        let mut ground = grounds.fresh(name);
         ground.write("locked", "old");
         ground.write("open", "old");
         ground.chmod("locked", 0o444);
@@ -137,7 +159,9 @@ fn a_read_only_file_fails_by_itself_and_stays_pending() {
 
 #[test]
 fn when_every_path_fails_nothing_is_committed() {
-    for (name, mut ground) in grounds() {
+    let grounds = Grounds::new();
+    for name in grounds.names() {
+        let mut ground = grounds.fresh(name);
         ground.write("locked", "old");
         ground.chmod("locked", 0o444);
         ground.change("locked", Some("old"), Some("new"));
@@ -205,7 +229,9 @@ fn an_unwritable_directory_fails_its_files_only() {
 
 #[test]
 fn overwriting_keeps_what_the_user_had() {
-    for (name, mut ground) in grounds() {
+    let grounds = Grounds::new();
+    for name in grounds.names() {
+        let mut ground = grounds.fresh(name);
         ground.write("drifted", "old");
         ground.write("gone", "old");
         ground.change("drifted", Some("old"), Some("new"));
