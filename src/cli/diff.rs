@@ -27,6 +27,8 @@ struct FileDocument<'a> {
     added: i64,
     removed: i64,
     has_drifted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a str>,
     diff: &'a str,
 }
 
@@ -38,6 +40,7 @@ impl<'a> FileDocument<'a> {
             added: file.change.added,
             removed: file.change.removed,
             has_drifted: file.has_drifted,
+            problem: file.problem.as_deref(),
             diff: &file.unified,
         }
     }
@@ -79,7 +82,11 @@ pub(super) fn diff(cli: &Cli, args: &args::Diff) -> Result<ExitCode> {
         cli.ui.note("No pending changes");
     }
     for file in &files {
-        if file.has_drifted {
+        if let Some(problem) = &file.problem {
+            let path = &file.change.path;
+            cli.ui
+                .warning(format!("{path} cannot be compared: {problem}"));
+        } else if file.has_drifted {
             cli.ui
                 .warning(format!("{} was modified since last read", file.change.path));
         }

@@ -43,9 +43,17 @@ pub fn run() -> ExitCode {
         Err(error) => report::error(&cli, &error),
     };
     if cli.ui.stdout_closed() {
-        ExitCode::OutputClosed
-    } else {
-        code
+        return ExitCode::OutputClosed;
+    }
+    match cli.ui.stdout_failure() {
+        Some(reason) if code == ExitCode::Done => {
+            cli.ui
+                .error(format!("writing to standard output: {reason}"));
+            cli.ui
+                .hint("what was printed is not all; run the command again");
+            ExitCode::Failed
+        }
+        _ => code,
     }
 }
 

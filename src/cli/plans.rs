@@ -43,11 +43,10 @@ pub(super) fn new(cli: &Cli, args: &args::New) -> Result<ExitCode> {
         return Err(UsageError::new("the plan's name is empty", "`plandex new -n NAME`").into());
     }
     let project = Project::create(&place, cli.session())?;
-    let name = match &args.name {
-        Some(name) => name.trim().to_owned(),
-        None => free_name(&project)?,
+    let plan = match &args.name {
+        Some(name) => project.new_plan(name.trim())?,
+        None => draft(&project)?,
     };
-    let plan = project.new_plan(&name)?;
     if cli.json {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -78,6 +77,22 @@ pub(super) fn new(cli: &Cli, args: &args::New) -> Result<ExitCode> {
     cli.ui
         .hint("show it files with `plandex load PATHS`, then `plandex tell \"what to do\"`");
     Ok(ExitCode::Done)
+}
+
+/// A plan with a free name.
+fn draft(project: &Project) -> Result<Plan> {
+    // Each round that fails, another process has got a plan: so many at once that this does not
+    // end cannot be.
+    loop {
+        match project.new_plan(&free_name(project)?) {
+            Err(error) if is_taken(&error) => {}
+            other => return other,
+        }
+    }
+}
+
+fn is_taken(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(project::SelectError::Taken(_)))
 }
 
 /// "draft", or the first of "draft-2", "draft-3", … that no live plan has.

@@ -115,7 +115,26 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(tell))
         .or_else(|| error.downcast_ref().map(apply))
         .or_else(|| error.downcast_ref().map(context));
-    found.unwrap_or_else(|| Verdict::new(ExitCode::Failed, "failed", ""))
+    found.unwrap_or_else(|| Verdict::new(ExitCode::Failed, "failed", machine(error)))
+}
+
+/// The next command after a refusal of the machine itself.
+fn machine(error: &Error) -> &'static str {
+    use std::io::ErrorKind as K;
+    let kind = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .map(std::io::Error::kind);
+    match kind {
+        Some(K::StorageFull | K::QuotaExceeded) => {
+            "free some space, then run the command again; nothing that was reported is lost"
+        }
+        Some(K::ReadOnlyFilesystem | K::PermissionDenied) => {
+            "make it writable, then run the command again"
+        }
+        Some(_) => "look with `plandex doctor`",
+        None => "",
+    }
 }
 
 fn lock(error: &LockError) -> Verdict {
@@ -203,6 +222,7 @@ fn project(error: &ProjectError) -> Verdict {
 fn select(error: &SelectError) -> Verdict {
     let (kind, hint) = match error {
         SelectError::Nothing => ("no_plan", "`plandex new`, or `plandex cd NAME`"),
+        SelectError::Taken(_) => ("taken", "choose another name, or `plandex cd NAME`"),
         SelectError::NoPlan(_) => ("no_plan", "list them with `plandex plans`"),
         SelectError::NoBranch(_) => ("no_branch", "list them with `plandex branches`"),
         SelectError::Ambiguous { .. } => ("ambiguous", "give more of the name"),

@@ -25,6 +25,8 @@ pub(super) struct Cli {
     pub(super) environment: Environment,
     pub(super) cwd: PathBuf,
     global: Global,
+    /// What `--wait` or `--no-wait` says.
+    wait: Option<Wait>,
 }
 
 /// Every JSON document says which shape it has; fields are only ever added.
@@ -46,12 +48,19 @@ impl Cli {
             cancel: None,
         });
         let cwd = config::current_dir()?;
+        // Read here, so that a mistake in it is one of every command, and found before any work.
+        let wait = match (&global.wait, global.no_wait) {
+            (_, true) => Some(Wait::No),
+            (Some(text), false) => Some(config::parse_wait(text).context("reading --wait")?),
+            (None, false) => None,
+        };
         Ok(Self {
             ui,
             json: global.json,
             environment,
             cwd,
             global: global.clone(),
+            wait,
         })
     }
 
@@ -103,10 +112,9 @@ impl Cli {
 
     /// How long this command waits for everything it may wait for, counted from now.
     pub(super) fn patience(&self, project: &Project) -> Result<Patience> {
-        let wait = match (&self.global.wait, self.global.no_wait) {
-            (_, true) => Wait::No,
-            (Some(text), false) => config::parse_wait(text).context("reading --wait")?,
-            (None, false) => self.settings(project)?.wait,
+        let wait = match self.wait {
+            Some(wait) => wait,
+            None => self.settings(project)?.wait,
         };
         Ok(match wait {
             Wait::No => Patience::None,

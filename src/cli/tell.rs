@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde::Serialize;
 
 use super::args;
@@ -20,6 +20,9 @@ use crate::project::{Project, Selected};
 use crate::store::{contexts, messages};
 use crate::ui::{Style, Text, render};
 
+/// The next command after a reply that cannot be read.
+const GIVE_REPLY: &str =
+    "`plandex tell \"what to do\" --reply FILE`, or pipe it in with `--reply -`";
 /// The longest prompt, in bytes.
 const PROMPT_MAX: u64 = 64 << 20;
 
@@ -36,8 +39,15 @@ pub(super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
         Some(path) => {
             let path = cli.cwd.join(path);
             // Looked at before anybody waits: a typo should not cost a place in the queue.
-            std::fs::metadata(&path)
-                .with_context(|| format!("reading the reply {}", path.display()))?;
+            let problem = match std::fs::metadata(&path) {
+                Ok(meta) if meta.is_dir() => Some("it is a directory".to_owned()),
+                Ok(_) => None,
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(problem) = problem {
+                let words = format!("cannot read the reply {}: {problem}", path.display());
+                return Err(UsageError::new(words, GIVE_REPLY).into());
+            }
             Provider::ReplyFile(path)
         }
     };
@@ -75,17 +85,8 @@ fn prompt_text(cli: &Cli, args: &args::Tell) -> Result<String> {
         (Some(text), _) => Some(text.clone()),
         (None, Some(file)) => {
             let path = cli.cwd.join(file);
-            let limited = crate::platform::file::read_limited(&path, PROMPT_MAX)
-                .with_context(|| format!("reading the prompt {}", path.display()))?;
-            let bytes = limited
-                .ok_or_else(|| UsageError::new("the prompt is too long", "give at most 64 MiB"))?;
-            let text = String::from_utf8(bytes).map_err(|_| {
-                UsageError::new(
-                    format!("{} is not UTF-8", path.display()),
-                    "give it as UTF-8 text",
-                )
-            })?;
-            Some(text)
+            let file = std::fs::File::open(&path).map_err(|error| unreadable(&path, &error))?;
+            Some(read_prompt(file, &path.display().to_string())?)
         }
         (None, None) => None,
     };
@@ -97,16 +98,29 @@ fn prompt_text(cli: &Cli, args: &args::Tell) -> Result<String> {
         )
         .into()),
         None if std::io::stdin().is_terminal() => Ok(String::new()),
-        None => {
-            let mut text = String::new();
-            std::io::stdin()
-                .lock()
-                .take(PROMPT_MAX)
-                .read_to_string(&mut text)
-                .context("reading the prompt from standard input")?;
-            Ok(text)
-        }
+        None => read_prompt(std::io::stdin().lock(), "standard input"),
     }
+}
+
+/// Reads a prompt to its end; `name` is where it comes from.
+fn read_prompt(source: impl std::io::Read, name: &str) -> Result<String> {
+    let mut bytes = Vec::new();
+    source
+        .take(PROMPT_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(Path::new(name), &error))?;
+    if bytes.len() as u64 > PROMPT_MAX {
+        return Err(UsageError::new("the prompt is too long", "give at most 64 MiB").into());
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| UsageError::new(format!("{name} is not UTF-8"), "give UTF-8 text").into())
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> UsageError {
+    UsageError::new(
+        format!("cannot read the prompt {}: {error}", path.display()),
+        "`plandex tell \"what to do\"`, or `plandex tell -f FILE`",
+    )
 }
 
 fn print_prompt(

@@ -22,6 +22,8 @@ pub struct FileDiff {
     pub unified: String,
     /// Whether the file is not (any more) what the change was built on.
     pub has_drifted: bool,
+    /// Why the file as it is now cannot be compared; there is no diff then.
+    pub problem: Option<String>,
 }
 
 /// Lines of context around each hunk, as git has it.
@@ -39,11 +41,14 @@ pub fn diff(project: &Project, branch: &Branch) -> Result<Vec<FileDiff>> {
     let cancel = Cancel::new()?;
     let mut files = Vec::with_capacity(pending.len());
     for change in pending {
+        let mut problem = None;
         let old = match tree.read(Path::new(&change.path), FILE_BYTES_MAX as u64, &cancel) {
             Ok(version) => Some(version.bytes),
             Err(Unread::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => None,
+            // One path that is not a file any more does not hide the others.
             Err(error) => {
-                return Err(error).with_context(|| format!("reading {}", change.path));
+                problem = Some(error.to_string());
+                None
             }
         };
         let new = change
@@ -52,11 +57,15 @@ pub fn diff(project: &Project, branch: &Branch) -> Result<Vec<FileDiff>> {
             .map(|blob| repo.blob(blob))
             .transpose()?;
         let has_drifted = old.as_deref().map(digest::sha256_hex) != change.base_hash;
-        let unified = unified(&change.path, old.as_deref(), new.as_deref());
+        let unified = match problem {
+            None => unified(&change.path, old.as_deref(), new.as_deref()),
+            Some(_) => String::new(),
+        };
         files.push(FileDiff {
             change,
             unified,
-            has_drifted,
+            has_drifted: has_drifted || problem.is_some(),
+            problem,
         });
     }
     Ok(files)

@@ -5,7 +5,7 @@
 //! by a power cut; an fsync that fails is final (HAZARDS.md H19, H20).
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -114,11 +114,4 @@ pub fn create_dir_private(path: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Reads at most `limit` bytes of `path`; `None` if it is longer.
-pub fn read_limited(path: &Path, limit: u64) -> std::io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= limit).then_some(bytes))
 }

@@ -128,10 +128,11 @@ impl Project {
     }
 
     /// Creates the plan `name` with its repository and its branch "main", and makes it this
-    /// terminal's (and, for scripts, the project's) choice.
+    /// terminal's (and, for scripts, the project's) choice. Fails with [`SelectError::Taken`] if
+    /// a live plan has the name.
     pub fn new_plan(&self, name: &str) -> Result<Plan> {
         if self.store.read(|tx| plans::by_name(tx, name))?.is_some() {
-            bail!("there is already a plan \"{name}\"");
+            return Err(SelectError::Taken(name.to_owned()).into());
         }
         let new = NewPlan::draw();
         // The repository first: a row never points at what is not there. If the process dies in
@@ -148,14 +149,25 @@ impl Project {
             )
             .context("recording the plan's first version")?;
         let version = head.to_string();
-        self.store.choose(Duration::from_secs(30), |tx| {
+        let created = self.store.choose(Duration::from_secs(30), |tx| {
+            // Looked at again inside: another process may have taken the name meanwhile.
+            if plans::by_name(tx, name)?.is_some() {
+                return Err(SelectError::Taken(name.to_owned()).into());
+            }
             plans::create(tx, &new, name, &version)?;
             let selection = Selection {
                 plan_id: new.id.clone(),
                 branch: "main".to_owned(),
             };
             self.choose_in(tx, &selection)
-        })?;
+        });
+        if let Err(error) = created {
+            if error.is::<SelectError>() {
+                // No row will ever point at it. What cannot be removed is listed by doctor.
+                drop(std::fs::remove_dir_all(self.repo_path(&new.id)));
+            }
+            return Err(error);
+        }
         repo.mirror(&new.branch_id, &head)?;
         let plan = self.store.read(|tx| plans::by_id(tx, &new.id))?;
         plan.context("reading the new plan back")

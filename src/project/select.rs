@@ -14,6 +14,9 @@ pub enum SelectError {
     /// Nothing was chosen yet.
     #[error("no plan is selected")]
     Nothing,
+    /// A live plan has that name already.
+    #[error("there is already a plan \"{0}\"")]
+    Taken(String),
     /// No live plan has that name or id.
     #[error("there is no plan \"{0}\"")]
     NoPlan(String),

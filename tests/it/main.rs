@@ -9,6 +9,7 @@
 )]
 
 mod apply_crash;
+mod bad_input;
 mod commit_crash;
 mod crash_points;
 mod model;

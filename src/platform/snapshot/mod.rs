@@ -14,7 +14,7 @@ use std::fs::{File, FileType, Metadata};
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -113,7 +113,6 @@ pub enum Unread {
 #[derive(Debug)]
 pub struct Tree {
     root: OwnedFd,
-    path: PathBuf,
 }
 
 impl Tree {
@@ -122,7 +121,6 @@ impl Tree {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self {
             root: rustix::fs::open(path, flags, Mode::empty())?,
-            path: path.to_owned(),
         })
     }
 
@@ -131,10 +129,13 @@ impl Tree {
     /// Waits a fraction of a second for a file that was written a moment ago. A file that
     /// is too large is refused by its size, unread.
     pub fn read(&self, relative: &Path, limit: u64, cancel: &Cancel) -> Result<Version, Unread> {
-        // Looked at before it is opened: opening a device can have an effect.
-        check(&std::fs::symlink_metadata(self.path.join(relative))?, limit)?;
+        // Looked at before it is opened: opening a device can have an effect. As strictly as it is
+        // opened: a name below a link is an error, never one that is free for a new file.
+        let look = open_beneath(self.root.as_fd(), relative, LOOK)?;
+        check(&look.metadata()?, limit)?;
+        drop(look);
         for _ in 0..TRIES {
-            let file = open_beneath(self.root.as_fd(), relative)?;
+            let file = open_beneath(self.root.as_fd(), relative, READ)?;
             let before = file.metadata()?;
             check(&before, limit)?;
             if let Some(pause) = time_until_quiet(&before, now_ns()) {
@@ -233,18 +234,21 @@ const READ: OFlags = OFlags::RDONLY
     .union(OFlags::NOCTTY)
     .union(OFlags::NOFOLLOW);
 
-fn open_beneath(root: BorrowedFd<'_>, relative: &Path) -> io::Result<File> {
+/// Looks without opening: the device behind it is not asked.
+const LOOK: OFlags = OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+
+fn open_beneath(root: BorrowedFd<'_>, relative: &Path, flags: OFlags) -> io::Result<File> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    match rustix::fs::openat2(root, relative, READ, Mode::empty(), resolve) {
+    match rustix::fs::openat2(root, relative, flags, Mode::empty(), resolve) {
         Ok(file) => Ok(File::from(file)),
         // An old kernel, or a sandbox that does not know the call.
-        Err(Errno::NOSYS | Errno::PERM) => open_by_components(root, relative),
+        Err(Errno::NOSYS | Errno::PERM) => open_by_components(root, relative, flags),
         Err(error) => Err(error.into()),
     }
 }
 
 /// The same without openat2: one directory after the other, none of them through a link.
-fn open_by_components(root: BorrowedFd<'_>, relative: &Path) -> io::Result<File> {
+fn open_by_components(root: BorrowedFd<'_>, relative: &Path, flags: OFlags) -> io::Result<File> {
     let outside = || io::Error::from(Errno::XDEV);
     let name = relative.file_name().ok_or_else(outside)?;
     let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -260,7 +264,7 @@ fn open_by_components(root: BorrowedFd<'_>, relative: &Path) -> io::Result<File>
     Ok(File::from(rustix::fs::openat(
         at,
         name,
-        READ,
+        flags,
         Mode::empty(),
     )?))
 }

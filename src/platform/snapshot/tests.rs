@@ -43,6 +43,13 @@ fn nothing_but_a_regular_file_is_opened_and_nothing_through_a_link() {
     }
     let through = tree.read(Path::new("linked/a.txt"), 100, &cancel);
     assert!(matches!(through, Err(Unread::Io(_))), "{through:?}");
+    // A name that is free below a link is no new file's.
+    let through = tree.read(Path::new("linked/new.txt"), 100, &cancel);
+    let is_free = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    assert!(
+        matches!(&through, Err(Unread::Io(error)) if !is_free(error)),
+        "{through:?}"
+    );
 }
 
 #[test]
@@ -51,7 +58,7 @@ fn with_and_without_openat2_the_same_paths_are_refused() {
     symlink("src/deep", dir.path().join("linked")).unwrap();
     symlink("a.txt", dir.path().join("src/deep/link")).unwrap();
     for open in [open_beneath, open_by_components] {
-        let opens = |path: &str| open(tree.root.as_fd(), Path::new(path)).is_ok();
+        let opens = |path: &str| open(tree.root.as_fd(), Path::new(path), READ).is_ok();
         assert!(opens("src/deep/a.txt"));
         for path in [
             "linked/a.txt",
