@@ -182,6 +182,7 @@ fn dry_run(cli: &Cli, classified: Vec<Classified>, options: &Options) -> Result<
         already: paths(&decision.already),
         skipped: skipped.collect(),
         failed: Vec::new(),
+        kept: Vec::new(),
     };
     report(cli, &would, true);
     Ok(if would.skipped.is_empty() {
@@ -227,6 +228,7 @@ struct Document<'a> {
     already: &'a [String],
     skipped: Vec<ReportedDocument<'a>>,
     failed: Vec<ReportedDocument<'a>>,
+    kept: Vec<ReportedDocument<'a>>,
 }
 
 #[derive(Serialize)]
@@ -255,6 +257,7 @@ fn report(cli: &Cli, applied: &Applied, dry_run: bool) {
             already: &applied.already,
             skipped: documents(&applied.skipped),
             failed: documents(&applied.failed),
+            kept: documents(&applied.kept),
         });
         return;
     }
@@ -290,7 +293,8 @@ fn report(cli: &Cli, applied: &Applied, dry_run: bool) {
         cli.ui
             .line(Text::styled(style, sign).plain(format!(" {} {words}", files(count))));
     }
-    for one in applied.skipped.iter().chain(&applied.failed) {
+    let noted = applied.skipped.iter().chain(&applied.failed);
+    for one in noted.chain(&applied.kept) {
         cli.ui.line(format!("  - {}: {}", one.path, one.why));
     }
 }

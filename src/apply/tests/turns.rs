@@ -5,7 +5,6 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use super::*;
-use crate::platform::cancel::Reason;
 use crate::platform::file_lock::DirLock;
 use crate::store::StoreError;
 use crate::store::tickets::Permit as _;
