@@ -213,7 +213,7 @@ impl<'a> Journal<'a> {
         if matches!(step, Step::Done(_)) && !self.root.leads_to(parent(&file.path), place.dir())? {
             return Ok(match step::step(place, slot, to, from)? {
                 Step::Done(_) => Step::Changed("was moved with its directory".to_owned()),
-                other => other,
+                other @ (Step::Changed(_) | Step::Kept(_)) => other,
             });
         }
         Ok(step)

@@ -87,25 +87,22 @@ fn list(reported: &[Reported]) -> String {
 /// or lacking file system, a name it does not take. A full disk or a broken one is everybody's.
 fn is_of_one_path(error: &std::io::Error) -> bool {
     use std::io::ErrorKind as K;
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "kinds are added with each release, and all others stop the apply"
-    )]
-    match error.kind() {
+    // Kinds are added with each release; all that are not here stop the apply.
+    matches!(
+        error.kind(),
         K::PermissionDenied
-        | K::ReadOnlyFilesystem
-        | K::InvalidFilename
-        | K::InvalidInput
-        | K::ResourceBusy
-        | K::ExecutableFileBusy
-        | K::CrossesDevices
-        | K::TooManyLinks
-        | K::NotADirectory
-        | K::IsADirectory
-        | K::DirectoryNotEmpty
-        | K::Unsupported => true,
-        _ => false,
-    }
+            | K::ReadOnlyFilesystem
+            | K::InvalidFilename
+            | K::InvalidInput
+            | K::ResourceBusy
+            | K::ExecutableFileBusy
+            | K::CrossesDevices
+            | K::TooManyLinks
+            | K::NotADirectory
+            | K::IsADirectory
+            | K::DirectoryNotEmpty
+            | K::Unsupported
+    )
 }
 
 /// The words of an error for people, without the number that Rust adds.

@@ -67,7 +67,9 @@ fn decide(journal: &mut Journal<'_>) -> Result<Recovered> {
                 journal.undo()?;
             }
         }
-        _ => journal.undo()?,
+        State::Undoing | State::FilesDone | State::FilesUndone | State::Done | State::Undone => {
+            journal.undo()?;
+        }
     }
     let outcome = if journal.apply.state == State::FilesDone {
         Outcome::Finished

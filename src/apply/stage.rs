@@ -192,7 +192,7 @@ fn stage_path(
             // The last look before the writing sees it.
             Opened::Other(_) => return Ok(()),
         },
-        _ => None,
+        Descent::Open(_) | Descent::Missing | Descent::Refused(_) => None,
     };
     if let Some(bytes) = bytes {
         let slot = match (journal.slot(file)?, file.slot) {

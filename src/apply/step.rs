@@ -199,7 +199,9 @@ fn take(place: &Spot, slot: &Spot, from: &str) -> io::Result<Step> {
 fn gone(slot: &Spot, error: io::Error) -> io::Result<Step> {
     match slot.look()? {
         Entry::Absent => Err(error),
-        _ => Ok(Step::Changed("is gone".to_owned())),
+        Entry::File(_) | Entry::Symlink | Entry::Directory | Entry::Special => {
+            Ok(Step::Changed("is gone".to_owned()))
+        }
     }
 }
 

@@ -62,6 +62,35 @@ mod armed {
     }
 }
 
+/// Arms the crash points of this process: SIGKILL at the `kill_at`-th one passed (from 1), and
+/// the names of all passed ones appended to `trace`. Does nothing in a release build.
+#[cfg_attr(
+    not(debug_assertions),
+    expect(unused_variables, reason = "nothing to arm")
+)]
+pub fn arm(kill_at: Option<u64>, trace: Option<&std::path::Path>) {
+    #[cfg(debug_assertions)]
+    if kill_at.is_some() || trace.is_some() {
+        armed::arm(kill_at, trace);
+    }
+}
+
+/// Passes the crash point `name`, one of [`POINTS`].
+#[cfg_attr(
+    not(debug_assertions),
+    expect(unused_variables, reason = "nothing to pass")
+)]
+#[inline]
+pub fn crash_point(name: &'static str) {
+    #[cfg(debug_assertions)]
+    {
+        debug_assert!(POINTS.contains(&name), "{name} is not in POINTS");
+        armed::pass(name);
+    }
+    #[cfg(test)]
+    watched::pass(name);
+}
+
 #[cfg(test)]
 pub(crate) mod watched {
     use std::cell::RefCell;
@@ -92,33 +121,4 @@ pub(crate) mod watched {
         watcher(name);
         WATCHER.set(Some(watcher));
     }
-}
-
-/// Arms the crash points of this process: SIGKILL at the `kill_at`-th one passed (from 1), and
-/// the names of all passed ones appended to `trace`. Does nothing in a release build.
-#[cfg_attr(
-    not(debug_assertions),
-    expect(unused_variables, reason = "nothing to arm")
-)]
-pub fn arm(kill_at: Option<u64>, trace: Option<&std::path::Path>) {
-    #[cfg(debug_assertions)]
-    if kill_at.is_some() || trace.is_some() {
-        armed::arm(kill_at, trace);
-    }
-}
-
-/// Passes the crash point `name`, one of [`POINTS`].
-#[cfg_attr(
-    not(debug_assertions),
-    expect(unused_variables, reason = "nothing to pass")
-)]
-#[inline]
-pub fn crash_point(name: &'static str) {
-    #[cfg(debug_assertions)]
-    {
-        debug_assert!(POINTS.contains(&name), "{name} is not in POINTS");
-        armed::pass(name);
-    }
-    #[cfg(test)]
-    watched::pass(name);
 }

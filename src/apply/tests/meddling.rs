@@ -219,7 +219,11 @@ fn check(ground: &Ground, how: Meddling, path: &str, applied: &Result<Applied>, 
         Meddling::AppendLate => kept == 1,
         // Moved away by whoever moved the directory: nobody can know where to.
         Meddling::LinkDirectory => stray.iter().all(|one| one.contains(".away/")),
-        _ => false,
+        Meddling::WriteInPlace
+        | Meddling::Replace
+        | Meddling::Remove
+        | Meddling::MakeDirectory
+        | Meddling::MakeLink => false,
     };
     assert!(stray.is_empty() || is_explained, "{what}: {tree:?}");
 }

@@ -166,7 +166,9 @@ impl Root {
                 Err(Errno::NOTDIR | Errno::LOOP) => {
                     let what = match dir.spot(component).look()? {
                         Entry::Symlink => "a symbolic link",
-                        _ => "not a directory",
+                        Entry::Absent | Entry::File(_) | Entry::Directory | Entry::Special => {
+                            "not a directory"
+                        }
                     };
                     let why = format!("\"{}\" is {what}", &path[..end]);
                     return Ok((Descent::Refused(why), found - 1));

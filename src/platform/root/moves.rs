@@ -48,7 +48,9 @@ impl Spot {
             // A directory has no second name. Renamed over, it replaces at most an empty one.
             return match to.look()? {
                 Entry::Absent => self.rename_over(to),
-                _ => Err(Errno::EXIST.into()),
+                Entry::File(_) | Entry::Symlink | Entry::Directory | Entry::Special => {
+                    Err(Errno::EXIST.into())
+                }
             };
         }
         self.link(to)?;

@@ -199,7 +199,9 @@ impl Spot {
         };
         match entry(&rustix::fs::fstat(&fd)?) {
             Entry::File(stamp) => Ok(Opened::File(File::from(fd), stamp)),
-            other => Ok(Opened::Other(other)),
+            other @ (Entry::Absent | Entry::Symlink | Entry::Directory | Entry::Special) => {
+                Ok(Opened::Other(other))
+            }
         }
     }
 
@@ -287,6 +289,10 @@ fn entry(facts: &rustix::fs::Stat) -> Entry {
         }),
         FileType::Directory => Entry::Directory,
         FileType::Symlink => Entry::Symlink,
-        _ => Entry::Special,
+        FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => Entry::Special,
     }
 }
