@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result};
 use super::classify::parent;
 use super::content::{self, Content};
 use super::evidence::{self, Found};
+use super::prune;
 use super::step::{self, Step};
 use super::{Reported, is_of_one_path, words};
 use crate::platform::file_lock::DirLock;
@@ -446,7 +447,7 @@ impl<'a> Journal<'a> {
                 drop(self.clear_slot(&spot, ours));
             }
         }
-        remove_dir(self.store, self.root, &self.apply.id);
+        prune::remove_dir(self.store, self.root, &self.apply.id);
     }
 
     /// Gives an apply up that has touched nothing yet.
@@ -481,13 +482,6 @@ impl<'a> Journal<'a> {
                 why: file.error.clone().unwrap_or_default(),
             })
             .collect()
-    }
-}
-
-/// Removes the directory of the apply `id` if it is empty.
-pub(super) fn remove_dir(store: &Store, root: &Root, id: &str) {
-    if let Ok(Some(dir)) = open_dir(&applies_dir(store), root) {
-        drop(dir.spot(id).remove_empty_dir());
     }
 }
 

@@ -5,6 +5,7 @@ use anyhow::Result;
 use super::Turn;
 use super::content::{self, Content};
 use super::journal::{self, Journal, is_to_move};
+use crate::platform::root::Root;
 use crate::store::Store;
 use crate::store::applies::{self, FINISHED};
 
@@ -40,9 +41,16 @@ fn clear(journal: &Journal<'_>) -> Result<()> {
         }
     }
     let (store, id) = (journal.store, &journal.apply.id);
-    journal::remove_dir(store, journal.root, id);
+    remove_dir(store, journal.root, id);
     if !journal::applies_dir(store).join(id).exists() {
         store.journal(journal.lock, |tx| applies::forget(tx, id))?;
     }
     Ok(())
+}
+
+/// Removes the directory of the apply `id` if it is empty.
+pub(super) fn remove_dir(store: &Store, root: &Root, id: &str) {
+    if let Ok(Some(dir)) = journal::open_dir(&journal::applies_dir(store), root) {
+        drop(dir.spot(id).remove_empty_dir());
+    }
 }

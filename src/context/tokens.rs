@@ -113,6 +113,6 @@ pub fn estimate_tokens(text: &str) -> u64 {
         last = byte;
     }
     let token = u64::from(TOKEN);
-    // Not rounded down to nothing.
-    ((sum + token / 2) / token).max(u64::from(sum > 0))
+    // Not rounded down to nothing, and a lone joint has no word to belong to.
+    ((sum + token / 2) / token).max(u64::from(!text.trim().is_empty()))
 }

@@ -9,6 +9,7 @@ fn pieces_are_counted_as_tokenizers_cut_them() {
     for (text, tokens) in [
         ("", 0),
         ("word", 1),
+        ("_", 1),
         ("two words", 2),
         ("parseReply", 2),
         ("HTTPReply", 2),

@@ -63,7 +63,7 @@ fn unusable(error: &Error) -> Issue {
         Some(StoreError::TooNew { .. }) => "use the newer plandex; this one leaves it as it is",
         Some(StoreError::Busy(_)) => "end that program, or wait until it is done",
         Some(StoreError::Damaged { .. }) => {
-            "copy the whole .plandex directory aside before anything else, then put plandex.db \
+            "copy the whole .plandex directory aside before anything else, then put the database \
              back from an older copy; the versions of every plan are still in .plandex/plans"
         }
         Some(StoreError::Full(_)) => "free some space; nothing is lost",
@@ -99,7 +99,7 @@ pub(in crate::doctor) fn sqlite(scene: &Scene<'_>, report: &mut Report) {
         return report.check("SQLite", CheckState::Ok, version);
     }
     let message = format!(
-        "{version}, but {} has plandex.db open too: an SQLite before 3.51.3 can corrupt it",
+        "{version}, but {} has the database open too: an SQLite before 3.51.3 can corrupt it",
         foreign.join(", ")
     );
     report.check("SQLite", CheckState::Warning, message);
@@ -173,7 +173,7 @@ pub(in crate::doctor) fn schema(scene: &Scene<'_>, report: &mut Report) {
 
 /// The length of the write-ahead log, by stat: nobody but SQLite opens it.
 pub(in crate::doctor) fn wal(scene: &Scene<'_>, report: &mut Report) {
-    let path = scene.place.dir.join("plandex.db-wal");
+    let path = scene.place.dir.join(store::FILES[1]);
     let length = std::fs::metadata(&path).map_or(0, |meta| meta.len());
     let before = report.issues.len();
     let (worth_knowing, too_long) = scene.limits.wal;
