@@ -146,10 +146,12 @@ impl Place {
             .collect()
     }
 
-    /// Lets `players` go at once and returns what each printed, line by line.
-    pub(crate) fn together(mut players: Vec<Player>) -> Vec<Vec<Vec<u64>>> {
-        players.iter_mut().for_each(Player::go);
-        players.into_iter().map(Player::numbers).collect()
+    /// Lets `players` go at the same moment, soon; returns that moment and what each printed, line
+    /// by line.
+    pub(crate) fn together(mut players: Vec<Player>) -> (u64, Vec<Vec<Vec<u64>>>) {
+        let start = now() + 100_000_000;
+        players.iter_mut().for_each(|player| player.go_at(start));
+        (start, players.into_iter().map(Player::numbers).collect())
     }
 }
 
@@ -160,7 +162,7 @@ pub(crate) enum Kind {
     Ticket,
     /// A bare flock.
     Flock,
-    /// A flock, and a row in SQLite that is inserted and deleted under it.
+    /// A flock, and rows in SQLite that say who waits for it and who holds it.
     FlockWithRows,
 }
 
@@ -189,7 +191,13 @@ pub(crate) struct Player {
 
 impl Player {
     pub(crate) fn go(&mut self) {
-        self.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+        self.go_at(0);
+    }
+
+    /// Lets it begin at a moment of [`now`].
+    fn go_at(&mut self, moment: u64) {
+        let stdin = self.stdin.as_mut().unwrap();
+        stdin.write_all(format!("{moment}\n").as_bytes()).unwrap();
     }
 
     /// The next line it prints.
@@ -224,6 +232,11 @@ impl Player {
 pub(crate) fn now() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     u64::try_from(now.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap()
+}
+
+/// Sleeps until a moment of [`now`].
+pub(crate) fn sleep_until(moment: u64) {
+    std::thread::sleep(Duration::from_nanos(moment.saturating_sub(now())));
 }
 
 /// Microseconds between two of them.

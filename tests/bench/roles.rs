@@ -13,7 +13,7 @@ use plandex::store::{Connections, Store, tickets};
 use rusqlite::Connection;
 use rustix::fs::FlockOperation;
 
-use super::place::{Kind, lock_file, now};
+use super::place::{Kind, lock_file, now, sleep_until};
 
 /// The first argument of a role.
 pub(crate) const WORD: &str = "play-a-role";
@@ -85,8 +85,9 @@ impl Turns {
                 Turn { asked, came, over }
             }
             Self::Rows(file, connection) => {
-                rustix::fs::flock(file, FlockOperation::LockExclusive).unwrap();
                 insert(connection);
+                rustix::fs::flock(file, FlockOperation::LockExclusive).unwrap();
+                hold(connection);
                 let came = now();
                 work();
                 let over = now();
@@ -101,7 +102,14 @@ impl Turns {
 /// A database with one small table, durable as ours is for tickets.
 pub(crate) fn bare_database(dir: &Path) -> Connection {
     let connection = Connection::open(dir.join("bare.db")).unwrap();
-    connection.busy_timeout(Duration::from_secs(10)).unwrap();
+    // SQLite's own handler sleeps for milliseconds; this one as long as our gate does.
+    connection
+        .busy_handler(Some(|tries| {
+            let pause = Duration::from_micros(50 << tries.clamp(0, 5));
+            std::thread::sleep(pause.min(Duration::from_millis(1)));
+            true
+        }))
+        .unwrap();
     connection
         .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
         .unwrap();
@@ -111,7 +119,7 @@ pub(crate) fn bare_database(dir: &Path) -> Connection {
     connection
         .execute_batch(
             "CREATE TABLE IF NOT EXISTS rows (id INTEGER PRIMARY KEY AUTOINCREMENT,
-                plan TEXT NOT NULL, scope TEXT NOT NULL, pid INTEGER NOT NULL)",
+                plan TEXT NOT NULL, scope TEXT NOT NULL, state TEXT NOT NULL, pid INTEGER NOT NULL)",
         )
         .unwrap();
     connection
@@ -119,21 +127,31 @@ pub(crate) fn bare_database(dir: &Path) -> Connection {
 
 /// Inserts a row in a transaction of its own.
 pub(crate) fn insert(connection: &Connection) {
-    let pid = std::process::id();
-    connection
-        .prepare_cached("INSERT INTO rows (plan, scope, pid) VALUES ('bench', 'w', ?1)")
-        .unwrap()
-        .execute([pid])
-        .unwrap();
+    let insert = "INSERT INTO rows (plan, scope, state, pid) VALUES ('bench', 'w', 'waiting', ?1)";
+    change(connection, insert, i64::from(std::process::id()));
+}
+
+/// Updates the last row inserted here, in a transaction of its own.
+fn hold(connection: &Connection) {
+    let update = "UPDATE rows SET state = 'held' WHERE id = ?1";
+    change(connection, update, connection.last_insert_rowid());
 }
 
 /// Deletes the last row inserted here, in a transaction of its own.
 pub(crate) fn delete(connection: &Connection) {
-    connection
-        .prepare_cached("DELETE FROM rows WHERE id = ?1")
-        .unwrap()
-        .execute([connection.last_insert_rowid()])
-        .unwrap();
+    let delete = "DELETE FROM rows WHERE id = ?1";
+    change(connection, delete, connection.last_insert_rowid());
+}
+
+fn change(connection: &Connection, sql: &str, parameter: i64) {
+    let run = |sql: &str| {
+        let mut statement = connection.prepare_cached(sql).unwrap();
+        statement.execute([]).unwrap();
+    };
+    run("BEGIN IMMEDIATE");
+    let mut statement = connection.prepare_cached(sql).unwrap();
+    assert_eq!(statement.execute([parameter]).unwrap(), 1);
+    run("COMMIT");
 }
 
 /// Plays the role that the arguments name.
@@ -145,7 +163,8 @@ pub(crate) fn play(arguments: &[String]) {
     let numbers: Vec<u64> = rest.iter().map(|word| word.parse().unwrap()).collect();
     let turns = Turns::new(Kind::parse(kind), &dir, plan_id);
     println!("ready");
-    wait_for_word();
+    let start: u64 = wait_for_word().trim().parse().unwrap();
+    sleep_until(start);
     match (role.as_str(), numbers.as_slice()) {
         ("rounds", [count, hold_us]) => rounds(&turns, *count, *hold_us),
         ("spell", [ms]) => spell(&turns, Duration::from_millis(*ms)),
@@ -161,15 +180,22 @@ pub(crate) fn play(arguments: &[String]) {
     }
 }
 
-fn wait_for_word() {
+fn wait_for_word() -> String {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).unwrap();
+    line
 }
 
-/// So many turns, each held for a while so that all others are asleep in line by its end.
+/// So many turns, each held for a while so that all others are asleep in line by its end, with a
+/// rest after it, so that whoever is woken has the machine to itself.
 fn rounds(turns: &Turns, count: u64, hold_us: u64) {
+    let hold = Duration::from_micros(hold_us);
     let taken: Vec<Turn> = (0..count)
-        .map(|_| turns.take(|| std::thread::sleep(Duration::from_micros(hold_us))))
+        .map(|_| {
+            let turn = turns.take(|| std::thread::sleep(hold));
+            std::thread::sleep(hold / 4);
+            turn
+        })
         .collect();
     print(&taken);
 }
