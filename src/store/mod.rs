@@ -373,15 +373,18 @@ impl Store {
         Ok(())
     }
 
+    /// Moves a long WAL's content into the database. The passive way disturbs nobody and needs no
+    /// gate; only starting the WAL over does. One that cannot run now runs after a later commit.
     fn checkpoint_if_long(&self, connection: &Connection) {
-        let wal = self.dir.join("plandex.db-wal");
+        let wal = self.dir.join(FILES[1]);
         let length = std::fs::metadata(wal).map_or(0, |meta| meta.len());
-        if length > transaction::WAL_LONG {
-            // A checkpoint that cannot run now runs after a later commit.
+        if length > transaction::WAL_TOO_LONG {
             let entered = self.gate.enter(Some(Duration::from_millis(50)));
             if entered.is_ok() {
-                drop(transaction::checkpoint(connection, length));
+                transaction::checkpoint_restart(connection).ok();
             }
+        } else if length > transaction::WAL_LONG {
+            transaction::checkpoint_passive(connection).ok();
         }
     }
 

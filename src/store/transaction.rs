@@ -18,7 +18,7 @@ use crate::platform::crash::crash_point;
 /// Above this many bytes, whoever finds the WAL so after a commit checkpoints it.
 pub(super) const WAL_LONG: u64 = 4 << 20;
 /// Above this, the checkpoint also starts the WAL over.
-const WAL_TOO_LONG: u64 = 16 << 20;
+pub(super) const WAL_TOO_LONG: u64 = 16 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Durability {
@@ -191,16 +191,13 @@ pub(super) fn is_disk_failure(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure)
 }
 
-/// Moves the WAL's content into the database; `length` is the WAL's in bytes.
-pub(super) fn checkpoint(connection: &Connection, length: u64) -> rusqlite::Result<()> {
-    if length > WAL_TOO_LONG {
-        checkpoint_restart(connection)
-    } else {
-        run(connection, "PASSIVE")
-    }
+/// Moves what nobody reads any more of the WAL into the database.
+pub(super) fn checkpoint_passive(connection: &Connection) -> rusqlite::Result<()> {
+    run(connection, "PASSIVE")
 }
 
-fn checkpoint_restart(connection: &Connection) -> rusqlite::Result<()> {
+/// Moves all of it, and the next writer starts the WAL over.
+pub(super) fn checkpoint_restart(connection: &Connection) -> rusqlite::Result<()> {
     run_briefly(connection, "RESTART")
 }
 
