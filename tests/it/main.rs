@@ -14,5 +14,6 @@ mod commit_crash;
 mod crash_points;
 mod model;
 mod queue;
+mod schema;
 mod support;
 mod tidy;
