@@ -10,6 +10,7 @@
 
 mod apply_crash;
 mod bad_input;
+mod commands;
 mod commit_crash;
 mod crash_points;
 mod model;
