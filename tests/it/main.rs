@@ -13,6 +13,7 @@ mod bad_input;
 mod commands;
 mod commit_crash;
 mod crash_points;
+mod disk;
 mod model;
 mod queue;
 mod schema;
