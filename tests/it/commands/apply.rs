@@ -94,6 +94,7 @@ No operation runs or waits
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "mostly what is printed")]
 fn apply_writes_what_was_shown_and_asks_first() {
     let sandbox = project();
     expect(
@@ -170,6 +171,7 @@ No pending changes
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "mostly what is printed")]
 fn a_file_that_changed_since_the_tell_is_never_overwritten_unasked() {
     let sandbox = project();
     let prompt = greeting("planned") + "\n" + &edit("new.txt", "", "new");

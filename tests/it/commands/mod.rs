@@ -12,7 +12,7 @@ use crate::support::{Outcome, Sandbox};
 /// `outcome` as one text, without what differs from run to run.
 fn shown(outcome: &Outcome) -> String {
     let text = outcome.text();
-    let lines: Vec<String> = text.lines().map(|line| undated(line)).collect();
+    let lines: Vec<String> = text.lines().map(undated).collect();
     lines.join("\n") + "\n"
 }
 

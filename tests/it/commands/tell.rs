@@ -4,6 +4,7 @@ use super::{edit, expect, greeting, pending, project, tell};
 use crate::crash_points::rows;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "mostly what is printed")]
 fn tell_takes_the_edits_of_the_message_when_no_model_is_configured() {
     let sandbox = project();
     let prompt = format!("Greet differently.\n\n{}", greeting("good morning"));
