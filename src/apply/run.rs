@@ -158,7 +158,12 @@ fn finish(
         .flat_map(|change| tree::without_pending(change))
         .collect();
     let paths: Vec<&str> = ended.iter().map(|change| change.path.as_str()).collect();
-    let message = format!("Apply {} changes\n\n{}", paths.len(), paths.join("\n"));
+    let noun = if paths.len() == 1 {
+        "change"
+    } else {
+        "changes"
+    };
+    let message = format!("Apply {} {noun}\n\n{}", paths.len(), paths.join("\n"));
     turn.advance(permit, &branch, &tree, &message, |tx| {
         for change in &ended {
             changes::end(tx, &change.id, Ended::Applied)?;

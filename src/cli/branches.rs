@@ -73,6 +73,14 @@ pub(super) fn checkout(cli: &Cli, args: &args::Checkout) -> Result<ExitCode> {
     if name.is_empty() {
         return Err(UsageError::new("the branch's name is empty", "`plandex branches`").into());
     }
+    let known = project
+        .store
+        .read(|tx| branches::by_name(tx, &selected.plan.id, &name))?;
+    if args.create && known.is_some() {
+        let message = format!("the plan has already a branch \"{name}\"");
+        let hint = format!("`plandex checkout {name}`, or choose another name");
+        return Err(UsageError::new(message, hint).into());
+    }
     if args.create {
         let job = Job {
             project: &project,

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 
 use super::args::{Global, When};
+use super::report::UsageError;
 use crate::config::{self, Environment, Settings, Wait};
 use crate::lock::Patience;
 use crate::platform::{crash, terminal};
@@ -72,7 +73,12 @@ impl Cli {
     /// Opens the project that this directory is in.
     pub(super) fn open(&self) -> Result<Arc<Project>> {
         let place = self.place()?;
-        Project::open(&place, self.session())
+        let project = Project::open(&place, self.session())?;
+        // By stat only. Commands read a duplicate of it, which they close.
+        if std::fs::metadata("/dev/stdin").is_ok_and(|meta| project.store.is_own_file(&meta)) {
+            return Err(own_file("standard input"));
+        }
+        Ok(project)
     }
 
     /// Opens the project and its selected plan and branch.
@@ -128,6 +134,12 @@ impl Cli {
         let actor = &project.session().actor;
         !actor.is_empty() && *actor == ticket.actor
     }
+}
+
+/// The refusal to read the database as if it were a text.
+pub(super) fn own_file(name: &str) -> anyhow::Error {
+    let message = format!("{name} is plandex's own database, which only SQLite may open");
+    UsageError::new(message, "give a file of your own").into()
 }
 
 /// A wall time in milliseconds as RFC 3339 UTC.

@@ -11,7 +11,7 @@ use super::args;
 use super::exit::ExitCode;
 use super::operate::{Job, operate};
 use super::report::{self, UsageError};
-use super::session::{Cli, SCHEMA_VERSION};
+use super::session::{Cli, SCHEMA_VERSION, own_file};
 use crate::lock::operation;
 use crate::model::Provider;
 use crate::plan::briefing::{self, Shown, Turned};
@@ -29,7 +29,7 @@ const PROMPT_MAX: u64 = 64 << 20;
 /// `plandex tell`
 pub(super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
     let (project, selected) = cli.open_selected()?;
-    let prompt = Prompt::new(prompt_text(cli, args)?)?;
+    let prompt = Prompt::new(prompt_text(cli, &project, args)?)?;
     if args.print_prompt {
         return print_prompt(cli, &project, &selected, &prompt);
     }
@@ -40,6 +40,9 @@ pub(super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
             let path = cli.cwd.join(path);
             // Looked at before anybody waits: a typo should not cost a place in the queue.
             let problem = match std::fs::metadata(&path) {
+                Ok(meta) if project.store.is_own_file(&meta) => {
+                    return Err(own_file(&path.display().to_string()));
+                }
                 Ok(meta) if meta.is_dir() => Some("it is a directory".to_owned()),
                 Ok(_) => None,
                 Err(error) => Some(error.to_string()),
@@ -78,13 +81,17 @@ pub(super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
 }
 
 /// The prompt: the argument, a file, or what is piped in (added to the argument if there is one).
-fn prompt_text(cli: &Cli, args: &args::Tell) -> Result<String> {
+fn prompt_text(cli: &Cli, project: &Project, args: &args::Tell) -> Result<String> {
     let reply_from_stdin = args.reply.as_deref() == Some(Path::new("-"));
     let given = match (&args.prompt, &args.file) {
         (Some(text), _) if text == "-" => None,
         (Some(text), _) => Some(text.clone()),
         (None, Some(file)) => {
             let path = cli.cwd.join(file);
+            let is_own = |meta: std::fs::Metadata| project.store.is_own_file(&meta);
+            if std::fs::metadata(&path).is_ok_and(is_own) {
+                return Err(own_file(&path.display().to_string()));
+            }
             let file = std::fs::File::open(&path).map_err(|error| unreadable(&path, &error))?;
             Some(read_prompt(file, &path.display().to_string())?)
         }

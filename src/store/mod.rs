@@ -168,6 +168,16 @@ impl Store {
         self.dir.join("plandex.db")
     }
 
+    /// Whether `meta` is of one of [`FILES`], under whatever name: closing a descriptor of it would
+    /// drop SQLite's locks, so whoever opens what a person named asks first.
+    pub fn is_own_file(&self, meta: &std::fs::Metadata) -> bool {
+        use std::os::unix::fs::MetadataExt as _;
+        FILES.iter().any(|name| {
+            let own = std::fs::metadata(self.dir.join(name));
+            own.is_ok_and(|own| (own.dev(), own.ino()) == (meta.dev(), meta.ino()))
+        })
+    }
+
     /// Runs `work` on one snapshot; never waits for a writer and writes nothing.
     pub fn read<T>(&self, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
         self.with(|connection| {

@@ -10,9 +10,12 @@
 
 mod apply_crash;
 mod bad_input;
+mod commands;
 mod commit_crash;
 mod crash_points;
+mod disk;
 mod model;
 mod queue;
+mod schema;
 mod support;
 mod tidy;
