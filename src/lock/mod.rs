@@ -343,6 +343,7 @@ impl Drop for Inner {
             && self.registry.is_empty()
         {
             crate::platform::file::remove_file(&owner.path).ok();
+            self.store.shorten_wal();
         }
     }
 }

@@ -82,21 +82,26 @@ pub struct Entry {
 
 /// Records the grant of a new ticket and mints its fence.
 pub(super) fn granted(tx: &TicketTx<'_>, new: &NewTicket, queued_at: i64, now: i64) -> Result<i64> {
-    tx.sql().prepare_cached(INSERT)?.execute(params![
-        new.plan_id,
-        now,
-        0,
-        new.scope.letter(),
-        new.branch,
-        new.reason,
-        new.owner.actor,
-        new.owner.pid,
-        new.owner.command,
-        queued_at,
-        Some(now),
-        None::<i64>,
-        None::<&str>,
-    ])?;
+    // The ticket's own row follows in this transaction, so its number is the next one.
+    tx.sql()
+        .prepare_cached(
+            "INSERT INTO repo_locks_audit (plan_id, created_at, ticket, scope, branch, reason,
+                actor, pid, command, queued_at, granted_at)
+             VALUES (?1, ?2,
+                1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'repo_locks'), 0),
+                ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?2)",
+        )?
+        .execute(params![
+            new.plan_id,
+            now,
+            new.scope.letter(),
+            new.branch,
+            new.reason,
+            new.owner.actor,
+            new.owner.pid,
+            new.owner.command,
+            queued_at,
+        ])?;
     minted(tx)
 }
 
@@ -109,14 +114,6 @@ pub(super) fn granted_ticket(tx: &TicketTx<'_>, ticket: &Ticket, now: i64) -> Re
 /// Records a wait that ended without a grant.
 pub(super) fn gave_up(tx: &TicketTx<'_>, ticket: &Ticket, outcome: Outcome) -> Result<()> {
     insert(tx, ticket, None, Some(outcome))
-}
-
-/// Names the ticket of a grant that was recorded before the ticket had a number.
-pub(super) fn set_ticket(tx: &TicketTx<'_>, fence: i64, ticket: i64) -> Result<()> {
-    tx.sql()
-        .prepare_cached("UPDATE repo_locks_audit SET ticket = ?2 WHERE id = ?1")?
-        .execute([fence, ticket])?;
-    Ok(())
 }
 
 /// Records how a grant ended.

@@ -286,7 +286,12 @@ impl Store {
     /// called by doctor.
     pub fn checkpoint(&self) -> Result<()> {
         let entered = self.gate.enter(Some(Duration::from_secs(5)))?;
-        let result = self.with(|connection| Ok(transaction::checkpoint_truncate(connection)?));
+        let result = self.with(|connection| {
+            Ok(transaction::checkpoint_truncate(
+                connection,
+                Duration::from_millis(50),
+            )?)
+        });
         drop(entered);
         result
     }
@@ -381,6 +386,16 @@ impl Store {
             return Err(StoreError::Replaced(self.path()).into());
         }
         Ok(())
+    }
+
+    /// Shortens what the next lone command has to read before it starts: called when a process that
+    /// wrote gives its tickets back for good. Waits for nobody.
+    pub fn shorten_wal(&self) {
+        let wal = self.dir.join(FILES[1]);
+        if std::fs::metadata(wal).is_ok_and(|meta| meta.len() > transaction::WAL_LONG_AT_EXIT) {
+            self.with(|connection| Ok(transaction::checkpoint_passive(connection)?))
+                .ok();
+        }
     }
 
     /// Moves a long WAL's content into the database. The passive way disturbs nobody and needs no

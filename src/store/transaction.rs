@@ -17,6 +17,8 @@ use crate::platform::crash::crash_point;
 
 /// Above this many bytes, whoever finds the WAL so after a commit checkpoints it.
 pub(super) const WAL_LONG: u64 = 4 << 20;
+/// Above this many bytes, a process that wrote checkpoints it before it ends.
+pub(super) const WAL_LONG_AT_EXIT: u64 = 1 << 20;
 /// Above this, the checkpoint also starts the WAL over.
 pub(super) const WAL_TOO_LONG: u64 = 16 << 20;
 
@@ -198,17 +200,20 @@ pub(super) fn checkpoint_passive(connection: &Connection) -> rusqlite::Result<()
 
 /// Moves all of it, and the next writer starts the WAL over.
 pub(super) fn checkpoint_restart(connection: &Connection) -> rusqlite::Result<()> {
-    run_briefly(connection, "RESTART")
+    run_within(connection, "RESTART", Duration::from_millis(50))
 }
 
 /// As a restart, and the file is empty after it.
-pub(super) fn checkpoint_truncate(connection: &Connection) -> rusqlite::Result<()> {
-    run_briefly(connection, "TRUNCATE")
+pub(super) fn checkpoint_truncate(
+    connection: &Connection,
+    patience: Duration,
+) -> rusqlite::Result<()> {
+    run_within(connection, "TRUNCATE", patience)
 }
 
-/// Waits for readers for 50 ms only.
-fn run_briefly(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
-    connection.busy_timeout(Duration::from_millis(50))?;
+/// Waits for readers for at most `patience`, in which nobody can write.
+fn run_within(connection: &Connection, mode: &str, patience: Duration) -> rusqlite::Result<()> {
+    connection.busy_timeout(patience)?;
     let result = run(connection, mode);
     connection.busy_timeout(super::open::BUSY)?;
     result

@@ -63,7 +63,6 @@ pub fn place<P: Permit>(
         let now = clock::wall_ms();
         let fence = audit::granted(tx, new, now, now)?;
         let ticket = insert(tx, new, State::Held, fence, Some(now))?;
-        audit::set_ticket(tx, fence, ticket)?;
         let (plan_id, branch) = (new.plan_id.clone(), new.branch.clone());
         return Ok(Placed::Held(P::mint(Proof {
             ticket,
@@ -105,10 +104,11 @@ fn insert(
     let now = clock::wall_ms();
     tx.sql()
         .prepare_cached(
-            "INSERT INTO repo_locks (state, fence, plan_id, scope, branch, reason, doorbell,
+            "INSERT INTO repo_locks (place, state, fence, plan_id, scope, branch, reason, doorbell,
                 owner_id, actor, pid, pid_ns, process_start, host, command, queued_at, granted_at,
                 last_heartbeat_at, lease_stamp, boot_id, time_ns)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?15,
+             VALUES (1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'repo_locks'), 0),
+                ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?15,
                 ?17, ?18, ?19)",
         )?
         .execute(params![

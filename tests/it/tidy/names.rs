@@ -147,7 +147,7 @@ const EXCEPTIONS: [(&str, &str, &str); 1] = [(
 )];
 
 /// The files that name the database's files in text, and why they may.
-const NAME_THE_DATABASE: [(&str, &str); 7] = [
+const NAME_THE_DATABASE: [(&str, &str); 6] = [
     (
         "src/store/open.rs",
         "opens it through SQLite, and creates it empty once",
@@ -167,10 +167,6 @@ const NAME_THE_DATABASE: [(&str, &str); 7] = [
     (
         "src/context/rules.rs",
         "refuses to load it, so that nobody opens it",
-    ),
-    (
-        "src/doctor/checks/database.rs",
-        "in the words that say how a damaged one is put back",
     ),
     (
         "src/doctor/place.rs",
