@@ -392,9 +392,15 @@ impl Store {
     /// wrote gives its tickets back for good. Waits for nobody.
     pub fn shorten_wal(&self) {
         let wal = self.dir.join(FILES[1]);
-        if std::fs::metadata(wal).is_ok_and(|meta| meta.len() > transaction::WAL_LONG_AT_EXIT) {
-            self.with(|connection| Ok(transaction::checkpoint_passive(connection)?))
-                .ok();
+        let length = std::fs::metadata(wal).map_or(0, |meta| meta.len());
+        let none = Duration::ZERO;
+        if length > transaction::WAL_LONG_AT_EXIT
+            && let Ok(entered) = self.gate.enter(Some(none))
+        {
+            let shorten =
+                |connection: &Connection| Ok(transaction::checkpoint_truncate(connection, none)?);
+            self.with(shorten).ok();
+            drop(entered);
         }
     }
 
