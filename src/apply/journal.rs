@@ -167,6 +167,14 @@ impl<'a> Journal<'a> {
                 other => other?,
             }
         }
+        // Directories are made below the one that was there; that one itself is not made anew.
+        if file.base_hash.is_none() {
+            match self.root.dir(dirs(&file.path)[existing(file)])? {
+                Descent::Open(_) => {}
+                Descent::Missing => return Ok(Step::Changed("lost its directory".to_owned())),
+                Descent::Refused(why) => return Ok(Step::Changed(format!("was moved: {why}"))),
+            }
+        }
         self.step(file, file.base_hash.as_deref(), file.target_hash.as_deref())
     }
 

@@ -277,17 +277,25 @@ fn take_late_write_back(journal: &mut Journal<'_>, index: usize, stamp: &Stamp) 
         .slot(file)
         .and_then(|slot| slot.map_or(Ok(Entry::Absent), |slot| slot.look()));
     let now = looked.with_context(|| format!("looking at the original of {}", file.path))?;
-    if matches!(now, Entry::File(now) if now.has_content_of(stamp)) {
+    if !matches!(now, Entry::File(now) if !now.has_content_of(stamp)) {
         return Ok(());
     }
     let back = journal
         .step_back(file)
         .with_context(|| format!("putting {} back", file.path))?;
-    let why = match back {
-        Step::Done(_) => "was changed".to_owned(),
-        Step::Changed(why) | Step::Kept(why) => journal.kept_in_slot(file, &why),
-    };
-    set(journal, index, FileState::Left, Some(why));
+    match back {
+        Step::Done(_) => set(
+            journal,
+            index,
+            FileState::Left,
+            Some("was changed".to_owned()),
+        ),
+        // The place is not ours any more: it stays, and so does what they wrote.
+        Step::Changed(why) | Step::Kept(why) => {
+            let why = journal.kept_in_slot(file, &why);
+            set(journal, index, FileState::Written, Some(why));
+        }
+    }
     Ok(())
 }
 

@@ -129,7 +129,7 @@ fn one_path_twice_is_refused_the_second_time() {
 
 #[test]
 fn a_state_directory_of_another_name_is_refused_too() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = in_memory();
     let (root, state) = (
         dir.path().join("project"),
         dir.path().join("project/.state"),

@@ -38,7 +38,7 @@ pub(super) struct Ground {
 
 impl Ground {
     pub(super) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = in_memory();
         let (root, state) = (
             dir.path().join("project"),
             dir.path().join("project/.plandex"),

@@ -104,6 +104,7 @@ fn a_directory_swapped_for_a_link_all_the_time_leads_nowhere() {
         let (stop, swaps) = (AtomicBool::new(false), AtomicU64::new(0));
         let (mut done, mut refused, mut text) = (0, 0, 0);
         std::thread::scope(|scope| {
+            let _stopping = Stopping(&stop);
             scope.spawn(|| {
                 while !stop.load(Ordering::SeqCst) {
                     let round = swaps.fetch_add(1, Ordering::SeqCst);
@@ -120,13 +121,9 @@ fn a_directory_swapped_for_a_link_all_the_time_leads_nowhere() {
                         text += 1;
                     }
                     Ok(_) => refused += 1,
-                    Err(error) => {
-                        stop.store(true, Ordering::SeqCst);
-                        panic!("{name}: {error:#}");
-                    }
+                    Err(error) => panic!("{name}: {error:#}"),
                 }
             }
-            stop.store(true, Ordering::SeqCst);
         });
         let expected = (text > 0).then(|| text.to_string());
         assert_eq!(ground.text("dir/f"), expected, "{name}");
@@ -141,6 +138,15 @@ fn a_directory_swapped_for_a_link_all_the_time_leads_nowhere() {
         );
         let swaps = swaps.into_inner();
         println!("{name}: {swaps} swaps, {done} applies done, {refused} refused");
+    }
+}
+
+/// Ends the other thread's loop however its own scope is left.
+struct Stopping<'s>(&'s AtomicBool);
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 

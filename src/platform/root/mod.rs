@@ -152,31 +152,28 @@ impl Root {
         for component in path.split('/').filter(|_| !path.is_empty()) {
             end += component.len() + usize::from(end > 0);
             let mut opened = dir.open_dir(component);
-            if matches!(opened, Err(Errno::NOENT)) {
-                if on_missing == OnMissing::Stop {
-                    return Ok((Descent::Missing, found));
-                }
+            let was_there = opened.is_ok();
+            if matches!(opened, Err(Errno::NOENT)) && on_missing == OnMissing::Make {
                 dir.spot(component).create_dir(0o777)?;
                 opened = dir.open_dir(component);
-            } else {
-                found += 1;
             }
             dir = match opened {
                 Ok(fd) => self.adopt(fd),
+                Err(Errno::NOENT) => return Ok((Descent::Missing, found)),
                 Err(Errno::NOTDIR | Errno::LOOP) => {
                     let what = match dir.spot(component).look()? {
                         Entry::Symlink => "a symbolic link",
+                        // Or it was a link a moment ago.
                         Entry::Absent | Entry::File(_) | Entry::Directory | Entry::Special => {
                             "not a directory"
                         }
                     };
                     let why = format!("\"{}\" is {what}", &path[..end]);
-                    return Ok((Descent::Refused(why), found - 1));
+                    return Ok((Descent::Refused(why), found));
                 }
-                // Removed again by somebody.
-                Err(Errno::NOENT) => return Ok((Descent::Missing, found)),
                 Err(error) => return Err(error.into()),
             };
+            found += usize::from(was_there);
         }
         Ok((Descent::Open(dir), found))
     }
