@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
-use super::classify::parent;
+use super::classify::{dirs, parent};
 use super::content::{self, Content};
 use super::evidence::{self, Found};
 use super::prune;
@@ -491,13 +491,6 @@ impl<'a> Journal<'a> {
             })
             .collect()
     }
-}
-
-/// The directories of `path` from the root, "", down to its own.
-pub(super) fn dirs(path: &str) -> Vec<&str> {
-    let mut dirs = vec![""];
-    dirs.extend(path.match_indices('/').map(|(at, _)| &path[..at]));
-    dirs
 }
 
 /// The index in [`dirs`] of the deepest directory that was there before.

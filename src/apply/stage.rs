@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::classify::parent;
+use super::classify::{dirs, parent};
 use super::content;
 use super::journal::{self, Journal, is_to_move};
 use super::write::Contents;
@@ -71,7 +71,7 @@ fn rows(store: &Store, turn: &Turn, changes: &[&Classified]) -> Result<Vec<Apply
             None => {
                 let parents = turn.root().existing_parents(path);
                 let parents = parents.with_context(|| format!("looking at {path}"))?;
-                let there = turn.root().dir(journal::dirs(path)[parents]);
+                let there = turn.root().dir(dirs(path)[parents]);
                 let is_same = match there.with_context(|| format!("looking at {path}"))? {
                     Descent::Open(dir) => dir.mount()? == ours,
                     // Moved meanwhile: the last look before the writing sees it.

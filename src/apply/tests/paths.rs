@@ -152,7 +152,8 @@ impl Drop for Stopping<'_> {
 
 #[expect(clippy::disallowed_methods, reason = "the user's own renames")]
 fn swap_for_link(dir: &Path, away: &Path, outside: &Path, round: u64) {
-    let pause = |most: u64| (0..round * 7919 % most).for_each(|_| std::thread::yield_now());
+    // Spun, not yielded: a busy machine gives a thread that yields nothing for a long time.
+    let pause = |most: u64| (0..round * 7919 % most * 8).for_each(|_| std::hint::spin_loop());
     pause(1500);
     std::fs::rename(dir, away).unwrap();
     // An apply may make a directory of that name while there is none: then the link waits.
