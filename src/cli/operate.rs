@@ -36,6 +36,8 @@ pub(super) struct Job<'a, P> {
 
 enum Said<E> {
     Waiting(Waiting),
+    /// The turn was had, and what a dead operation left is repaired.
+    Started,
     Event(E),
 }
 
@@ -67,6 +69,7 @@ where
         }),
     };
     let pending = workers::submit(job.project, params, move |permit: &P, turn| {
+        sender.send(Said::Started).ok();
         work(permit, turn, &mut |event| {
             // This thread outlives the operation, so somebody always listens.
             sender.send(Said::Event(event)).ok();
@@ -78,12 +81,8 @@ where
             cli.ui.note(format!("Repaired: {line}"));
         }
     };
-    // What was repaired came before the work's own first word.
-    let mut show = |event| {
-        say_repaired();
-        show(event);
-    };
-    let result = listen(&said, pending.reply(), &mut wait, &mut show);
+    let result = listen(&said, pending.reply(), &mut wait, &say_repaired, &mut show);
+    // A reader repairs before it waits for its own turn, and may not have got it.
     say_repaired();
     drop(signals);
     result
@@ -93,24 +92,27 @@ fn listen<E, T>(
     said: &Receiver<Said<E>>,
     reply: &Receiver<Result<T>>,
     wait: &mut WaitText<'_>,
+    started: &impl Fn(),
     show: &mut impl FnMut(E),
 ) -> Result<T> {
+    let mut hear = |heard: Said<E>, wait: &mut WaitText<'_>| match heard {
+        Said::Waiting(waiting) => wait.look(waiting),
+        Said::Started => {
+            wait.over();
+            started();
+        }
+        Said::Event(event) => show(event),
+    };
     loop {
         select! {
             recv(said) -> heard => match heard {
-                Ok(Said::Waiting(waiting)) => wait.look(waiting),
-                Ok(Said::Event(event)) => {
-                    wait.over();
-                    show(event);
-                }
+                Ok(heard) => hear(heard, wait),
                 // The work is done and its sender gone: the reply is on its way.
                 Err(_) => return reply.recv().context("the worker is gone")?,
             },
             recv(reply) -> result => {
-                // Events that were said before the reply are shown before it.
-                while let Ok(Said::Event(event)) = said.try_recv() {
-                    show(event);
-                }
+                // What was said before the reply is shown before it.
+                said.try_iter().for_each(|heard| hear(heard, wait));
                 return result.context("the worker is gone")?;
             },
             default(wait.due()) => wait.show(),

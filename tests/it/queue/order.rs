@@ -128,7 +128,13 @@ fn a_waiter_says_what_it_waits_for() {
     // The text is said once, and again only when the holder or the position changes.
     assert_eq!(waiter.stderr().matches("Position in queue").count(), 1);
     holder.finish().ok();
-    assert_eq!(waiter.wait(SOON).ok().stdout, "");
+    let done = waiter.wait(SOON).ok();
+    assert_eq!(done.stdout, "");
+    assert!(
+        done.stderr.contains("Operation started after waiting "),
+        "{}",
+        done.stderr
+    );
     json.wait(SOON).ok();
 }
 
