@@ -138,7 +138,7 @@ pub fn history(tx: &ReadTx<'_>, plan_id: &str, limit: i64) -> Result<Vec<Entry>>
 }
 
 /// How long past operations of `reason` held their tickets, in milliseconds, newest first, among
-/// the newest [`RECENT`] grants of the project.
+/// the newest 5,000 grants of the project.
 pub fn durations(tx: &ReadTx<'_>, reason: &str, limit: i64) -> Result<Vec<i64>> {
     let mut select = tx.sql().prepare_cached(
         "SELECT ended_at - granted_at FROM
