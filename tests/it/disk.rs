@@ -249,3 +249,47 @@ fn a_new_on_a_full_disk_leaves_no_half_project() {
     }
     assert!(failures >= 2, "never met a full disk");
 }
+
+/// A file system that is on no list is tried by two processes before it is trusted (HAZARDS.md
+/// H18); ramfs is one that this kernel has.
+#[test]
+fn an_unknown_file_system_is_tried_and_then_used() {
+    needs!("mount");
+    needs!("strace");
+    let sandbox = Sandbox::without_git();
+    let at = sandbox.root().to_owned();
+    let mounted = sandbox
+        .program("mount", ["-t", "ramfs", "none", at.to_str().unwrap()])
+        .cwd(sandbox.place())
+        .finish();
+    if mounted.code != Some(0) {
+        skip!("mounting is not allowed here");
+    }
+    let _unmounted_at_the_end = Small {
+        sandbox: &sandbox,
+        at,
+    };
+    let made = sandbox
+        .program(
+            "strace",
+            [
+                "-f",
+                "-qq",
+                "-e",
+                "trace=execve",
+                BINARY,
+                "new",
+                "-n",
+                "ram",
+            ],
+        )
+        .finish()
+        .ok();
+    assert!(made.stderr.contains("probe-file-system"), "{made}");
+    sandbox.ok(&["plans"]);
+    let left = std::fs::read_dir(sandbox.state_dir()).unwrap();
+    let probes = left
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("probe-"));
+    assert_eq!(probes.count(), 0, "the trial is cleaned up");
+}
