@@ -144,8 +144,16 @@ fn run<P: Permit, T>(
     let ticket = hold.permit().proof().ticket();
     let released = hold.release(outcome);
     let value = result.map_err(|error| lost_if_busy(error, ticket))?;
-    released.map_err(|error| lost_if_busy(error, ticket))?;
-    Ok(value)
+    match released.map_err(|error| lost_if_busy(error, ticket)) {
+        Err(error) if is_lost(&error) => Err(error),
+        // The work is committed. A ticket that cannot be deleted now (a full disk) falls with its
+        // owner file, which needs no room.
+        Ok(()) | Err(_) => Ok(value),
+    }
+}
+
+fn is_lost(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::LockLost { .. }))
 }
 
 /// "Busy" means that nothing was changed and that it is safe to try again, which is true only until
