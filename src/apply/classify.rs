@@ -243,13 +243,6 @@ fn fold(name: &str) -> String {
     name.chars().flat_map(char::to_lowercase).collect()
 }
 
-/// The directories of `path` from the root, "", down to its own.
-pub(super) fn dirs(path: &str) -> Vec<&str> {
-    let mut dirs = vec![""];
-    dirs.extend(path.match_indices('/').map(|(at, _)| &path[..at]));
-    dirs
-}
-
 /// The directory of `path`, "" for the root.
 pub(super) fn parent(path: &str) -> &str {
     split(path).0

@@ -3,26 +3,21 @@
 //! The process that applies and the one that recovers work on the same thing with the same hands;
 //! what differs is only what they know.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
-use super::classify::{dirs, parent};
+use super::Reported;
+use super::classify::parent;
 use super::content::{self, Content};
 use super::evidence::{self, Found};
-use super::prune;
 use super::step::{self, Step};
-use super::{Reported, is_of_one_path, words};
 use crate::platform::file_lock::DirLock;
-use crate::platform::root::{Descent, Dir, Entry, Root, Spot};
+use crate::platform::root::{Descent, Dir, Root, Spot};
 use crate::store::Store;
 use crate::store::applies::{self, Apply, ApplyFile, FileState, SlotPlace, State};
-
-/// Above this many, what was written is made durable by one call for the whole file system.
-const SYNCED_ONE_BY_ONE: usize = 64;
 
 /// One apply on its way, under the apply lock.
 pub(super) struct Journal<'a> {
@@ -50,7 +45,7 @@ impl Ends {
     }
 
     /// Whether the slot has somebody's own content.
-    fn has_foreign_slot(&self, file: &ApplyFile) -> bool {
+    pub(super) fn has_foreign_slot(&self, file: &ApplyFile) -> bool {
         self.in_slot != Content::Absent
             && !self.in_slot.is(file.base_hash.as_deref())
             && !self.in_slot.is(file.target_hash.as_deref())
@@ -148,7 +143,7 @@ impl<'a> Journal<'a> {
         })
     }
 
-    fn at_place(&self, file: &ApplyFile) -> io::Result<Content> {
+    pub(super) fn at_place(&self, file: &ApplyFile) -> io::Result<Content> {
         match self.root.spot(&file.path)? {
             Descent::Open(spot) => Ok(content::read(&spot)?.0),
             Descent::Missing => Ok(Content::Absent),
@@ -220,76 +215,17 @@ impl<'a> Journal<'a> {
         // The step went to the directory that the path led to; if that was moved away meanwhile,
         // perhaps out of the project, it is taken back there.
         if matches!(step, Step::Done(_)) && !self.root.leads_to(parent(&file.path), place.dir())? {
-            return Ok(match step::step(place, slot, to, from)? {
-                Step::Done(_) => Step::Changed("was moved with its directory".to_owned()),
-                other @ (Step::Changed(_) | Step::Kept(_)) => other,
-            });
+            let back = step::step(place, slot, to, from)?;
+            if matches!(back, Step::Done(_)) {
+                return Ok(Step::Changed("was moved with its directory".to_owned()));
+            }
+            return Ok(back);
         }
         Ok(step)
     }
 
-    /// Puts every path back to what it was, as far as it still has what this apply brought, and
-    /// records that. What somebody else changed stays and is marked as left.
-    pub(super) fn undo(&mut self) -> Result<()> {
-        if self.apply.state == State::Writing {
-            self.store
-                .journal(self.lock, |tx| applies::start_undoing(tx, &self.apply.id))?;
-            self.apply.state = State::Undoing;
-        }
-        for index in 0..self.files.len() {
-            let file = &self.files[index];
-            if !is_to_move(file) {
-                continue;
-            }
-            let result = self.undo_path(file);
-            let (state, error) = match result {
-                Ok(outcome) => outcome,
-                Err(error) if is_of_one_path(&error) => (
-                    FileState::Failed,
-                    Some(format!("could not be put back: {}", words(&error))),
-                ),
-                Err(error) => {
-                    return Err(error).with_context(|| format!("putting {} back", file.path));
-                }
-            };
-            let file = &mut self.files[index];
-            (file.state, file.error) = (state, error);
-        }
-        self.remove_made_dirs();
-        self.sync_dirs()?;
-        self.clear_beside()?;
-        self.clear_private();
-        self.decide(State::FilesUndone)
-    }
-
-    fn undo_path(&self, file: &ApplyFile) -> io::Result<(FileState, Option<String>)> {
-        let ends = self.ends(file)?;
-        let found = ends.found(file);
-        let step = match (found, &ends.place, &ends.slot) {
-            (Found::Done, _, _) => self.step_back(file)?,
-            (Found::Swapped, Some(place), Some(slot)) => {
-                match step::give_back(place, slot, &ends.at_place)? {
-                    Step::Done(_) => Step::Changed("was changed".to_owned()),
-                    Step::Changed(why) | Step::Kept(why) => Step::Kept(why),
-                }
-            }
-            _ if ends.has_foreign_slot(file) => Step::Kept("was changed".to_owned()),
-            _ if ends.at_place.is(file.base_hash.as_deref()) => Step::Done(None),
-            (Found::Settled, _, _) if ends.in_slot != Content::Absent => {
-                let why = "was changed after it was written";
-                return Ok((FileState::Left, Some(self.kept_original(file, why))));
-            }
-            _ => Step::Changed("was changed".to_owned()),
-        };
-        Ok(match step {
-            Step::Done(_) => (FileState::Restored, None),
-            Step::Changed(why) => (FileState::Left, Some(why)),
-            Step::Kept(why) => (FileState::Left, Some(self.kept_in_slot(file, &why))),
-        })
-    }
-
     /// `why`, and where the original is kept.
-    fn kept_original(&self, file: &ApplyFile, why: &str) -> String {
+    pub(super) fn kept_original(&self, file: &ApplyFile, why: &str) -> String {
         let kept = applies_dir(self.store)
             .join(&self.apply.id)
             .join(file.number.to_string());
@@ -309,170 +245,8 @@ impl<'a> Journal<'a> {
         }
     }
 
-    /// Removes the directories that were made for paths that are not written, if they are empty.
-    fn remove_made_dirs(&self) {
-        let made: BTreeSet<&str> = self
-            .files
-            .iter()
-            .filter(|file| file.state != FileState::Written)
-            .flat_map(|file| dirs(&file.path).into_iter().skip(existing(file) + 1))
-            .collect();
-        // A directory sorts before what is in it.
-        for dir in made.into_iter().rev() {
-            if let Ok(Descent::Open(spot)) = self.root.spot(dir) {
-                // One that stays is empty and does no harm.
-                drop(spot.remove_empty_dir());
-            }
-        }
-    }
-
-    /// Ends the writing: directories, leftovers, and the record.
-    pub(super) fn finish_files(&mut self) -> Result<()> {
-        self.remove_made_dirs();
-        self.sync_dirs()?;
-        if self.beside().next().is_some() {
-            // On record first: with its slot gone, a path tells no more how far it came.
-            self.decide(State::Clearing)?;
-            self.clear_beside()?;
-        }
-        self.decide(State::FilesDone)?;
-        self.clear_private();
-        Ok(())
-    }
-
-    /// Makes the names durable in every directory that a step touched.
-    pub(super) fn sync_dirs(&self) -> Result<()> {
-        let touched: BTreeSet<&str> = self
-            .files
-            .iter()
-            .filter(|file| is_to_move(file))
-            .flat_map(|file| dirs(&file.path).into_iter().skip(existing(file)))
-            .collect();
-        let beside: BTreeSet<&str> = self
-            .beside()
-            .flat_map(|file| dirs(&file.path).into_iter().skip(existing(file)))
-            .collect();
-        let mut all = touched.len() > SYNCED_ONE_BY_ONE;
-        for dir in touched {
-            if all && !beside.contains(dir) {
-                continue;
-            }
-            let synced = match self.root.dir(dir) {
-                Ok(Descent::Open(opened)) => opened.sync(),
-                Ok(Descent::Missing) => Ok(()),
-                // It was moved away, with our names in it perhaps.
-                Ok(Descent::Refused(_)) => {
-                    all = true;
-                    Ok(())
-                }
-                Err(error) if is_of_one_path(&error) => Ok(()),
-                Err(error) => Err(error),
-            };
-            synced.with_context(|| format!("syncing the directory of {dir}/"))?;
-        }
-        if all {
-            self.root
-                .sync_file_system()
-                .context("syncing the project")?;
-        }
-        if let Some(private) = &self.private {
-            private.sync().context("syncing the apply's directory")?;
-        }
-        Ok(())
-    }
-
-    fn beside(&self) -> impl Iterator<Item = &ApplyFile> {
-        self.files
-            .iter()
-            .filter(|file| file.slot == SlotPlace::Beside && is_to_move(file))
-    }
-
-    /// Removes the slots that stand among the user's files. One that somebody wrote to late, who
-    /// had the original open, stays, and its path says so.
-    fn clear_beside(&mut self) -> Result<()> {
-        if self.beside().next().is_none() {
-            return Ok(());
-        }
-        for index in 0..self.files.len() {
-            let file = &self.files[index];
-            if file.slot != SlotPlace::Beside || !is_to_move(file) {
-                continue;
-            }
-            let is_late = match self.clear_beside_path(file) {
-                Ok(left) => left && file.state == FileState::Written,
-                Err(error) if is_of_one_path(&error) => false,
-                Err(error) => {
-                    return Err(error).with_context(|| format!("clearing up beside {}", file.path));
-                }
-            };
-            if is_late {
-                let why = self.kept_in_slot(file, "was changed while it was replaced");
-                self.files[index].error = Some(why);
-            }
-        }
-        self.sync_dirs()
-    }
-
-    /// Whether something of somebody's own had to stay.
-    fn clear_beside_path(&self, file: &ApplyFile) -> io::Result<bool> {
-        let Some(slot) = self.slot(file)? else {
-            return Ok(false);
-        };
-        let (base, target) = (file.base_hash.as_deref(), file.target_hash.as_deref());
-        self.clear_slot(&slot, &[base, target])?;
-        Ok(slot.look()? != Entry::Absent)
-    }
-
-    /// Removes what is in a slot, unless it is somebody's own. While staging it is ours whatever
-    /// it is: nothing was swapped out yet.
-    fn clear_slot(&self, slot: &Spot, ours: &[Option<&str>]) -> io::Result<()> {
-        if self.apply.state == State::Open {
-            return slot.remove();
-        }
-        let (content, _) = content::read(slot)?;
-        let is_ours = ours.iter().any(|hash| content.is(*hash));
-        if content != Content::Absent && is_ours {
-            slot.remove()?;
-        }
-        Ok(())
-    }
-
-    /// Removes what is not needed any more from the apply's own directory: the staged content of
-    /// paths that are not written, and the copies of originals that are back in place. Leftovers
-    /// are harmless; a later apply clears them.
-    pub(super) fn clear_private(&self) {
-        for file in self.files.iter().filter(|file| is_to_move(file)) {
-            let (base, target) = (file.base_hash.as_deref(), file.target_hash.as_deref());
-            let is_back = match file.state {
-                FileState::Written => continue,
-                FileState::Restored => true,
-                FileState::Planned | FileState::Failed | FileState::Left => {
-                    matches!(self.at_place(file), Ok(content) if content.is(base))
-                }
-            };
-            let ours: &[Option<&str>] = if is_back { &[base, target] } else { &[target] };
-            if let Some(spot) = self.private_spot(file) {
-                drop(self.clear_slot(&spot, ours));
-            }
-        }
-        prune::remove_dir(self.store, self.root, &self.apply.id);
-    }
-
-    /// Gives an apply up that has touched nothing yet.
-    pub(super) fn abandon(&mut self) -> Result<()> {
-        debug_assert_eq!(self.apply.state, State::Open);
-        for file in &mut self.files {
-            if is_to_move(file) {
-                file.state = FileState::Restored;
-            }
-        }
-        self.clear_beside()?;
-        self.clear_private();
-        self.decide(State::FilesUndone)
-    }
-
     /// Records what became of every path, and that the files are decided.
-    fn decide(&mut self, state: State) -> Result<()> {
+    pub(super) fn decide(&mut self, state: State) -> Result<()> {
         self.store.journal(self.lock, |tx| {
             applies::decide(tx, &self.apply.id, state, &self.files)
         })?;
@@ -493,8 +267,15 @@ impl<'a> Journal<'a> {
     }
 }
 
+/// The directories of `path` from the root, "", down to its own.
+pub(super) fn dirs(path: &str) -> Vec<&str> {
+    let mut dirs = vec![""];
+    dirs.extend(path.match_indices('/').map(|(at, _)| &path[..at]));
+    dirs
+}
+
 /// The index in [`dirs`] of the deepest directory that was there before.
-fn existing(file: &ApplyFile) -> usize {
+pub(super) fn existing(file: &ApplyFile) -> usize {
     let deepest = dirs(&file.path).len() - 1;
     usize::try_from(file.parents).map_or(deepest, |parents| parents.min(deepest))
 }

@@ -27,12 +27,14 @@ mod content;
 mod decide;
 mod evidence;
 mod journal;
+mod leftovers;
 mod prune;
 mod recover;
 mod run;
 mod stage;
 mod step;
 mod turn;
+mod undo;
 mod write;
 
 use crate::platform::cancel::Reason;
@@ -87,7 +89,6 @@ fn list(reported: &[Reported]) -> String {
 /// or lacking file system, a name it does not take. A full disk or a broken one is everybody's.
 fn is_of_one_path(error: &std::io::Error) -> bool {
     use std::io::ErrorKind as K;
-    // Kinds are added with each release; all that are not here stop the apply.
     matches!(
         error.kind(),
         K::PermissionDenied

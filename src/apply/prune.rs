@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::Turn;
 use super::content::{self, Content};
 use super::journal::{self, Journal, is_to_move};
-use crate::platform::root::Root;
+use super::leftovers;
 use crate::store::Store;
 use crate::store::applies::{self, FINISHED};
 
@@ -41,16 +41,9 @@ fn clear(journal: &Journal<'_>) -> Result<()> {
         }
     }
     let (store, id) = (journal.store, &journal.apply.id);
-    remove_dir(store, journal.root, id);
+    leftovers::remove_dir(store, journal.root, id);
     if !journal::applies_dir(store).join(id).exists() {
         store.journal(journal.lock, |tx| applies::forget(tx, id))?;
     }
     Ok(())
-}
-
-/// Removes the directory of the apply `id` if it is empty.
-pub(super) fn remove_dir(store: &Store, root: &Root, id: &str) {
-    if let Ok(Some(dir)) = journal::open_dir(&journal::applies_dir(store), root) {
-        drop(dir.spot(id).remove_empty_dir());
-    }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::classify::{dirs, parent};
+use super::classify::parent;
 use super::content;
 use super::journal::{self, Journal, is_to_move};
 use super::write::Contents;
@@ -57,6 +57,7 @@ pub(super) fn open<'a>(
 
 fn rows(store: &Store, turn: &Turn, changes: &[&Classified]) -> Result<Vec<ApplyFile>> {
     let applies = journal::applies_dir(store);
+    file::create_dir_private(&applies)?;
     let ours = Dir::open(&applies, turn.root().kernel())
         .and_then(|dir| dir.mount())
         .with_context(|| format!("opening {}", applies.display()))?;
@@ -71,7 +72,7 @@ fn rows(store: &Store, turn: &Turn, changes: &[&Classified]) -> Result<Vec<Apply
             None => {
                 let parents = turn.root().existing_parents(path);
                 let parents = parents.with_context(|| format!("looking at {path}"))?;
-                let there = turn.root().dir(dirs(path)[parents]);
+                let there = turn.root().dir(journal::dirs(path)[parents]);
                 let is_same = match there.with_context(|| format!("looking at {path}"))? {
                     Descent::Open(dir) => dir.mount()? == ours,
                     // Moved meanwhile: the last look before the writing sees it.
@@ -186,14 +187,16 @@ fn stage_path(
     bytes: Option<&[u8]>,
     sync: Sync,
 ) -> io::Result<()> {
-    let mut original = match journal.root.spot(&file.path)? {
-        Descent::Open(place) if file.base_hash.is_some() => match place.open()? {
-            Opened::File(original, _) => Some(original),
+    let mut original = None;
+    if file.base_hash.is_some()
+        && let Descent::Open(place) = journal.root.spot(&file.path)?
+    {
+        match place.open()? {
+            Opened::File(opened, _) => original = Some(opened),
             // The last look before the writing sees it.
             Opened::Other(_) => return Ok(()),
-        },
-        Descent::Open(_) | Descent::Missing | Descent::Refused(_) => None,
-    };
+        }
+    }
     if let Some(bytes) = bytes {
         let slot = match (journal.slot(file)?, file.slot) {
             (Some(slot), _) => slot,

@@ -199,7 +199,7 @@ fn take(place: &Spot, slot: &Spot, from: &str) -> io::Result<Step> {
 fn gone(slot: &Spot, error: io::Error) -> io::Result<Step> {
     match slot.look()? {
         Entry::Absent => Err(error),
-        Entry::File(_) | Entry::Symlink | Entry::Directory | Entry::Special => {
+        Entry::File(_) | Entry::Directory | Entry::Symlink | Entry::Special => {
             Ok(Step::Changed("is gone".to_owned()))
         }
     }

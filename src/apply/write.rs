@@ -179,7 +179,7 @@ fn look_again(
 ) -> Result<()> {
     let mut changed = Vec::new();
     for (index, one) in changes.iter().enumerate() {
-        if one.class == Class::Already || journal.files[index].state != FileState::Planned {
+        if journal.files[index].state == FileState::Failed {
             continue;
         }
         let seen = match journal.root.spot(&one.change.path) {
@@ -226,12 +226,15 @@ fn look_at(spot: &Spot, one: &Classified) -> std::io::Result<Seen> {
         (_, None) => return Ok(Seen::Changed("exists".to_owned())),
         (_, Some(_)) => return Ok(Seen::Changed("is not a regular file any more".to_owned())),
     };
-    if stamp.links > 1 {
-        return Ok(Seen::Changed("got a second name (hard link)".to_owned()));
-    }
     // Its facts are enough where they are the same: what comes out is read in any case.
     if one.stamp != Some(stamp) && !content::read(spot)?.0.is(one.disk_hash.as_deref()) {
         return Ok(Seen::Changed("was changed".to_owned()));
+    }
+    if one.class == Class::Already {
+        return Ok(Seen::AsBefore);
+    }
+    if stamp.links > 1 {
+        return Ok(Seen::Changed("got a second name (hard link)".to_owned()));
     }
     // A rename would not ask; a file that nobody may write to is not to be replaced either.
     if stamp.mode & 0o222 == 0 || !spot.is_writable() {

@@ -152,7 +152,7 @@ pub(super) fn clock_time(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map_or_else(
         |_| ms.to_string(),
         |time| {
-            let local = time.to_zoned(jiff::tz::TimeZone::system());
+            let local = time.to_zoned(crate::config::local_zone());
             local.strftime("%Y-%m-%d %H:%M:%S").to_string()
         },
     )

@@ -11,6 +11,7 @@ mod wait;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use jiff::tz::TimeZone;
 
 pub use environment::Environment;
 pub use settings::{MAX_FILE_SIZE_DEFAULT, Settings};
@@ -19,6 +20,22 @@ pub use wait::{WAIT_DEFAULT, WAIT_LONGEST, Wait, parse_wait};
 /// The directory this process was started in; an error if it has been removed since.
 pub fn current_dir() -> Result<PathBuf> {
     std::env::current_dir().context("finding the current directory")
+}
+
+/// The zone that people's times are shown in: TZ if it is set, else /etc/localtime, read alone.
+/// Asking for the system's zone by name reads the whole zone database, which takes milliseconds.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+pub fn local_zone() -> TimeZone {
+    if std::env::var_os("TZ").is_some() {
+        return TimeZone::system();
+    }
+    std::fs::read("/etc/localtime")
+        .ok()
+        .and_then(|bytes| TimeZone::tzif("Local", &bytes).ok())
+        .unwrap_or(TimeZone::UTC)
 }
 
 /// This process's command line as it could be typed again, for people.

@@ -2,7 +2,9 @@
 //! reported with the closest place, and neither disturbs the other.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -74,10 +76,14 @@ struct Ground {
 }
 
 /// The project's files, to be read only.
-struct Disk<'a> {
+struct Disk {
     tree: Tree,
-    cancel: &'a Cancel,
+    /// Never set: a build that has begun is finished, also by a run that was stopped.
+    never: Cancel,
 }
+
+/// How long a file that somebody is writing to is waited for.
+const BUSY_FILE: Duration = Duration::from_secs(10);
 
 /// The content that a path's edits are built on, and the hash of what is on the disk.
 struct Base {
@@ -105,7 +111,7 @@ pub(super) fn build(
         .with_context(|| format!("opening {}", turn.project.root.display()))?;
     let disk = Disk {
         tree,
-        cancel: &turn.cancel,
+        never: Cancel::new()?,
     };
     let mut outcome = Outcome {
         branch_id: branch.id.clone(),
@@ -118,11 +124,12 @@ pub(super) fn build(
         let edits: Vec<Edit> = edits.into_iter().cloned().collect();
         let base = match path {
             Ok(path) => base_of(&disk, &repo, &ground, &path).map(|base| (path, base)),
-            Err(reason) => Err(reason),
+            Err(reason) => Err(Unbuilt::Refused(reason)),
         };
         match base {
             Ok((path, base)) => outcome.build(&ground, path, &base, &edits)?,
-            Err(reason) => outcome.failed.push(refuse(&edits, reason)),
+            Err(Unbuilt::Refused(reason)) => outcome.failed.push(refuse(&edits, reason)),
+            Err(Unbuilt::Failed(error)) => return Err(error),
         }
     }
     Ok(outcome)
@@ -161,11 +168,56 @@ fn by_path<'e>(
     paths.into_values().collect()
 }
 
+/// Why there is no content to build on.
+enum Unbuilt {
+    /// The path's own fault, which fails its file.
+    Refused(Reason),
+    /// The system's, which fails the run.
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Unbuilt {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Reads one version of a file; `None` if there is none. One that somebody is writing to (another
+/// plan's apply, an editor) is tried for as long as [`BUSY_FILE`].
+fn read(disk: &Disk, path: &str) -> Result<Option<Vec<u8>>, Unbuilt> {
+    let until = Instant::now() + BUSY_FILE;
+    loop {
+        let limit = edits::FILE_BYTES_MAX as u64;
+        return match disk.tree.read(Path::new(path), limit, &disk.never) {
+            Ok(version) => Ok(Some(version.bytes)),
+            Err(Unread::Io(error)) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(Unread::TooLarge { .. }) => Err(Unbuilt::Refused(Reason::TooLarge)),
+            Err(Unread::Changing) if Instant::now() < until => continue,
+            // A link out of the project or a special file: not ours to change.
+            Err(Unread::NotAFile(_)) => Err(Unbuilt::Refused(Reason::UnsafePath)),
+            Err(Unread::Io(error)) if leads_astray(&error) => {
+                Err(Unbuilt::Refused(Reason::UnsafePath))
+            }
+            Err(error) => Err(anyhow::Error::from(error)
+                .context(format!("reading {path}"))
+                .into()),
+        };
+    }
+}
+
+/// A path that goes through a link, out of the project, or through what is no directory.
+fn leads_astray(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotADirectory | ErrorKind::CrossesDevices | ErrorKind::PermissionDenied
+    ) || error.to_string().contains("symbolic link")
+}
+
 /// What `path`'s edits are built on: an earlier pending change if there is one, else the disk.
-fn base_of(disk: &Disk<'_>, repo: &PlanRepo, ground: &Ground, path: &str) -> Result<Base, Reason> {
+fn base_of(disk: &Disk, repo: &PlanRepo, ground: &Ground, path: &str) -> Result<Base, Unbuilt> {
     if let Some(change) = ground.pending.iter().find(|change| change.path == path) {
         let content = match &change.blob {
-            Some(blob) => Some(repo.blob(blob).map_err(|_| Reason::FileMissing)?),
+            Some(blob) => Some(repo.blob(blob)?),
             None => None,
         };
         return Ok(Base {
@@ -174,18 +226,7 @@ fn base_of(disk: &Disk<'_>, repo: &PlanRepo, ground: &Ground, path: &str) -> Res
             stale: false,
         });
     }
-    let content = match disk
-        .tree
-        .read(Path::new(path), edits::FILE_BYTES_MAX as u64, disk.cancel)
-    {
-        Ok(version) => Some(version.bytes),
-        Err(Unread::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(Unread::TooLarge { .. }) => return Err(Reason::TooLarge),
-        // A link out of the project, a special file, one that cannot be read: not ours to change.
-        Err(Unread::NotAFile(_) | Unread::Changing | Unread::Cancelled | Unread::Io(_)) => {
-            return Err(Reason::UnsafePath);
-        }
-    };
+    let content = read(disk, path)?;
     let hash = content.as_deref().map(digest::sha256_hex);
     let stale = ground
         .contexts

@@ -28,9 +28,11 @@ enum Meddling {
     MakeLink,
     /// Moves its directory away and puts a link to one outside in its place.
     LinkDirectory,
+    /// Moves its directory out of the project.
+    MoveOut,
 }
 
-const ALL: [Meddling; 7] = [
+const ALL: [Meddling; 8] = [
     Meddling::WriteInPlace,
     Meddling::Replace,
     Meddling::AppendLate,
@@ -38,12 +40,13 @@ const ALL: [Meddling; 7] = [
     Meddling::MakeDirectory,
     Meddling::MakeLink,
     Meddling::LinkDirectory,
+    Meddling::MoveOut,
 ];
 
 #[expect(clippy::disallowed_methods, reason = "the user's own writing")]
 fn meddle(how: Meddling, path: &Path, outside: &Path, open: Option<&std::fs::File>) {
     let dir = path.parent().unwrap();
-    if how != Meddling::LinkDirectory {
+    if !matches!(how, Meddling::LinkDirectory | Meddling::MoveOut) {
         std::fs::create_dir_all(dir).unwrap();
     }
     match how {
@@ -67,6 +70,17 @@ fn meddle(how: Meddling, path: &Path, outside: &Path, open: Option<&std::fs::Fil
         Meddling::MakeLink => {
             drop(std::fs::remove_file(path));
             std::os::unix::fs::symlink(outside.join("f"), path).unwrap();
+        }
+        Meddling::MoveOut => {
+            if dir.is_dir() {
+                let away = outside.with_extension("out");
+                std::fs::rename(dir, &away).unwrap();
+                // As it was when it left.
+                drop(std::fs::copy(
+                    away.join(path.file_name().unwrap()),
+                    away.join("at-leaving"),
+                ));
+            }
         }
         Meddling::LinkDirectory => {
             if dir.is_dir() {
@@ -94,7 +108,8 @@ fn meddled(
     at: usize,
     what: &str,
 ) -> usize {
-    let outside = in_memory();
+    // Where the project is, so that directories can be moved there.
+    let outside = tempfile::tempdir_in(ground.root.parent().unwrap()).unwrap();
     for name in ["f", "changed", "new", "removed"] {
         #[expect(clippy::disallowed_methods, reason = "the user's own writing")]
         std::fs::write(outside.path().join(name), "canary").unwrap();
@@ -141,21 +156,40 @@ fn meddled(
     if *point != "never" && !is_gone {
         check(&ground, how, path, &applied, &what);
     }
-    for entry in std::fs::read_dir(outside.path()).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        assert_eq!(text, "canary", "{what}");
-    }
-    assert_eq!(
-        std::fs::read_dir(outside.path()).unwrap().count(),
-        4,
-        "{what}"
-    );
+    check_outside(outside.path(), path, &what);
     let undecided = ground
         .store
         .read(|tx| applies::standing(tx, applies::UNDECIDED))
         .unwrap();
     assert_eq!(undecided, [], "{what}");
     passed.len()
+}
+
+/// Checks that nothing outside was touched, but for what was moved there, which is as it was.
+fn check_outside(outside: &Path, path: &str, what: &str) {
+    for entry in std::fs::read_dir(outside).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert_eq!(text, "canary", "{what}");
+    }
+    assert_eq!(std::fs::read_dir(outside).unwrap().count(), 4, "{what}");
+    let (out, file) = (
+        outside.with_extension("out"),
+        Path::new(path).file_name().unwrap(),
+    );
+    if out.is_dir() {
+        let text = |name: &std::ffi::OsStr| std::fs::read_to_string(out.join(name)).ok();
+        let before = FILES
+            .into_iter()
+            .find(|file| file.0 == path)
+            .unwrap()
+            .1
+            .map(str::to_owned);
+        let (now, at_leaving) = (text(file), text("at-leaving".as_ref()));
+        assert!(
+            now == at_leaving || now == before,
+            "{what}: {at_leaving:?} became {now:?}"
+        );
+    }
 }
 
 fn check(ground: &Ground, how: Meddling, path: &str, applied: &Result<Applied>, what: &str) {
@@ -184,6 +218,7 @@ fn check(ground: &Ground, how: Meddling, path: &str, applied: &Result<Applied>, 
         // Who removes a file that came or went meanwhile finds it as it was, or gone.
         Meddling::Remove => assert!([None, before, after].contains(&here), "{what}"),
         Meddling::LinkDirectory => assert!([before, after].contains(&away(path)), "{what}"),
+        Meddling::MoveOut => {}
     }
     let others: Vec<_> = FILES.into_iter().filter(|file| file.0 != path).collect();
     let is_all = |new: bool| {
@@ -215,17 +250,78 @@ fn check(ground: &Ground, how: Meddling, path: &str, applied: &Result<Applied>, 
     let is_stray = |one: &&String| one.contains(".plandex-");
     let stray: Vec<&String> = tree.keys().filter(is_stray).collect();
     let kept = applied.as_ref().map_or(0, |applied| applied.kept.len());
-    let is_explained = match how {
-        Meddling::AppendLate => kept == 1,
-        // Moved away by whoever moved the directory: nobody can know where to.
-        Meddling::LinkDirectory => stray.iter().all(|one| one.contains(".away/")),
-        Meddling::WriteInPlace
-        | Meddling::Replace
-        | Meddling::Remove
-        | Meddling::MakeDirectory
-        | Meddling::MakeLink => false,
-    };
+    // Or it was moved away by whoever moved the directory: nobody can know where to.
+    let is_explained = how == Meddling::AppendLate && kept == 1
+        || how == Meddling::LinkDirectory && stray.iter().all(|one| one.contains(".away/"));
     assert!(stray.is_empty() || is_explained, "{what}: {tree:?}");
+}
+
+#[test]
+fn what_is_written_late_to_an_original_is_put_back_in_place() {
+    let grounds = Grounds::new();
+    for name in grounds.names() {
+        let mut ground = grounds.fresh(name);
+        ground.write("a", "old");
+        ground.change("a", Some("old"), Some("new"));
+        ground.change("b", None, Some("new"));
+        // Somebody has the file open; they write after it was swapped out and found unchanged.
+        let open = std::fs::File::options()
+            .append(true)
+            .open(ground.path("a"))
+            .unwrap();
+        let second = ground.path("b");
+        let watcher = move |_: &'static str| {
+            if second.exists() && open.metadata().unwrap().len() == 3 {
+                (&open).write_all(THEIRS.as_bytes()).unwrap();
+            }
+        };
+        let error = watch(watcher, || ground.apply(OnConflict::Abort)).unwrap_err();
+        assert!(
+            matches!(error.downcast_ref(), Some(ApplyError::Changed(_))),
+            "{error:#}"
+        );
+        let expected = BTreeMap::from([("a".to_owned(), format!("old{THEIRS}"))]);
+        assert_eq!(ground.tree(), expected, "{name}");
+        assert_eq!(ground.pending().len(), 2);
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the user's own writing")]
+fn what_is_written_twice_while_it_is_swapped_is_kept_twice() {
+    let grounds = Grounds::new();
+    for name in grounds
+        .names()
+        .iter()
+        .filter(|name| !name.ends_with("old kernel"))
+    {
+        let mut ground = grounds.fresh(name);
+        ground.write("a", "old");
+        ground.change("a", Some("old"), Some("new"));
+        let path = ground.path("a");
+        let mut exchanges = 0;
+        // Before the first exchange, and onto ours before it is taken back.
+        let watcher = move |point: &'static str| {
+            if point == "file.exchange.before" {
+                exchanges += 1;
+                let text = ["first of the user's", "second of the user's"];
+                if let Some(text) = text.get(exchanges - 1) {
+                    std::fs::write(&path, text).unwrap();
+                }
+            }
+        };
+        let applied = watch(watcher, || ground.apply(OnConflict::Skip)).unwrap();
+        assert_eq!(
+            ground.text("a").as_deref(),
+            Some("second of the user's"),
+            "{name}"
+        );
+        let why = &applied.skipped[0].why;
+        let (_, place) = why.split_once("is kept in ").unwrap();
+        let kept = std::fs::read_to_string(ground.root.join(place)).unwrap();
+        assert_eq!(kept, "first of the user's", "{name}");
+        assert_eq!(ground.pending().len(), 1);
+    }
 }
 
 /// Meddles at every `stride`-th point, at others for each kind and path.
@@ -246,7 +342,7 @@ fn meddle_everywhere(grounds: &Grounds, name: &str, on_conflict: OnConflict, str
 fn nothing_that_somebody_else_does_meanwhile_is_lost() {
     let grounds = Grounds::new();
     for name in grounds.names() {
-        let stride = if *name == "one mount" { 1 } else { 2 };
+        let stride = if *name == "one mount" { 1 } else { 3 };
         meddle_everywhere(&grounds, name, OnConflict::Abort, stride);
     }
 }
@@ -255,6 +351,6 @@ fn nothing_that_somebody_else_does_meanwhile_is_lost() {
 fn what_somebody_else_does_meanwhile_is_skipped_if_so_wanted() {
     let grounds = Grounds::new();
     for name in grounds.names() {
-        meddle_everywhere(&grounds, name, OnConflict::Skip, 3);
+        meddle_everywhere(&grounds, name, OnConflict::Skip, 5);
     }
 }

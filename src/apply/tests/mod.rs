@@ -4,6 +4,8 @@ mod classes;
 mod crashes;
 mod meddling;
 mod paths;
+mod power;
+mod site;
 mod turns;
 mod writing;
 

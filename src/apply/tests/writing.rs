@@ -389,3 +389,46 @@ fn a_thousand_files_in_many_directories_are_written() {
     }
     assert_eq!(ground.pending(), []);
 }
+
+#[test]
+fn a_change_during_staging_is_met_before_the_first_file() {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    let mut ground = Ground::new();
+    for path in ["a", "b", "same"] {
+        ground.write(path, "old");
+    }
+    ground.change("a", Some("old"), Some("new"));
+    ground.change("b", Some("old"), Some("new"));
+    ground.change("same", Some("older"), Some("old"));
+    for (path, text) in [("b", "the user's"), ("same", "the user's too")] {
+        let before = ground.text(path).unwrap();
+        let permit = ground.permit();
+        let turn = ground.turn().unwrap();
+        let options = Options {
+            on_conflict: OnConflict::Abort,
+            answers: Vec::new(),
+        };
+        let decision = plan_writes(ground.classify(), &options).unwrap();
+        ground.write(path, text);
+        let passed = Rc::new(RefCell::new(Vec::new()));
+        let seen = Rc::clone(&passed);
+        let watcher = move |name: &'static str| seen.borrow_mut().push(name);
+        let write = || ground.write_decision(&permit, &turn, &decision);
+        let error = crate::platform::crash::watched::watch(watcher, write).unwrap_err();
+        let Some(ApplyError::Changed(changed)) = error.downcast_ref() else {
+            panic!("{error:#}");
+        };
+        assert_eq!(changed.len(), 1);
+        assert_eq!(changed[0].path, path);
+        let moves = passed
+            .borrow()
+            .iter()
+            .filter(|name| name.contains("exchange"))
+            .count();
+        assert_eq!(moves, 0, "{path}");
+        ground.release(&permit);
+        ground.write(path, &before);
+    }
+}

@@ -161,12 +161,12 @@ impl Root {
                 Ok(fd) => self.adopt(fd),
                 Err(Errno::NOENT) => return Ok((Descent::Missing, found)),
                 Err(Errno::NOTDIR | Errno::LOOP) => {
-                    let what = match dir.spot(component).look()? {
-                        Entry::Symlink => "a symbolic link",
-                        // Or it was a link a moment ago.
-                        Entry::Absent | Entry::File(_) | Entry::Directory | Entry::Special => {
-                            "not a directory"
-                        }
+                    // What is no directory now may have been a link a moment ago.
+                    let is_link = dir.spot(component).look()? == Entry::Symlink;
+                    let what = if is_link {
+                        "a symbolic link"
+                    } else {
+                        "not a directory"
                     };
                     let why = format!("\"{}\" is {what}", &path[..end]);
                     return Ok((Descent::Refused(why), found));

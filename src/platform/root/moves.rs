@@ -46,11 +46,10 @@ impl Spot {
         }
         if self.look()? == Entry::Directory {
             // A directory has no second name. Renamed over, it replaces at most an empty one.
-            return match to.look()? {
-                Entry::Absent => self.rename_over(to),
-                Entry::File(_) | Entry::Symlink | Entry::Directory | Entry::Special => {
-                    Err(Errno::EXIST.into())
-                }
+            return if to.look()? == Entry::Absent {
+                self.rename_over(to)
+            } else {
+                Err(Errno::EXIST.into())
             };
         }
         self.link(to)?;
