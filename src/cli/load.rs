@@ -14,7 +14,7 @@ use super::session::{Cli, SCHEMA_VERSION, clock_time, rfc3339};
 use crate::context::{
     self, ContextError, Directories, Freshness, Gathered, Ignored, LoadOptions, Recorded, Source,
 };
-use crate::lock::operation;
+use crate::lock::{LockError, operation};
 use crate::platform::cancel::Cancel;
 use crate::platform::stdin;
 use crate::project::Turn;
@@ -151,7 +151,8 @@ fn run(
     let mut gathered = if wanted.paths.is_empty() {
         Gathered::default()
     } else {
-        context::gather(&source, &wanted.paths, &wanted.options)?
+        context::gather(&source, &wanted.paths, &wanted.options)
+            .map_err(|error| called_off(error, &turn.cancel))?
     };
     if let Some(note) = &wanted.note {
         gathered.loaded.push(context::note(note)?);
@@ -178,6 +179,14 @@ fn run(
     // The bodies are in the repository; only the lists go back to the terminal.
     gathered.loaded.clear();
     Ok((entries, gathered))
+}
+
+/// A reading that was called off ends as the wait before it would have.
+fn called_off(error: anyhow::Error, cancel: &Cancel) -> anyhow::Error {
+    match (error.downcast_ref(), cancel.reason()) {
+        (Some(ContextError::Cancelled), Some(reason)) => LockError::Cancelled(reason).into(),
+        _ => error,
+    }
 }
 
 fn report(cli: &Cli, entries: &[Context], gathered: &Gathered) {
@@ -338,5 +347,23 @@ pub(super) fn hint(error: &ContextError) -> &'static str {
         | ContextError::Empty(_)
         | ContextError::NotText { .. }
         | ContextError::Cancelled => "nothing was loaded",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::cancel::Reason;
+
+    #[test]
+    fn a_reading_that_was_called_off_ends_with_the_reason_and_other_errors_stay() {
+        let cancel = Cancel::new().unwrap();
+        let still = called_off(ContextError::Cancelled.into(), &cancel);
+        assert!(still.is::<ContextError>());
+        cancel.set(Reason::HungUp);
+        let ended = called_off(ContextError::Cancelled.into(), &cancel);
+        let reason = ended.downcast_ref::<LockError>();
+        assert!(matches!(reason, Some(LockError::Cancelled(Reason::HungUp))));
+        assert!(called_off(ContextError::TooMany(1).into(), &cancel).is::<ContextError>());
     }
 }
