@@ -12,6 +12,7 @@ use crate::apply::{
     self, Answer, Applied, ApplyError, Class, Classified, OnConflict, Options, Reported,
 };
 use crate::lock::operation;
+use crate::plan::edits::is_auto_run;
 use crate::project::{Project, Selected};
 use crate::store::changes;
 use crate::ui::{Choice, Chosen, Confirmed, Preset, Style, Text, render};
@@ -110,6 +111,12 @@ fn show(cli: &Cli, classified: &[Classified]) {
         let mut line = Text::from(format!("{} {} ", op_letter(change), change.path)).join(stats);
         if one.class != Class::Clean {
             line = line.then(Style::Yellow, format!("  {}", one.class.words()));
+        }
+        if is_auto_run(&change.path) {
+            line = line.then(
+                Style::Yellow,
+                "  tools run this file by themselves: read it first",
+            );
         }
         cli.ui.line(line);
     }

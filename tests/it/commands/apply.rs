@@ -272,3 +272,24 @@ M src/lib.rs +1 −1  was modified since last read
         .ok();
     assert_eq!(kept.stdout.lines().count(), 1, "{kept}");
 }
+
+/// HAZARDS.md H15: what tools run by themselves is named where somebody says yes to it.
+#[test]
+fn a_file_that_tools_run_by_themselves_is_named_before_it_is_written() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["new"]);
+    sandbox.ok(&[
+        "tell",
+        "```sh path=.envrc\necho hi\n```\n```rust path=src/x.rs\nfn x() {}\n```\n",
+    ]);
+    let asked = sandbox.run(&["apply"]).exits(9);
+    let named: Vec<&str> = asked
+        .stdout
+        .lines()
+        .filter(|line| line.contains("by themselves"))
+        .collect();
+    assert!(
+        matches!(named[..], [line] if line.contains(".envrc")),
+        "{asked}"
+    );
+}
