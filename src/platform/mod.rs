@@ -17,5 +17,7 @@ pub mod root;
 pub mod signal;
 pub mod snapshot;
 pub mod stdin;
+#[cfg(test)]
+pub mod stopping;
 pub mod terminal;
 pub mod wait;

@@ -1,9 +1,11 @@
 //! Hostile paths, links in the way, and a directory that somebody swaps for a link all the time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use super::writing::Grounds;
 use super::*;
+use crate::platform::stopping::Stopping;
 
 #[test]
 fn hostile_paths_are_refused_and_nothing_outside_is_touched() {
@@ -91,6 +93,7 @@ fn the_longest_names_are_written() {
 #[test]
 fn a_directory_swapped_for_a_link_all_the_time_leads_nowhere() {
     const SWAPS: u64 = 1000;
+    const ATTEMPTS: u64 = 20_000;
     let grounds = Grounds::new();
     for name in grounds.names() {
         let mut ground = grounds.fresh(name);
@@ -102,20 +105,25 @@ fn a_directory_swapped_for_a_link_all_the_time_leads_nowhere() {
         let (dir, away) = (ground.path("dir"), ground.path("away"));
         std::fs::create_dir(&dir).unwrap();
         let (stop, swaps) = (AtomicBool::new(false), AtomicU64::new(0));
+        let took = AtomicU64::new(1_000_000);
         let (mut done, mut refused, mut text) = (0, 0, 0);
         std::thread::scope(|scope| {
             let _stopping = Stopping(&stop);
             scope.spawn(|| {
                 while !stop.load(Ordering::SeqCst) {
                     let round = swaps.fetch_add(1, Ordering::SeqCst);
-                    swap_for_link(&dir, &away, outside.path(), round);
+                    let pause = |percent| spin(took.load(Ordering::SeqCst) * percent / 100);
+                    swap_for_link(&dir, &away, outside.path(), round, pause);
                 }
             });
             while swaps.load(Ordering::SeqCst) < SWAPS || done < 20 || refused < 5 {
                 let (old, new) = (format!("{text}"), format!("{}", text + 1));
                 ground.change("dir/f", (text > 0).then_some(old.as_str()), Some(&new));
                 ground.change("dir/gone", Some("canary"), None);
-                match ground.apply(OnConflict::Skip) {
+                let begun = Instant::now();
+                let applied = ground.apply(OnConflict::Skip);
+                took.store(begun.elapsed().as_nanos() as u64, Ordering::SeqCst);
+                match applied {
                     Ok(applied) if applied.written.iter().any(|path| path == "dir/f") => {
                         done += 1;
                         text += 1;
@@ -123,6 +131,8 @@ fn a_directory_swapped_for_a_link_all_the_time_leads_nowhere() {
                     Ok(_) => refused += 1,
                     Err(error) => panic!("{name}: {error:#}"),
                 }
+                let never = format!("{name}: {done} applies done, {refused} refused");
+                assert!(done + refused < ATTEMPTS, "{never}");
             }
         });
         let expected = (text > 0).then(|| text.to_string());
@@ -141,24 +151,23 @@ fn a_directory_swapped_for_a_link_all_the_time_leads_nowhere() {
     }
 }
 
-/// Ends the other thread's loop however its own scope is left.
-struct Stopping<'s>(&'s AtomicBool);
-
-impl Drop for Stopping<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
+/// Spun, not slept: a busy machine gives a thread that yields nothing for a long time.
+fn spin(nanoseconds: u64) {
+    let begun = Instant::now();
+    while begun.elapsed().as_nanos() < u128::from(nanoseconds) {
+        std::hint::spin_loop();
     }
 }
 
+/// `pause` takes per cents of what an apply takes: on any machine some applies find the directory
+/// in its place from beginning to end, and some do not.
 #[expect(clippy::disallowed_methods, reason = "the user's own renames")]
-fn swap_for_link(dir: &Path, away: &Path, outside: &Path, round: u64) {
-    // Spun, not yielded: a busy machine gives a thread that yields nothing for a long time.
-    let pause = |most: u64| (0..round * 7919 % most * 8).for_each(|_| std::hint::spin_loop());
-    pause(1500);
+fn swap_for_link(dir: &Path, away: &Path, outside: &Path, round: u64, pause: impl Fn(u64)) {
+    pause(round * 7919 % 400);
     std::fs::rename(dir, away).unwrap();
     // An apply may make a directory of that name while there is none: then the link waits.
     if std::os::unix::fs::symlink(outside, dir).is_ok() {
-        pause(40);
+        pause(round * 7919 % 10);
         std::fs::remove_file(dir).unwrap();
     }
     while std::fs::rename(away, dir).is_err() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::{CheckState, Fixed, Kind, Limits, Options, Severity, examine, examine_within};
 use super::{Living, Sandbox, check, clean, only};
+use crate::platform::stopping::Stopping;
 use crate::store::tickets::{self, Owner, Scope};
 
 #[test]
@@ -175,6 +176,7 @@ fn a_hung_owner_that_wakes_up_is_left_alone() {
     // It beats from now on, before the first look, between the two, or both.
     let (store, done) = (sandbox.store(), AtomicBool::new(false));
     let fixed = std::thread::scope(|scope| {
+        let _stopping = Stopping(&done);
         scope.spawn(|| {
             while !done.load(Ordering::SeqCst) {
                 let patience = Duration::from_secs(5);
@@ -183,9 +185,7 @@ fn a_hung_owner_that_wakes_up_is_left_alone() {
                 beaten.unwrap();
             }
         });
-        let fixed = sandbox.fix(&report);
-        done.store(true, Ordering::SeqCst);
-        fixed
+        sandbox.fix(&report)
     });
     assert_eq!(fixed.done, [""; 0]);
     assert!(

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use super::super::seen::{Rows, Seen};
 use super::super::{CheckState, Severity, locate};
 use super::{Living, Sandbox, clean, put};
+use crate::platform::stopping::Stopping;
 use crate::project::ProjectError;
 use crate::store::tickets::Scope;
 
@@ -89,7 +90,8 @@ fn looking_changes_nothing() {
 fn the_living_are_never_called_dead() {
     let sandbox = Sandbox::new();
     let done = AtomicBool::new(false);
-    let reports = std::thread::scope(|scope| {
+    let reports: Vec<_> = std::thread::scope(|scope| {
+        let _stopping = Stopping(&done);
         for _ in 0..3 {
             scope.spawn(|| {
                 while !done.load(Ordering::SeqCst) {
@@ -106,9 +108,7 @@ fn the_living_are_never_called_dead() {
                 }
             });
         }
-        let reports: Vec<_> = (0..25).map(|_| sandbox.examine()).collect();
-        done.store(true, Ordering::SeqCst);
-        reports
+        (0..25).map(|_| sandbox.examine()).collect()
     });
     for report in reports {
         let worst = report.issues.iter().map(|issue| issue.severity).max();
