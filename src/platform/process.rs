@@ -16,10 +16,14 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 pub struct Stat {
     /// The kernel's letter: R, S, D, T (stopped), Z, …
     pub state: char,
+    /// The process group.
+    pub group: i64,
     /// The session leader's pid.
     pub session: u32,
     /// The controlling terminal's device number; 0 for none.
     pub tty: i64,
+    /// The process group in the foreground of that terminal; -1 for none.
+    pub foreground: i64,
     /// The number of threads.
     pub threads: u64,
     /// When the process started, in clock ticks since boot.
@@ -37,8 +41,10 @@ pub fn stat(pid: u32) -> Option<Stat> {
     let number = |index: usize| fields.get(index)?.parse::<i64>().ok();
     Some(Stat {
         state: fields.first()?.chars().next()?,
+        group: number(2)?,
         session: u32::try_from(number(3)?).ok()?,
         tty: number(4)?,
+        foreground: number(5)?,
         threads: u64::try_from(number(17)?).ok()?,
         start_ticks: number(19)?,
         resident_pages: u64::try_from(number(21)?).ok()?,
@@ -48,6 +54,13 @@ pub fn stat(pid: u32) -> Option<Stat> {
 /// Whether process `pid` that started at `start_ticks` is stopped (Ctrl-Z, SIGSTOP).
 pub fn is_stopped(pid: u32, start_ticks: i64) -> bool {
     stat(pid).is_some_and(|stat| stat.start_ticks == start_ticks && matches!(stat.state, 'T' | 't'))
+}
+
+/// Whether process `pid` that started at `start_ticks` has not ended.
+pub fn is_running(pid: u32, start_ticks: i64) -> bool {
+    stat(pid).is_some_and(|stat| {
+        stat.start_ticks == start_ticks && !matches!(stat.state, 'Z' | 'X' | 'x')
+    })
 }
 
 /// The name of process `pid` as the kernel keeps it: the first 15 bytes of its program's.
@@ -73,14 +86,18 @@ pub fn exit_watch(pid: u32, start_ticks: i64) -> Option<OwnedFd> {
     (stat(pid)?.start_ticks == start_ticks).then_some(fd)
 }
 
+/// Whether the signals of a terminal (Ctrl-C) reach this process by themselves, or will: its group
+/// is in the foreground of its terminal, or it reads from one.
+pub fn shares_terminal() -> bool {
+    let in_front =
+        |stat: Stat| stat.tty != 0 && stat.foreground > 0 && stat.group == stat.foreground;
+    rustix::termios::isatty(rustix::stdio::stdin()) || stat(std::process::id()).is_some_and(in_front)
+}
+
 /// The pids, our own excluded, of all visible processes that have the file `path` open.
 pub fn with_open(path: &Path) -> Vec<u32> {
-    let Ok(wanted) = std::fs::metadata(path) else {
+    let Some(wanted) = identity(path) else {
         return Vec::new();
-    };
-    let is_wanted = |entry: &std::fs::DirEntry| {
-        std::fs::metadata(entry.path())
-            .is_ok_and(|meta| meta.st_ino() == wanted.st_ino() && meta.st_dev() == wanted.st_dev())
     };
     let Ok(processes) = std::fs::read_dir("/proc") else {
         return Vec::new();
@@ -88,16 +105,23 @@ pub fn with_open(path: &Path) -> Vec<u32> {
     processes
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|pid| *pid != std::process::id())
-        .filter(|pid| {
-            std::fs::read_dir(format!("/proc/{pid}/fd"))
-                .is_ok_and(|fds| fds.flatten().any(|entry| is_wanted(&entry)))
-        })
+        .filter(|pid| *pid != std::process::id() && has_open(*pid, wanted))
         .collect()
 }
 
-/// Kills `pid` (SIGKILL), but only while it still has `path` open.
-pub fn kill_if_open(pid: u32, path: &Path) {
+/// Which file it is: device and inode.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.st_dev(), meta.st_ino()))
+}
+
+fn has_open(pid: u32, wanted: (u64, u64)) -> bool {
+    let is_wanted = |entry: std::fs::DirEntry| identity(&entry.path()) == Some(wanted);
+    std::fs::read_dir(format!("/proc/{pid}/fd")).is_ok_and(|fds| fds.flatten().any(is_wanted))
+}
+
+/// Sends `signal` to `pid`, but only while it has `path` open.
+pub fn signal_if_open(pid: u32, path: &Path, signal: GroupSignal) {
     let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
         return;
     };
@@ -105,8 +129,8 @@ pub fn kill_if_open(pid: u32, path: &Path) {
         return;
     };
     // The descriptor pins the process: if it has the file open now, it is the one we mean.
-    if with_open(path).contains(&pid) {
-        rustix::process::pidfd_send_signal(&fd, Signal::KILL).ok();
+    if identity(path).is_some_and(|wanted| has_open(pid, wanted)) {
+        rustix::process::pidfd_send_signal(&fd, signal.into()).ok();
     }
 }
 
@@ -117,7 +141,7 @@ pub fn kill_self() -> ! {
     }
 }
 
-/// Sends SIGTERM, SIGINT or SIGHUP (by its number) or SIGKILL to the process group `leader`.
+/// Sends a signal to the process group that `leader` leads.
 pub fn signal_group(leader: u32, signal: GroupSignal) {
     let Some(id) = i32::try_from(leader).ok().and_then(Pid::from_raw) else {
         return;
@@ -126,7 +150,7 @@ pub fn signal_group(leader: u32, signal: GroupSignal) {
     rustix::process::kill_process_group(id, signal.into()).ok();
 }
 
-/// The signals that are passed on to a command's process group.
+/// The signals that are sent to a command's processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupSignal {
     /// SIGINT.
@@ -135,6 +159,14 @@ pub enum GroupSignal {
     Terminate,
     /// SIGHUP.
     HangUp,
+    /// SIGQUIT.
+    Quit,
+    /// SIGUSR2.
+    User2,
+    /// SIGTSTP.
+    Suspend,
+    /// SIGCONT.
+    Continue,
     /// SIGKILL.
     Kill,
 }
@@ -145,9 +177,23 @@ impl From<GroupSignal> for Signal {
             GroupSignal::Interrupt => Self::INT,
             GroupSignal::Terminate => Self::TERM,
             GroupSignal::HangUp => Self::HUP,
+            GroupSignal::Quit => Self::QUIT,
+            GroupSignal::User2 => Self::USR2,
+            GroupSignal::Suspend => Self::TSTP,
+            GroupSignal::Continue => Self::CONT,
             GroupSignal::Kill => Self::KILL,
         }
     }
+}
+
+/// A second descriptor of `file` with so high a number that no script's own redirection (`9>FILE`)
+/// takes its place; closed on exec like all others.
+pub fn kept_high(file: &std::fs::File) -> std::io::Result<OwnedFd> {
+    const HIGH: i32 = 800;
+    rustix::io::fcntl_dupfd_cloexec(file, HIGH)
+        // So few descriptors are allowed here.
+        .or_else(|_| rustix::io::fcntl_dupfd_cloexec(file, 10))
+        .map_err(std::io::Error::from)
 }
 
 /// Makes the child of `command` inherit `kept` and end (SIGKILL) when the thread that spawned it
