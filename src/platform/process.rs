@@ -91,7 +91,8 @@ pub fn exit_watch(pid: u32, start_ticks: i64) -> Option<OwnedFd> {
 pub fn shares_terminal() -> bool {
     let in_front =
         |stat: Stat| stat.tty != 0 && stat.foreground > 0 && stat.group == stat.foreground;
-    rustix::termios::isatty(rustix::stdio::stdin()) || stat(std::process::id()).is_some_and(in_front)
+    rustix::termios::isatty(rustix::stdio::stdin())
+        || stat(std::process::id()).is_some_and(in_front)
 }
 
 /// The pids, our own excluded, of all visible processes that have the file `path` open.

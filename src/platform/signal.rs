@@ -151,7 +151,8 @@ mod tests {
     #[test]
     fn a_thread_hears_each_signal_that_is_wanted() {
         let (said, heard) = std::sync::mpsc::channel();
-        let watch = watch_these(&[Signal::User2], move |signal| said.send(signal).unwrap()).unwrap();
+        let watch =
+            watch_these(&[Signal::User2], move |signal| said.send(signal).unwrap()).unwrap();
         signal_hook::low_level::raise(SIGUSR2).unwrap();
         let limit = std::time::Duration::from_secs(10);
         assert_eq!(heard.recv_timeout(limit), Ok(Signal::User2));

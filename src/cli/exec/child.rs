@@ -61,12 +61,7 @@ pub(super) struct Ended {
 /// A command that ends by itself may leave a daemon behind, which holds nothing. One that was told
 /// to end, or that a signal ended, leaves nothing: what it started is ended too, before the turn
 /// is given on.
-pub(super) fn run(
-    program: &Program,
-    turn: &Turn<'_>,
-    relay: &Relay,
-    ticket: i64,
-) -> Result<Ended> {
+pub(super) fn run(program: &Program, turn: &Turn<'_>, relay: &Relay, ticket: i64) -> Result<Ended> {
     let locks = turn.project.locks();
     let (owner, owner_path) = (locks.owner_file()?, locks.owner_path()?);
     let kept = process::kept_high(&owner)?;
@@ -164,10 +159,12 @@ impl Watched<'_> {
     /// Nobody may work under a lock that is lost, wherever in the tree: five seconds, then KILL.
     fn end_after_loss(&self, pid: u32, exit: BorrowedFd<'_>) -> Result<()> {
         self.relay.pass_on(GroupSignal::Terminate);
-        let outside = |other: &u32| {
-            process::stat(*other).is_some_and(|stat| stat.group != i64::from(pid))
-        };
-        for other in process::with_open(self.owner_path).into_iter().filter(outside) {
+        let outside =
+            |other: &u32| process::stat(*other).is_some_and(|stat| stat.group != i64::from(pid));
+        for other in process::with_open(self.owner_path)
+            .into_iter()
+            .filter(outside)
+        {
             process::signal_if_open(other, self.owner_path, GroupSignal::Terminate);
         }
         if !has_ended(exit, GRACE)? {

@@ -76,11 +76,9 @@ fn program(args: &args::Exec) -> Result<Program> {
             "quote the whole script: `plandex exec --shell 'make && make test'`",
         )
         .into()),
-        (false, []) => Err(UsageError::new(
-            "there is no command to run",
-            "`plandex exec -- COMMAND…`",
-        )
-        .into()),
+        (false, []) => {
+            Err(UsageError::new("there is no command to run", "`plandex exec -- COMMAND…`").into())
+        }
     }
 }
 
