@@ -239,8 +239,7 @@ pub(super) struct Exec {
     #[arg(
         value_name = "COMMAND",
         required_unless_present = "shell",
-        trailing_var_arg = true,
-        allow_hyphen_values = true
+        trailing_var_arg = true
     )]
     pub(super) program: Vec<OsString>,
 }

@@ -103,8 +103,8 @@ fn what_a_command_that_was_killed_left_is_ended_before_the_next_turn() {
     needs!("flock");
     let sandbox = project();
     let marked = Marked::new(&sandbox);
-    let script = marked.prelude() + "sleep 1000 & echo ready; cat; :";
-    let mut command = super::ready(&sandbox, &(script + "& echo $$; wait"));
+    let script = marked.prelude() + "sleep 1000 & echo ready; echo $$; cat; :";
+    let mut command = super::ready(&sandbox, &script);
     let shell = pids(&sandbox, &command, 1)[0];
     let id = rustix::process::Pid::from_raw(i32::try_from(shell).unwrap()).unwrap();
     assert!(!marked.all_gone());

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::needs;
 
-use super::{Marked, SOON, error_type, is_free, quick_project, raw, ready};
+use super::{IDLE, Marked, SOON, error_type, is_free, quick_project, raw, ready};
 
 fn forget_all(sandbox: &crate::support::Sandbox) {
     raw(sandbox).execute("DELETE FROM repo_locks", []).unwrap();
@@ -13,7 +13,8 @@ fn forget_all(sandbox: &crate::support::Sandbox) {
 #[test]
 fn a_command_whose_lock_is_lost_is_told_to_end() {
     let sandbox = quick_project();
-    let mut command = ready(&sandbox, "trap 'echo told; exit 0' TERM; echo ready; cat");
+    let script = format!("trap 'echo told; exit 0' TERM; echo ready; {IDLE}");
+    let mut command = ready(&sandbox, &script);
     forget_all(&sandbox);
     let begun = Instant::now();
     let ended = command.wait(SOON).exits(79);

@@ -15,6 +15,10 @@ pub(crate) use crate::queue::{
     SOON, audited, error_type, holds, is_free, project, quick_project, raw, suspend, waits, writer,
 };
 
+/// What a shell does that waits for its trap: in short steps, because a signal that comes just before
+/// a step begins is heeded after it. It ends with its sandbox.
+const IDLE: &str = "while :; do sleep 0.05; done";
+
 /// An `exec` of `sh -c script` with its standard input held open, which has said "ready".
 fn ready<'s>(sandbox: &'s Sandbox, script: &str) -> Background<'s> {
     let run = sandbox.plandex(["exec", "--", "sh", "-c", script]);

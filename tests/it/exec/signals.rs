@@ -4,11 +4,10 @@ use rustix::process::Signal;
 
 use crate::support::{Background, needs};
 
-use super::{Marked, SOON, is_free, pids, project, ready, state};
+use super::{IDLE, Marked, SOON, is_free, pids, project, ready, state};
 
-/// `cat` hears the signal too, being of the same group; the shell then runs its trap.
 fn trapping(name: &str) -> String {
-    format!("trap 'echo got {name}; exit 41' {name}; echo ready; cat; exit 42")
+    format!("trap 'echo got {name}; exit 41' {name}; echo ready; {IDLE}")
 }
 
 #[test]
@@ -51,7 +50,7 @@ fn a_command_that_does_not_trap_ends_by_the_signal() {
 fn the_second_and_the_third_signal_are_passed_on_like_the_first() {
     let sandbox = project();
     let script = "n=0; trap 'n=$((n + 1)); echo heard $n' INT; echo ready; \
-                  while [ $n -lt 3 ]; do cat; done; exit 43";
+                  while [ $n -lt 3 ]; do sleep 0.05; done; exit 43";
     let mut command = ready(&sandbox, script);
     for count in 1..=3 {
         command.signal(Signal::INT);
@@ -92,7 +91,8 @@ fn a_tree_that_is_told_to_end_is_gone_before_the_next_turn() {
     let marked = Marked::new(&sandbox);
     let script = marked.prelude()
         + "setsid sleep 1000 & (trap '' TERM; exec setsid sleep 1000) & \
-           trap 'exit 44' TERM; echo ready; cat";
+           trap 'exit 44' TERM; echo ready; "
+        + IDLE;
     let mut command = ready(&sandbox, &script);
     command.signal(Signal::TERM);
     command.wait(SOON).exits(44);

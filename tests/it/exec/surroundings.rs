@@ -35,6 +35,20 @@ fn with_odd_variables(run: Run<'_>) -> Run<'_> {
         .env("SPACED", " a = b ")
 }
 
+/// From its first word on, everything is the command's; before it, everything is ours.
+#[test]
+fn the_two_dashes_may_be_left_out() {
+    let sandbox = project();
+    let run = |words: &[&str]| sandbox.plandex(["exec"]).args(words).finish();
+    run(&["sh", "-c", "exit 3"]).exits(3);
+    run(&["-E9", "--no-wait", "sh", "-c", "exit 3"]).exits(3);
+    let ended = run(&["echo", "--wait", "-1", "--help", "--", "-x"]).ok();
+    assert_eq!(ended.stdout, "--wait -1 --help -- -x\n");
+    run(&["--no-such-flag", "true"]).exits(2);
+    run(&["-x", "true"]).exits(2);
+    run(&["--", "-x"]).exits(127);
+}
+
 #[test]
 fn directory_input_output_and_arguments_are_the_commands_own() {
     let sandbox = project();
@@ -151,9 +165,9 @@ fn a_full_pipe_on_stderr_holds_nobody_up() {
 #[test]
 fn a_command_at_a_full_pipe_is_told_to_end_like_any_other() {
     let sandbox = project();
-    let run = sandbox.program("sh", ["-c", "\"$0\" exec -- cat /dev/zero | read x; :"]);
+    let run = sandbox.program("sh", ["-c", "\"$0\" exec -- cat /dev/zero | head -c 1"]);
     let mut pipeline = run.args([env!("CARGO_BIN_EXE_plandex")]).start();
-    // The reader is gone after a while: SIGPIPE ends the command as it would without us.
+    // The reader goes away: SIGPIPE ends the command as it would without us.
     pipeline.wait(Duration::from_secs(30)).ok();
     let stopped = "(\"$0\" exec -- cat /dev/zero; echo $? > code) | sleep 1000";
     let run = sandbox.program("sh", ["-c", stopped, env!("CARGO_BIN_EXE_plandex")]);

@@ -33,8 +33,8 @@ fn what_is_typed_reaches_the_command_once_and_exec_lives_on() {
     let sandbox = project();
     for (name, key) in [("INT", "\x03"), ("QUIT", "\x1c")] {
         let script = format!(
-            "ulimit -c 0; \"$PLANDEX\" exec -- sh -c 'n=0; trap \"n=\\$((n + 1)); echo heard \\$n\" {name}; \
-             echo ready; while [ $n -lt 2 ]; do sleep 1000; done; exit 43'"
+            "ulimit -c 0; trap : INT QUIT; \"$PLANDEX\" exec -- sh -c 'n=0; trap \"n=\\$((n + 1)); echo heard \\$n\" {name}; \
+             echo ready; while [ $n -lt 2 ]; do sleep 0.05; done; exit 43'; exit $?"
         );
         let mut terminal = typed(&sandbox, "sh -c", &script);
         terminal.until_says("ready");
