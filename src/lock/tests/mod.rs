@@ -118,7 +118,7 @@ impl Process {
 
     fn wake(&self, hold: &Hold<WritePermit>) {
         let registry = &self.locks.inner.registry;
-        registry.insert(hold.permit().proof().ticket(), self.cancel.clone());
+        registry.insert(hold.permit().proof().ticket(), self.cancel.clone(), None);
     }
 
     /// Waits until the work is cancelled; returns why and after how long.

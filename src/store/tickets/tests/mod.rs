@@ -74,6 +74,8 @@ fn new_ticket(plan: usize, scope: Scope, branch: Option<&str>, owner: usize) -> 
         reason: "a test".to_owned(),
         doorbell: String::new(),
         owner: owner_named(owner),
+        token: None,
+        hold_token: String::new(),
     }
 }
 
@@ -197,7 +199,7 @@ fn place_any(
                 (Some(wrap(permit)), Some(ticket))
             }
             Placed::Waiting(ticket) => (None, Some(ticket)),
-            Placed::QueueFull(_) | Placed::Conflict => (None, None),
+            Placed::QueueFull(_) | Placed::Conflict | Placed::WriteBelowRead(_) => (None, None),
         }
     }
     Ok(match new.scope {
