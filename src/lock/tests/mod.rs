@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::platform::{file_lock, wait};
-use crate::store::tickets::{State, WritePermit};
+use crate::store::tickets::{State, Ticket, WritePermit};
 use crate::store::{Connections, audit};
 
 mod cancelled;
