@@ -67,6 +67,9 @@ pub(super) fn run(program: &Program, turn: &Turn<'_>, relay: &Relay, ticket: i64
     let kept = process::kept_high(&owner)?;
     let mut command = Command::new(&program.name);
     command.args(&program.arguments);
+    if let Some(token) = locks.token_of(ticket) {
+        command.env("PLANDEX_LOCK_TOKEN", token.to_string());
+    }
     let on_terminal = process::shares_terminal();
     if !on_terminal {
         // Its own group, so that one signal reaches all that it starts. On a terminal it stays in
