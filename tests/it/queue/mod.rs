@@ -99,7 +99,7 @@ fn stream_text(sandbox: &Sandbox) -> String {
 }
 
 /// A message that is its own reply: it sets one small file.
-fn edit(path: &str, text: &str) -> String {
+pub(crate) fn edit(path: &str, text: &str) -> String {
     format!("set {path} to {text}\n\n{path}\n```\n{text}\n```\n")
 }
 
