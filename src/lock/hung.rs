@@ -10,7 +10,7 @@ use anyhow::Result;
 
 use super::{operation, owner, rules};
 use crate::platform::cancel::Cancel;
-use crate::platform::process::GroupSignal;
+use crate::platform::process::Killing;
 use crate::platform::{clock, process, wait};
 use crate::store::settings::Intervals;
 use crate::store::tickets::{self, State, Ticket};
@@ -18,6 +18,10 @@ use crate::store::{Store, TicketTx, settings};
 
 /// How long what a condemned owner started may take to die of SIGKILL.
 const DYING: Duration = Duration::from_secs(5);
+/// So many rounds are made at least.
+const ROUNDS_LEAST: u32 = 4;
+/// The pid of no process, and the parent of none that we may kill.
+const NOBODY: u32 = u32::MAX;
 /// Between two looks at whether it died.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -111,30 +115,27 @@ pub(super) fn end_condemned(
 fn kill_started(store: &Store, ticket: &Ticket, cancel: &Cancel, limit: Duration) -> Result<bool> {
     let path = owner::path(store.dir(), &ticket.owner_id);
     let until = Instant::now() + limit;
+    let mut killing = Killing::default();
     let mut seen_empty = false;
-    // Three rounds however short the limit, which bounds the others: to kill, and to see it twice.
-    for round in 0_u64.. {
-        // The owner itself, as long as it is that very process: its pid may be another's by now.
+    // Some rounds however short the limit, which bounds the others: to stop, to kill, to see.
+    for round in 0_u32.. {
+        // The owner itself is left alone, as long as it is that very process: its pid may be
+        // another's by now.
         let owner_lives = process::is_running(ticket.pid, ticket.process_start);
-        let started: Vec<u32> = process::with_open(&path)
-            .into_iter()
-            .filter(|pid| !(owner_lives && *pid == ticket.pid))
-            .collect();
+        let root = if owner_lives { ticket.pid } else { NOBODY };
+        let is_empty = !killing.round(&path, root, &[]);
         // While a look through /proc goes on, a process may start another behind its back and end.
         // The lock on the file misses none, but an owner that lives keeps it too: looked at twice.
         let is_gone = if owner_lives {
-            std::mem::replace(&mut seen_empty, started.is_empty())
+            std::mem::replace(&mut seen_empty, is_empty)
         } else {
             !owner::is_alive(store.dir(), &ticket.owner_id)
         };
-        if started.is_empty() && is_gone {
+        if is_empty && is_gone {
             return Ok(true);
         }
-        if cancel.is_set() || (round >= 2 && Instant::now() >= until) {
+        if cancel.is_set() || (round >= ROUNDS_LEAST && Instant::now() >= until) {
             break;
-        }
-        for pid in started {
-            process::signal_if_open(pid, &path, GroupSignal::Kill);
         }
         wait::readable(&[cancel.as_fd()], TICK)?;
     }

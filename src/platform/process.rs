@@ -16,6 +16,8 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 pub struct Stat {
     /// The kernel's letter: R, S, D, T (stopped), Z, …
     pub state: char,
+    /// The parent's pid.
+    pub parent: u32,
     /// The process group.
     pub group: i64,
     /// The session leader's pid.
@@ -41,6 +43,7 @@ pub fn stat(pid: u32) -> Option<Stat> {
     let number = |index: usize| fields.get(index)?.parse::<i64>().ok();
     Some(Stat {
         state: fields.first()?.chars().next()?,
+        parent: u32::try_from(number(1)?).ok()?,
         group: number(2)?,
         session: u32::try_from(number(3)?).ok()?,
         tty: number(4)?,
@@ -51,6 +54,13 @@ pub fn stat(pid: u32) -> Option<Stat> {
     })
 }
 
+impl Stat {
+    /// Whether it is dead and only not waited for yet.
+    fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
 /// Whether process `pid` that started at `start_ticks` is stopped (Ctrl-Z, SIGSTOP).
 pub fn is_stopped(pid: u32, start_ticks: i64) -> bool {
     stat(pid).is_some_and(|stat| stat.start_ticks == start_ticks && matches!(stat.state, 'T' | 't'))
@@ -58,9 +68,7 @@ pub fn is_stopped(pid: u32, start_ticks: i64) -> bool {
 
 /// Whether process `pid` that started at `start_ticks` has not ended.
 pub fn is_running(pid: u32, start_ticks: i64) -> bool {
-    stat(pid).is_some_and(|stat| {
-        stat.start_ticks == start_ticks && !matches!(stat.state, 'Z' | 'X' | 'x')
-    })
+    stat(pid).is_some_and(|stat| stat.start_ticks == start_ticks && !stat.has_ended())
 }
 
 /// The name of process `pid` as the kernel keeps it: the first 15 bytes of its program's.
@@ -100,14 +108,65 @@ pub fn with_open(path: &Path) -> Vec<u32> {
     let Some(wanted) = identity(path) else {
         return Vec::new();
     };
-    let Ok(processes) = std::fs::read_dir("/proc") else {
+    let pids = living().into_iter().map(|process| process.pid);
+    pids.filter(|pid| *pid != std::process::id() && has_open(*pid, wanted))
+        .collect()
+}
+
+/// A process that a pid alone could confuse with a later one.
+#[derive(Debug, Clone, Copy)]
+pub struct Process {
+    /// Its pid.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot.
+    pub start_ticks: i64,
+    parent: u32,
+    /// Its process group.
+    pub group: i64,
+}
+
+/// The visible living processes that have the file `path` open or are `known`, with all that
+/// descend from them or from `root`; this process and `root` are not among them.
+///
+/// Descendants, because some programs close what they inherited before they start others.
+pub fn family(path: &Path, root: u32, known: &[Process]) -> Vec<Process> {
+    let us = std::process::id();
+    let mut others = living();
+    others.retain(|process| process.pid != us && process.pid != root);
+    let wanted = identity(path);
+    let is_holder = |process: &Process| wanted.is_some_and(|wanted| has_open(process.pid, wanted));
+    let is_seed = |process: &Process| {
+        process.parent == root || known.iter().any(|known| known.is(process)) || is_holder(process)
+    };
+    let (mut found, mut rest): (Vec<_>, Vec<_>) = others.into_iter().partition(is_seed);
+    let mut next = 0;
+    // Bounded by the number of processes: each is moved once.
+    while let Some(parent) = found.get(next).map(|process: &Process| process.pid) {
+        let (children, others): (Vec<_>, Vec<_>) = rest
+            .into_iter()
+            .partition(|process| process.parent == parent);
+        found.extend(children);
+        rest = others;
+        next += 1;
+    }
+    found
+}
+
+fn living() -> Vec<Process> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();
     };
-    processes
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|pid| *pid != std::process::id() && has_open(*pid, wanted))
-        .collect()
+    let process = |entry: std::fs::DirEntry| {
+        let pid = entry.file_name().to_str()?.parse::<u32>().ok()?;
+        let stat = stat(pid).filter(|stat| !stat.has_ended())?;
+        Some(Process {
+            pid,
+            start_ticks: stat.start_ticks,
+            parent: stat.parent,
+            group: stat.group,
+        })
+    };
+    entries.flatten().filter_map(process).collect()
 }
 
 /// Which file it is: device and inode.
@@ -121,17 +180,45 @@ fn has_open(pid: u32, wanted: (u64, u64)) -> bool {
     std::fs::read_dir(format!("/proc/{pid}/fd")).is_ok_and(|fds| fds.flatten().any(is_wanted))
 }
 
-/// Sends `signal` to `pid`, but only while it has `path` open.
-pub fn signal_if_open(pid: u32, path: &Path, signal: GroupSignal) {
-    let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-        return;
-    };
-    let Ok(fd) = rustix::process::pidfd_open(id, PidfdFlags::empty()) else {
-        return;
-    };
-    // The descriptor pins the process: if it has the file open now, it is the one we mean.
-    if identity(path).is_some_and(|wanted| has_open(pid, wanted)) {
-        rustix::process::pidfd_send_signal(&fd, signal.into()).ok();
+impl Process {
+    /// Whether the two are one process, whoever its parent is by now.
+    pub fn is(&self, other: &Self) -> bool {
+        self.pid == other.pid && self.start_ticks == other.start_ticks
+    }
+
+    /// Sends it a signal, if it has not ended.
+    pub fn signal(&self, signal: GroupSignal) {
+        // Opened first, checked after: the descriptor is of the process that the check sees.
+        if let Some(fd) = exit_watch(self.pid, self.start_ticks) {
+            rustix::process::pidfd_send_signal(&fd, signal.into()).ok();
+        }
+    }
+}
+
+/// A family being killed. A process is stopped when it is first seen and killed when no new one is:
+/// none starts another between the look and its end.
+#[derive(Debug, Default)]
+pub struct Killing {
+    stopped: Vec<Process>,
+}
+
+impl Killing {
+    /// One round over the family of `path`, `root` and `known`, as [`family`] sees it; returns
+    /// whether there was any.
+    pub fn round(&mut self, path: &Path, root: u32, known: &[Process]) -> bool {
+        // Those, too, that are no relatives any more since their parents died.
+        let known: Vec<Process> = known.iter().chain(&self.stopped).copied().collect();
+        let family = family(path, root, &known);
+        let is_new = |process: &&Process| !self.stopped.iter().any(|known| known.is(process));
+        let new: Vec<Process> = family.iter().filter(is_new).copied().collect();
+        let signal = if new.is_empty() {
+            GroupSignal::Kill
+        } else {
+            GroupSignal::Stop
+        };
+        family.iter().for_each(|process| process.signal(signal));
+        self.stopped.extend(new);
+        !family.is_empty()
     }
 }
 
@@ -168,6 +255,8 @@ pub enum GroupSignal {
     Suspend,
     /// SIGCONT.
     Continue,
+    /// SIGSTOP.
+    Stop,
     /// SIGKILL.
     Kill,
 }
@@ -182,6 +271,7 @@ impl From<GroupSignal> for Signal {
             GroupSignal::User2 => Self::USR2,
             GroupSignal::Suspend => Self::TSTP,
             GroupSignal::Continue => Self::CONT,
+            GroupSignal::Stop => Self::STOP,
             GroupSignal::Kill => Self::KILL,
         }
     }

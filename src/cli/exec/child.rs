@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use super::ExecError;
-use super::relay::{Reach, Relay};
+use super::relay::{Reach, Relay, Running};
 use crate::platform::cancel::Reason;
-use crate::platform::process::{self, GroupSignal};
+use crate::platform::process::{self, GroupSignal, Killing, Process};
 use crate::platform::wait;
 use crate::project::Turn;
 use crate::store::tickets::{self, State};
@@ -80,24 +80,27 @@ pub(super) fn run(program: &Program, turn: &Turn<'_>, relay: &Relay, ticket: i64
     let child = command
         .spawn()
         .map_err(|error| why_not(&program.name, &error))?;
-    let reach = if on_terminal {
-        Reach::Terminal(owner_path.clone())
-    } else {
-        Reach::Group
-    };
-    relay.begin(child.id(), reach);
+    relay.begin(Running {
+        pid: child.id(),
+        reach: if on_terminal {
+            Reach::Family
+        } else {
+            Reach::Group
+        },
+        owner_path: owner_path.clone(),
+    });
     let watched = Watched {
         turn,
         relay,
         ticket,
-        owner_path: &owner_path,
     };
     let ended = watched.until_end(child);
     relay.over();
     let (status, lost_at) = ended?;
-    let told = relay.told_to_end() || turn.cancel.is_set();
-    if told || status.signal().is_some() {
-        end_what_is_left(&owner_path, lost_at.unwrap_or_else(Instant::now) + GRACE);
+    let told = relay.told();
+    if told.is_some() || status.signal().is_some() {
+        let grace = lost_at.unwrap_or_else(Instant::now) + GRACE;
+        end_what_is_left(&owner_path, &told.unwrap_or_default(), grace);
     }
     let is_lost = lost_at.is_some();
     Ok(Ended { status, is_lost })
@@ -121,7 +124,6 @@ struct Watched<'a> {
     turn: &'a Turn<'a>,
     relay: &'a Relay,
     ticket: i64,
-    owner_path: &'a Path,
 }
 
 impl Watched<'_> {
@@ -150,7 +152,7 @@ impl Watched<'_> {
             }
             if is_lost {
                 lost_at = Some(Instant::now());
-                self.end_after_loss(pid, exit)?;
+                self.end_after_loss(exit)?;
             }
         }
         // Reaped only when nobody signals its pid any more.
@@ -159,17 +161,9 @@ impl Watched<'_> {
         Ok((status, lost_at))
     }
 
-    /// Nobody may work under a lock that is lost, wherever in the tree: five seconds, then KILL.
-    fn end_after_loss(&self, pid: u32, exit: BorrowedFd<'_>) -> Result<()> {
-        self.relay.pass_on(GroupSignal::Terminate);
-        let outside =
-            |other: &u32| process::stat(*other).is_some_and(|stat| stat.group != i64::from(pid));
-        for other in process::with_open(self.owner_path)
-            .into_iter()
-            .filter(outside)
-        {
-            process::signal_if_open(other, self.owner_path, GroupSignal::Terminate);
-        }
+    /// Nobody may work under a lock that is lost: five seconds, then KILL.
+    fn end_after_loss(&self, exit: BorrowedFd<'_>) -> Result<()> {
+        self.relay.end_all();
         if !has_ended(exit, GRACE)? {
             self.relay.pass_on(GroupSignal::Kill);
             while !has_ended(exit, HOUR)? {}
@@ -199,23 +193,32 @@ fn signal_for(reason: Reason) -> GroupSignal {
     }
 }
 
-/// TERM for every process that still has the owner file open, and KILL after `grace`.
-fn end_what_is_left(owner_path: &Path, grace: Instant) {
-    let mut told = Vec::new();
+/// TERM for what is left of the command, and of whom it had `started` before, and KILL after
+/// `grace`.
+fn end_what_is_left(owner_path: &Path, started: &[Process], grace: Instant) {
+    let us = std::process::id();
+    let mut known = started.to_vec();
+    let mut told: Vec<Process> = Vec::new();
+    let mut killing = Killing::default();
     // Bounded: SIGKILL leaves nothing but what the kernel does not let go of.
     loop {
-        let left = process::with_open(owner_path);
         let now = Instant::now();
-        if left.is_empty() || now >= grace + DYING {
-            return;
-        }
-        for pid in left {
-            if now >= grace {
-                process::signal_if_open(pid, owner_path, GroupSignal::Kill);
-            } else if !told.contains(&pid) {
-                process::signal_if_open(pid, owner_path, GroupSignal::Terminate);
-                told.push(pid);
+        let is_left = if now >= grace {
+            killing.round(owner_path, us, &known)
+        } else {
+            let family = process::family(owner_path, us, &known);
+            for process in &family {
+                if !told.iter().any(|known| known.is(process)) {
+                    process.signal(GroupSignal::Terminate);
+                    told.push(*process);
+                }
             }
+            known.clone_from(&told);
+            known.extend(started);
+            !family.is_empty()
+        };
+        if !is_left || now >= grace + DYING {
+            return;
         }
         // With nothing to hear, this is a pause.
         wait::readable(&[], TICK).ok();

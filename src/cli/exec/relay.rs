@@ -11,7 +11,7 @@ use anyhow::Result;
 use parking_lot::Mutex;
 
 use crate::cli::operate;
-use crate::platform::process::{self, GroupSignal};
+use crate::platform::process::{self, GroupSignal, Process};
 use crate::platform::signal::{self, Signal};
 use crate::project::Project;
 
@@ -26,19 +26,28 @@ const HEARD: [Signal; 6] = [
 ];
 
 /// How far a signal reaches.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
     /// To the process group that the command leads.
     Group,
-    /// The command is in our own group, with the script that runs us: to the command itself, and
-    /// to all that have this owner file open.
-    Terminal(PathBuf),
+    /// The command is in our own group, with the script that runs us: to the command, and to each
+    /// process that it started.
+    Family,
 }
 
+/// The command.
 #[derive(Debug)]
-struct Running {
-    pid: u32,
-    reach: Reach,
+pub(super) struct Running {
+    pub(super) pid: u32,
+    pub(super) reach: Reach,
+    /// What it, and all that it starts, has open.
+    pub(super) owner_path: PathBuf,
+}
+
+impl Running {
+    fn family(&self) -> Vec<Process> {
+        process::family(&self.owner_path, std::process::id(), &[])
+    }
 }
 
 /// Where signals go.
@@ -50,7 +59,8 @@ pub(super) struct Relay {
 #[derive(Debug, Default)]
 struct Phase {
     running: Option<Running>,
-    told_to_end: bool,
+    /// Whom the command had started when it was last told to end.
+    told: Option<Vec<Process>>,
 }
 
 impl Relay {
@@ -67,9 +77,9 @@ impl Relay {
         signal::watch_these(&HEARD, move |heard| relay.hear(heard))
     }
 
-    /// The command runs as `pid`, which is not waited for before [`Relay::over`].
-    pub(super) fn begin(&self, pid: u32, reach: Reach) {
-        self.phase.lock().running = Some(Running { pid, reach });
+    /// The command runs; its pid is not waited for before [`Relay::over`].
+    pub(super) fn begin(&self, running: Running) {
+        self.phase.lock().running = Some(running);
     }
 
     /// The command has ended: its pid may soon be another's.
@@ -77,9 +87,9 @@ impl Relay {
         self.phase.lock().running = None;
     }
 
-    /// Whether a signal that asks for an end was passed on.
-    pub(super) fn told_to_end(&self) -> bool {
-        self.phase.lock().told_to_end
+    /// Whom the command had started when it was told to end by a signal; `None` if it was not.
+    pub(super) fn told(&self) -> Option<Vec<Process>> {
+        self.phase.lock().told.clone()
     }
 
     /// Sends `signal` to the command, if it runs.
@@ -88,27 +98,48 @@ impl Relay {
         let Some(running) = &phase.running else {
             return;
         };
-        match &running.reach {
-            Reach::Group => process::signal_group(running.pid, signal),
-            Reach::Terminal(owner_path) => {
-                process::signal_process(running.pid, signal);
-                process::with_open(owner_path)
-                    .into_iter()
-                    .filter(|pid| *pid != running.pid)
-                    .for_each(|pid| process::signal_if_open(pid, owner_path, signal));
-            }
-        }
         let is_end = !matches!(
             signal,
             GroupSignal::User2 | GroupSignal::Suspend | GroupSignal::Continue
         );
-        phase.told_to_end |= is_end;
+        let in_family = running.reach == Reach::Family;
+        // Looked at before the signal, which makes orphans.
+        let family = if is_end || in_family {
+            running.family()
+        } else {
+            Vec::new()
+        };
+        if in_family {
+            process::signal_process(running.pid, signal);
+            let others = family.iter().filter(|process| process.pid != running.pid);
+            others.for_each(|process| process.signal(signal));
+        } else {
+            process::signal_group(running.pid, signal);
+        }
+        if is_end {
+            phase.told.get_or_insert_default().extend(family);
+        }
+    }
+
+    /// TERM for the whole family of the command, inside its group and outside.
+    pub(super) fn end_all(&self) {
+        self.pass_on(GroupSignal::Terminate);
+        let phase = self.phase.lock();
+        let Some(running) = phase.running.as_ref() else {
+            return;
+        };
+        if running.reach == Reach::Group {
+            let group = i64::from(running.pid);
+            let told = phase.told.iter().flatten();
+            told.filter(|process| process.group != group)
+                .for_each(|process| process.signal(GroupSignal::Terminate));
+        }
     }
 
     fn hear(&self, heard: Signal) {
         let on_terminal = match &self.phase.lock().running {
             None => return operate::heed(&self.project, heard),
-            Some(running) => matches!(running.reach, Reach::Terminal(_)),
+            Some(running) => running.reach == Reach::Family,
         };
         match heard {
             // The terminal sent it to the command too.

@@ -156,3 +156,38 @@ fn what_a_killed_exec_left_running_is_killed_with_the_lease() {
     run.args([look]).finish().ok();
     assert!(sandbox.dump().contains("lease expired"));
 }
+
+/// Some programs close what they inherited before they start others (Python's subprocess does):
+/// what they started is found by its parents.
+#[test]
+fn what_closed_its_descriptors_is_found_by_its_parents() {
+    needs!("flock");
+    let sandbox = quick_project();
+    let marked = Marked::new(&sandbox);
+    let owner = "for fd in /proc/$$/fd/*; do case $(readlink $fd) in \
+                 */owners/*) eval \"exec ${fd##*/}>&-\";; esac; done";
+    // The first shell keeps the owner file; the second and what it starts have closed it.
+    let inner = format!("{owner}; setsid sleep 1000 & sleep 1000 & echo ready; sleep 1000; :");
+    let script = marked.prelude() + "bash -c \"$INNER\"; :";
+    let start = |script: &str| {
+        let run = sandbox.plandex(["exec", "--", "bash", "-c", script]);
+        let holder = run.env("INNER", &inner).held_stdin().start();
+        holder.until_says("ready");
+        holder
+    };
+    // Stopped past its lease.
+    let mut holder = start(&script);
+    suspend(&sandbox, &holder);
+    marked.next_finds_all_gone(&sandbox);
+    holder.cont();
+    holder.wait(SOON).exits(79);
+    // Told to end.
+    let mut holder = start(&script);
+    holder.signal(Signal::TERM);
+    holder.wait(SOON).exits(143);
+    assert!(marked.all_gone());
+    // Killed, with somebody between it and them that lives on.
+    let holder = start(&format!("({script}) & wait"));
+    holder.kill();
+    marked.next_finds_all_gone(&sandbox);
+}
