@@ -36,7 +36,11 @@ pub struct Stat {
 
 /// The facts of process `pid`, if there is one in this pid namespace.
 pub fn stat(pid: u32) -> Option<Stat> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat_at(&format!("/proc/{pid}/stat"))
+}
+
+fn stat_at(path: &str) -> Option<Stat> {
+    let text = std::fs::read_to_string(path).ok()?;
     // The second field is the command in parentheses and may hold anything, so count from the end.
     let (_, rest) = text.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
@@ -100,7 +104,12 @@ pub fn shares_terminal() -> bool {
     let in_front =
         |stat: Stat| stat.tty != 0 && stat.foreground > 0 && stat.group == stat.foreground;
     rustix::termios::isatty(rustix::stdio::stdin())
-        || stat(std::process::id()).is_some_and(in_front)
+        || stat_at("/proc/self/stat").is_some_and(in_front)
+}
+
+/// A descriptor that is readable when `child` has ended, which has not been waited for.
+pub fn end_of(child: &std::process::Child) -> Option<OwnedFd> {
+    rustix::process::pidfd_open(Pid::from_child(child), PidfdFlags::empty()).ok()
 }
 
 /// The pids, our own excluded, of all visible processes that have the file `path` open.

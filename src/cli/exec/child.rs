@@ -130,9 +130,7 @@ impl Watched<'_> {
     /// Waits for the command's end, and for the word that it must end before: `stop`, or the loss
     /// of the lock, whose moment is returned too. Signals go their own way, through the relay.
     fn until_end(&self, mut child: Child) -> Result<(ExitStatus, Option<Instant>)> {
-        let pid = child.id();
-        let start = process::stat(pid).map_or(0, |stat| stat.start_ticks);
-        let Some(exit) = process::exit_watch(pid, start) else {
+        let Some(exit) = process::end_of(&child) else {
             let status = child.wait().context("waiting for the command")?;
             return Ok((status, None));
         };

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::process::Signal;
 
-use crate::support::{Background, Sandbox, needs};
+use crate::support::{Background, Sandbox, needs, skip};
 
 use super::{Marked, SOON, is_free, pids, project, quick_project, ready, state, suspend};
 
@@ -190,4 +190,37 @@ fn what_closed_its_descriptors_is_found_by_its_parents() {
     let holder = start(&format!("({script}) & wait"));
     holder.kill();
     marked.next_finds_all_gone(&sandbox);
+}
+
+/// No fence reaches a program that nobody here can see, so its lease does not end while it lives.
+#[test]
+fn what_cannot_be_seen_from_here_keeps_the_lock_for_as_long_as_it_lives() {
+    needs!("unshare");
+    let sandbox = quick_project();
+    // The shell is the first process of the namespace: it kills the wrapper when it is told to.
+    let script = "\"$P\" exec -- sh -c 'sleep 1000 & echo ready; sleep 1000' </dev/null & \
+                  wrapper=$!; read line; kill -KILL $wrapper; echo killed; sleep 1000; :";
+    let words = ["--pid", "--fork", "--kill-child", "sh", "-c"];
+    let run = sandbox.program("unshare", words).args([script]);
+    let run = run.env("P", env!("CARGO_BIN_EXE_plandex"));
+    let mut elsewhere = run.held_stdin().start();
+    let refused = sandbox.until("it runs, or may not", || {
+        let may_not = !elsewhere.is_running();
+        (may_not || elsewhere.stdout().contains("ready")).then_some(may_not)
+    });
+    if refused {
+        skip!("no pid namespace can be made here");
+    }
+    elsewhere.say("now\n");
+    elsewhere.until_says("killed");
+    // Five leases.
+    sandbox
+        .run(&["exec", "--wait", "3s", "--", "true"])
+        .exits(75);
+    let mut next = sandbox.start(&["exec", "--wait", "forever", "--", "echo", "ran"]);
+    super::waits(&sandbox, &next);
+    // The namespace ends with its first process.
+    elsewhere.kill();
+    assert_eq!(next.wait(SOON).ok().stdout, "ran\n");
+    is_free(&sandbox);
 }
