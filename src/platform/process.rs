@@ -342,3 +342,78 @@ pub fn signal_process(pid: u32, signal: GroupSignal) {
         rustix::process::kill_process(id, signal.into()).ok();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::process::{Child, Stdio};
+
+    /// A shell that has started a program of its own, with `kept` open in both or in neither.
+    fn pair(kept: Option<&std::fs::File>) -> (Child, u32) {
+        let mut command = Command::new("sh");
+        command.args(["-c", "cat & echo $!; cat"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let file;
+        if let Some(kept) = kept {
+            file = kept_high(kept).unwrap();
+            bind_to_us(&mut command, std::os::fd::AsFd::as_fd(&file));
+        }
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        (child, line.trim().parse().unwrap())
+    }
+
+    fn end(mut child: Child) {
+        let stdin = child.stdin.take().unwrap();
+        (&stdin).flush().unwrap();
+        drop(stdin);
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_family_is_found_by_its_file_and_by_its_parents() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let pids = |path: &Path, root: u32, known: &[Process]| -> Vec<u32> {
+            let family = family(path, root, known);
+            family.iter().map(|process| process.pid).collect()
+        };
+        // A pid that no process has.
+        let nobody = u32::MAX;
+        let nothing = Path::new("/no/such/file");
+        let (first, first_child) = pair(Some(file.as_file()));
+        let (other, other_child) = pair(None);
+        let found = pids(file.path(), nobody, &[]);
+        assert!(found.contains(&first.id()), "{found:?}");
+        assert!(!found.contains(&other.id()) && !found.contains(&other_child));
+        assert!(!found.contains(&std::process::id()));
+        // The child reads from /dev/null and may have ended.
+        let below = pids(nothing, other.id(), &[]);
+        assert!(!below.contains(&other.id()) && !below.contains(&first_child));
+        let known = family(nothing, std::process::id(), &[]);
+        let known: Vec<Process> = known
+            .into_iter()
+            .filter(|process| process.pid == other.id())
+            .collect();
+        assert_eq!(known.len(), 1);
+        assert!(pids(nothing, nobody, &known).contains(&other.id()));
+        let mut stale = known.clone();
+        stale[0].start_ticks += 1;
+        assert_eq!(pids(nothing, nobody, &stale), Vec::<u32>::new());
+        end(first);
+        end(other);
+    }
+
+    #[test]
+    fn a_process_is_itself_only_with_its_start() {
+        let us = std::process::id();
+        let start = stat(us).unwrap().start_ticks;
+        assert!(is_running(us, start));
+        assert!(!is_running(us, start + 1));
+        assert!(!is_running(u32::MAX, start));
+        assert!(exit_watch(us, start).is_some());
+        assert!(exit_watch(us, start + 1).is_none());
+    }
+}

@@ -45,6 +45,31 @@ fn a_command_that_does_not_trap_ends_by_the_signal() {
     }
 }
 
+/// There is no command yet: the signal means us, and the line closes up.
+#[test]
+fn a_signal_in_line_is_exec_s_own() {
+    let sandbox = project();
+    let holder = super::writer(&sandbox);
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let mut waiter = sandbox.start(&["exec", "--wait", "forever", "--", "echo", "ran"]);
+        super::waits(&sandbox, &waiter);
+        waiter.signal(signal);
+        assert_eq!(waiter.wait(SOON).exits(code).stdout, "");
+        assert_eq!(sandbox.tickets().len(), 1);
+    }
+    for signal in [Signal::QUIT, Signal::USR2] {
+        let script = "ulimit -c 0; exec \"$0\" exec --wait forever -- echo ran";
+        let run = sandbox.program("sh", ["-c", script, env!("CARGO_BIN_EXE_plandex")]);
+        let mut waiter = run.start();
+        super::waits(&sandbox, &waiter);
+        waiter.signal(signal);
+        assert_eq!(waiter.wait(SOON).signal, Some(signal.as_raw()));
+    }
+    holder.finish().ok();
+    sandbox.ok(&["exec", "--no-wait", "--", "true"]);
+    is_free(&sandbox);
+}
+
 /// The second Ctrl-C ends a plandex at work at once; one that runs a command lives as long as it.
 #[test]
 fn the_second_and_the_third_signal_are_passed_on_like_the_first() {
