@@ -276,6 +276,12 @@ impl Store {
         Ok(OwnConnection(connection))
     }
 
+    /// Who is in the gate before every write now, in words ("pid 4711 (plandex, stopped)"); `None`
+    /// if nobody that can be seen from here.
+    pub fn writer(&self) -> Option<String> {
+        self.gate.writer()
+    }
+
     /// Waits until no thread of this process is inside a write transaction and keeps it so: for
     /// the moment before the process stops under Ctrl-Z.
     pub fn quiet(&self) -> Quiet<'_> {

@@ -98,7 +98,7 @@ impl Progress {
             .iter()
             .map(|pieces| {
                 let whole = pieces.join(gap);
-                if render::fits(&whole, room) {
+                if render::columns(&whole) <= room {
                     whole
                 } else {
                     pieces.join("\n")

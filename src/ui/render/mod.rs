@@ -163,9 +163,9 @@ pub fn wrapped(text: &str, width: usize) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Whether `text` takes at most `width` columns.
-pub(super) fn fits(text: &str, width: usize) -> bool {
-    text.width() <= width
+/// How many columns `text` takes.
+pub fn columns(text: &str) -> usize {
+    text.width()
 }
 
 /// The longest beginning of `text` that takes at most `width` columns.

@@ -1,0 +1,1 @@
+//! When a log hears of a wait.
