@@ -98,7 +98,9 @@ impl Gate {
 
     fn busy(&self, patience: Option<Duration>) -> anyhow::Error {
         let waited = patience.unwrap_or_default();
-        let who = self.writer().unwrap_or_else(|| "another process".to_owned());
+        let who = self
+            .writer()
+            .unwrap_or_else(|| "another process".to_owned());
         StoreError::Busy(format!(
             "{who} has been writing to it for more than {waited:?}"
         ))

@@ -19,3 +19,4 @@ mod queue;
 mod schema;
 mod support;
 mod tidy;
+mod waiting;

@@ -197,10 +197,10 @@ impl<'a> WaitText<'a> {
             }
             if last.is_none() {
                 let block = words::block(&picture, &self.about.plan, clock, page);
-                self.note(&page.prose(&block));
+                self.note_lines(&block);
             } else {
                 let line = words::line(&picture, &self.about.plan, clock, page);
-                self.note(&page.prose(&[line]));
+                self.note(&line);
             }
         }
         self.said(Some(key), picture.holder);
@@ -213,7 +213,7 @@ impl<'a> WaitText<'a> {
         match last {
             None => {
                 let block = words::standing_block(&picture, &self.about.plan, page);
-                self.note(&format!("{}\n", page.prose(&block)));
+                self.note_lines(&block);
             }
             Some(last) if last.holder != key.holder => {
                 if self.ago().is_some_and(|ago| ago < TICK) {
@@ -224,7 +224,7 @@ impl<'a> WaitText<'a> {
                     self.note(&words);
                 }
                 let current = words::current(&picture, &self.about.plan, page);
-                self.note(&page.prose(&current));
+                self.note_lines(&current);
             }
             Some(_) => {}
         }
@@ -379,7 +379,11 @@ impl<'a> WaitText<'a> {
     }
 
     fn note(&self, text: &str) {
-        self.cli.ui.note(text);
+        self.note_lines(&[text.to_owned()]);
+    }
+
+    fn note_lines(&self, lines: &[String]) {
+        self.cli.ui.note(Page::of(&self.cli.ui).prose(lines));
     }
 
     fn event_of(&self, kind: &'static str) -> Event<'_> {

@@ -237,9 +237,7 @@ fn deleted(project: &Project, plan_id: &str) -> Option<String> {
         .ok()?;
     match plan {
         None => Some(String::new()),
-        Some(plan) => plan
-            .deleted_at
-            .map(|_| plan.deleted_by.unwrap_or_default()),
+        Some(plan) => plan.deleted_at.map(|_| plan.deleted_by.unwrap_or_default()),
     }
 }
 

@@ -154,7 +154,7 @@ pub(super) fn standing_block(picture: &Picture, plan: &str, page: Page<'_>) -> V
     let mut lines = vec![HEADING.to_owned(), String::new()];
     lines.extend(current(picture, plan, page));
     lines.extend(before(picture));
-    lines.extend([String::new(), LEAVING.to_owned()]);
+    lines.extend([String::new(), LEAVING.to_owned(), String::new()]);
     lines
 }
 
@@ -266,16 +266,17 @@ pub(super) fn given_up(over: &GivenUp<'_>, page: Page<'_>) -> String {
     top.extend([String::new(), unchanged(over.kept), String::new()]);
     top.push("Options:".to_owned());
     let mut text = page.prose(&top);
-    for (label, command) in [
-        ("  1. Wait and retry:", over.command),
-        ("  2. Check status:  ", "plandex status"),
+    for (label, command, aside) in [
+        ("  1. Wait and retry:", over.command, ""),
+        ("  2. Check status:  ", "plandex status", ""),
         (
             "  3. Force stop:    ",
-            "plandex stop (keeps the partial reply)",
+            "plandex stop",
+            "(keeps the partial reply)",
         ),
     ] {
         text.push('\n');
-        text.push_str(&option(label, command, page));
+        text.push_str(&option(label, command, aside, page));
     }
     let end = [
         String::new(),
@@ -300,13 +301,14 @@ fn unchanged(kept: Option<Duration>) -> String {
 
 /// A command is never broken at a space, so that it can be copied: where it does not fit beside
 /// its label it has lines of its own.
-fn option(label: &str, command: &str, page: Page<'_>) -> String {
-    let one = format!("{label} {command}");
+fn option(label: &str, command: &str, aside: &str, page: Page<'_>) -> String {
+    let one = format!("{label} {command} {aside}");
     match page.width {
-        Some(width) if render::columns(&one) > width => {
-            format!("{}\n     {command}", label.trim_end())
+        Some(width) if render::columns(one.trim_end()) > width => {
+            let several = format!("{}\n     {command}\n     {aside}", label.trim_end());
+            several.trim_end().to_owned()
         }
-        _ => one,
+        _ => one.trim_end().to_owned(),
     }
 }
 
