@@ -32,6 +32,10 @@ pub enum Outcome {
     TimedOut,
     /// It was granted and nobody took the turn up.
     Unconfirmed,
+    /// Its wait would have closed a circle of waits.
+    Deadlock,
+    /// The hold that it worked below ended.
+    ParentEnded,
 }
 
 impl Outcome {
@@ -45,6 +49,8 @@ impl Outcome {
             Self::Cancelled => "cancelled",
             Self::TimedOut => "timed out",
             Self::Unconfirmed => "unconfirmed",
+            Self::Deadlock => "deadlock",
+            Self::ParentEnded => "parent ended",
         }
     }
 }
@@ -134,6 +140,18 @@ pub fn history(tx: &ReadTx<'_>, plan_id: &str, limit: i64) -> Result<Vec<Entry>>
          LIMIT ?2",
     )?;
     let rows = select.query_map(params![plan_id, limit], from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// As [`durations`], of one plan, among its newest 500 grants.
+pub fn durations_of(tx: &ReadTx<'_>, plan_id: &str, reason: &str, limit: i64) -> Result<Vec<i64>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT ended_at - granted_at FROM
+            (SELECT * FROM repo_locks_audit WHERE plan_id = ?1
+                ORDER BY created_at DESC, id DESC LIMIT 500)
+         WHERE reason = ?2 AND outcome = 'released' LIMIT ?3",
+    )?;
+    let rows = select.query_map(params![plan_id, reason, limit], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::platform::{file_lock, wait};
-use crate::store::tickets::{State, WritePermit};
+use crate::store::tickets::{State, Ticket, WritePermit};
 use crate::store::{Connections, audit};
 
 mod cancelled;
@@ -118,7 +118,7 @@ impl Process {
 
     fn wake(&self, hold: &Hold<WritePermit>) {
         let registry = &self.locks.inner.registry;
-        registry.insert(hold.permit().proof().ticket(), self.cancel.clone());
+        registry.insert(hold.permit().proof().ticket(), self.cancel.clone(), None);
     }
 
     /// Waits until the work is cancelled; returns why and after how long.
