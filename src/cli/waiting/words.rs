@@ -263,8 +263,12 @@ pub(super) fn given_up(over: &GivenUp<'_>, page: Page<'_>) -> String {
         top.extend(current(picture, over.plan, page));
         top.extend(position(picture).into_iter().take(1));
     }
-    top.extend([String::new(), unchanged(over.kept), String::new()]);
-    top.push("Options:".to_owned());
+    top.extend([String::new(), "Nothing was changed.".to_owned()]);
+    top.extend(over.kept.map(|kept| {
+        let kept = whole_seconds(kept);
+        format!("Your place in the queue is kept for {kept}: run the same command again.")
+    }));
+    top.extend([String::new(), "Options:".to_owned()]);
     let mut text = page.prose(&top);
     for (label, command, aside) in [
         ("  1. Wait and retry:", over.command, ""),
@@ -286,17 +290,6 @@ pub(super) fn given_up(over: &GivenUp<'_>, page: Page<'_>) -> String {
     ];
     text.push_str(&page.prose(&end));
     text
-}
-
-fn unchanged(kept: Option<Duration>) -> String {
-    match kept {
-        None => "Nothing was changed.".to_owned(),
-        Some(kept) => format!(
-            "Nothing was changed. Your place in the queue is kept for {}: run the same command \
-             again.",
-            render::age_words(kept)
-        ),
-    }
 }
 
 /// A command is never broken at a space, so that it can be copied: where it does not fit beside

@@ -63,6 +63,39 @@ fn standing(columns: u16) -> &'static str {
     }
 }
 
+/// SEED.md 8.1.3 with DESIGN.md 11's words. A command to copy is never broken.
+fn given_up(columns: u16) -> &'static str {
+    match columns {
+        40 => {
+            "Could not start operation after 1\nsecond.\n\n\
+             Reason: Another operation is still in\nprogress on this plan.\n\
+             Current operation: Command on plan\n'work'\n  \
+             plandex exec -- cat (pid N),\n  started Ns ago, heartbeat Ns ago\n\
+             Position in queue: 2 of 2\n\nNothing was changed.\n\
+             Your place in the queue is kept for 60\nseconds: run the same command again.\n\nOptions:\n  \
+             1. Wait and retry:\n     plandex exec --wait Ns -- true\n  \
+             2. Check status:   plandex status\n  \
+             3. Force stop:\n     plandex stop\n     (keeps the partial reply)\n\n\
+             If this persists, the previous\noperation may have crashed.\n\
+             Run 'plandex doctor' to check for stale\nlocks."
+        }
+        _ => {
+            "Could not start operation after 1 second.\n\n\
+             Reason: Another operation is still in progress on this plan.\n\
+             Current operation: Command on plan 'work'\n  \
+             plandex exec -- cat (pid N), started Ns ago, heartbeat Ns ago\n\
+             Position in queue: 2 of 2\n\n\
+             Nothing was changed.\n\
+             Your place in the queue is kept for 60 seconds: run the same command again.\n\nOptions:\n  \
+             1. Wait and retry: plandex exec --wait Ns -- true\n  \
+             2. Check status:   plandex status\n  \
+             3. Force stop:     plandex stop (keeps the partial reply)\n\n\
+             If this persists, the previous operation may have crashed.\n\
+             Run 'plandex doctor' to check for stale locks."
+        }
+    }
+}
+
 /// The same when it is over: its standing lines are gone.
 fn over(columns: u16, last: &str) -> String {
     let (block, _) = standing(columns).split_once("Position").unwrap();
@@ -94,15 +127,14 @@ fn the_block_stands_and_its_last_lines_move_once_a_second() {
         let end = waiting.screen();
         assert!(end.cursor_is_visible);
         assert_eq!(end.cursor.1, 0, "{end:?}");
-        let shown = normal(&end.text());
-        let seconds = shown.rsplit("after waiting").next().unwrap().trim();
-        let last = if columns == 40 {
-            format!("Operation started after waiting\n{seconds}")
-        } else {
-            format!("Operation started after waiting {seconds}")
-        };
-        assert_eq!(shown, over(columns, &last));
-        assert!(seconds.ends_with("seconds."), "{seconds}");
+        // 3 or more seconds, as fast as this machine is today.
+        let shown = normal(
+            &end.text()
+                .replace("\nseconds.", "s.")
+                .replace(" seconds.", "s."),
+        );
+        let last = "Operation started after waiting Ns.";
+        assert_eq!(shown, over(columns, last));
     }
     is_clean(&sandbox);
 }
@@ -117,15 +149,10 @@ fn what_a_wait_that_is_over_leaves_on_the_screen() {
         no_line_is_wider(&waiting, columns);
         let end = waiting.screen();
         assert!(end.cursor_is_visible);
-        let shown = end.text();
-        assert!(
-            shown.contains("Could not start operation after 1"),
-            "{shown}"
-        );
-        // A command to copy is never broken.
-        let retry = "plandex exec --wait 1s -- true";
-        assert!(end.rows.iter().any(|row| row.ends_with(retry)), "{shown}");
-        assert!(!shown.contains("Waited"), "{shown}");
+        let (block, _) = standing(columns).split_once("Position").unwrap();
+        let expected = format!("{block}{}", given_up(columns));
+        // How old it is depends on the machine.
+        assert_eq!(normal(&end.text()), expected);
         holder.finish().ok();
     }
 }
