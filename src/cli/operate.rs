@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use crossbeam_channel::{Receiver, Sender, select};
 
 use super::session::Cli;
-use super::waiting::{About, WaitText};
+use super::waiting::{About, PlanDeleted, WaitText};
 use crate::lock::Notice;
 use crate::lock::operation::Operation;
 use crate::platform::cancel::Reason;
@@ -20,6 +20,8 @@ use crate::workers::{self, Params};
 
 /// So many events may wait to be printed.
 const BUFFERED: usize = 256;
+/// And so many of them at the most while the operation itself still waits.
+const UNHEARD: usize = 16;
 
 /// What a ticket is taken for.
 pub(super) struct Job<'a, P> {
@@ -60,9 +62,12 @@ where
         operation: job.operation,
         patience,
         cancel,
-        // A full channel means that this thread is busy printing: it will hear of the next look.
+        // A filling channel means that this thread is busy printing: it will hear of the next
+        // look. What is left of it is for the work, which holds the plan and must not be kept.
         on_wait: Box::new(move |notice| {
-            waits.try_send(Said::Notice(notice.clone())).ok();
+            if waits.len() < UNHEARD {
+                waits.try_send(Said::Notice(notice.clone())).ok();
+            }
         }),
     };
     let pending = workers::submit(job.project, params, move |permit: &P, turn| {
@@ -70,13 +75,13 @@ where
         sender
             .send(Said::Started(proof.ticket(), proof.fence()))
             .ok();
+        PlanDeleted::check(turn.project, turn.plan_id)?;
         work(permit, turn, &mut |event| {
             // This thread outlives the operation, so somebody always listens.
             sender.send(Said::Event(event)).ok();
         })
     })?;
     let about = About::new(
-        job.project,
         job.plan_id,
         job.branch,
         job.operation.reason(),

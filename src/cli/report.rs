@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::exit::ExitCode;
 use super::session::{Cli, SCHEMA_VERSION};
-use super::waiting::{ConcurrencyError, Refused};
+use super::waiting::{ConcurrencyError, PlanDeleted, Refused};
 use crate::apply::ApplyError;
 use crate::config::Environment;
 use crate::context::ContextError;
@@ -110,6 +110,10 @@ fn judge(error: &Error) -> Verdict {
             kind: "usage",
             hint: usage.hint.clone(),
         };
+    }
+    if error.is::<PlanDeleted>() {
+        let hint = "list the plans with `plandex plans`";
+        return Verdict::new(ExitCode::Failed, "plan_deleted", hint);
     }
     let found = error
         .downcast_ref()

@@ -10,6 +10,7 @@ mod picture;
 mod refused;
 mod words;
 
+use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
 use anyhow::Error;
@@ -23,7 +24,7 @@ use events::{Event, Previous};
 use picture::{Holder, Key, Picture};
 use words::{Clock, Page};
 
-pub(super) use refused::{ConcurrencyError, Refused};
+pub(super) use refused::{ConcurrencyError, PlanDeleted, Refused};
 
 /// A wait shorter than this is nobody's concern.
 const SILENT: Duration = Duration::from_millis(400);
@@ -38,7 +39,7 @@ const GAP: &str = "   ";
 pub(super) struct About<'a> {
     pub(super) plan_id: &'a str,
     /// The plan's name; its id if it cannot be read.
-    plan: String,
+    plan: OnceCell<String>,
     /// The branch of a read.
     pub(super) branch: Option<&'a str>,
     /// Its stable reason.
@@ -48,22 +49,28 @@ pub(super) struct About<'a> {
 
 impl<'a> About<'a> {
     pub(super) fn new(
-        project: &Project,
         plan_id: &'a str,
         branch: Option<&'a str>,
         operation: &'static str,
         scope: &'static str,
     ) -> Self {
-        let plan = project.store.read(|tx| plans::by_id(tx, plan_id)).ok();
         Self {
             plan_id,
-            plan: plan
-                .flatten()
-                .map_or_else(|| plan_id.to_owned(), |plan| plan.name),
+            plan: OnceCell::new(),
             branch,
             operation,
             scope,
         }
+    }
+
+    /// The plan's name, read when it is first needed: most operations need not wait.
+    fn plan(&self, project: &Project) -> &str {
+        self.plan.get_or_init(|| {
+            let plan = project.store.read(|tx| plans::by_id(tx, self.plan_id));
+            plan.ok()
+                .flatten()
+                .map_or_else(|| self.plan_id.to_owned(), |plan| plan.name)
+        })
     }
 
     /// Whether the command writes its events as a stream on stdout (DESIGN.md §11); all others
@@ -196,10 +203,10 @@ impl<'a> WaitText<'a> {
                 self.note(&words);
             }
             if last.is_none() {
-                let block = words::block(&picture, &self.about.plan, clock, page);
+                let block = words::block(&picture, self.about.plan(self.project), clock, page);
                 self.note_lines(&block);
             } else {
-                let line = words::line(&picture, &self.about.plan, clock, page);
+                let line = words::line(&picture, self.about.plan(self.project), clock, page);
                 self.note(&line);
             }
         }
@@ -212,7 +219,7 @@ impl<'a> WaitText<'a> {
         let standing = [words::position(&picture), self.clock().pieces()];
         match last {
             None => {
-                let block = words::standing_block(&picture, &self.about.plan, page);
+                let block = words::standing_block(&picture, self.about.plan(self.project), page);
                 self.note_lines(&block);
             }
             Some(last) if last.holder != key.holder => {
@@ -223,7 +230,7 @@ impl<'a> WaitText<'a> {
                 if let Some((_, words)) = self.previous(&picture) {
                     self.note(&words);
                 }
-                let current = words::current(&picture, &self.about.plan, page);
+                let current = words::current(&picture, self.about.plan(self.project), page);
                 self.note_lines(&current);
             }
             Some(_) => {}
@@ -329,6 +336,11 @@ impl<'a> WaitText<'a> {
         }
         if !refused::is_about_locks(&error) {
             return error;
+        }
+        if matches!(error.downcast_ref(), Some(LockError::Removed))
+            && let Err(deleted) = PlanDeleted::check(self.project, self.about.plan_id)
+        {
+            return deleted;
         }
         let refused = Refused::look(self.cli, self.project, &self.about, &error, self.held);
         error.context(refused)

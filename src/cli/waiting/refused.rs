@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::Error;
+use anyhow::{Error, Result};
 use serde::Serialize;
 
 use super::About;
@@ -14,7 +14,7 @@ use super::words::{self, GivenUp, Page};
 use crate::cli::session::Cli;
 use crate::lock::{LockError, operation};
 use crate::project::Project;
-use crate::store::{StoreError, audit, tickets};
+use crate::store::{StoreError, audit, plans, tickets};
 
 /// Whoever must wait and does not know how long tries again after this.
 const RETRY_UNKNOWN: Duration = Duration::from_secs(5);
@@ -33,8 +33,6 @@ pub(in crate::cli) struct Refused {
     picture: Option<Picture>,
     /// How the ticket ended, in the audit's words, if it was lost or removed.
     outcome: Option<String>,
-    /// Whether the plan has been deleted, and by whom.
-    deleted: Option<String>,
 }
 
 impl fmt::Display for Refused {
@@ -90,43 +88,28 @@ impl Refused {
             .map(|selected| selected.branch.name);
         Self {
             plan_id: about.plan_id.to_owned(),
-            plan: about.plan.clone(),
+            plan: about.plan(project).to_owned(),
             branch: about.branch.map(str::to_owned).or(branch),
             operation: about.operation,
             ticket,
             fence: held.map(|held| held.1),
             picture,
             outcome: lost.and_then(|ticket| outcome(project, about.plan_id, ticket)),
-            deleted: deleted(project, about.plan_id),
         }
     }
 
     /// What is said beside the error itself: how it came to it.
     pub(in crate::cli) fn explained(&self, error: &Error) -> Option<String> {
-        match error.downcast_ref() {
-            Some(LockError::Removed) if self.deleted.is_some() => {
-                let by = self.deleted.as_deref().unwrap_or_default();
-                let by = if by.is_empty() {
-                    String::new()
-                } else {
-                    format!(" by {by}")
-                };
-                Some(format!(
-                    "plan \"{}\" was deleted{by} while this waited for it",
-                    self.plan
-                ))
-            }
-            _ => None,
+        if !matches!(error.downcast_ref(), Some(StoreError::LockLost { .. })) {
+            return None;
         }
-        .or_else(|| {
-            let how = match self.outcome.as_deref()? {
-                "forced" => "somebody released it by force",
-                "lease expired" => "it did not answer for longer than the lease, and was replaced",
-                "owner died" => "it was taken for dead, and was replaced",
-                _ => return None,
-            };
-            Some(how.to_owned())
-        })
+        let how = match self.outcome.as_deref()? {
+            "forced" => "somebody released it by force",
+            "lease expired" => "it did not answer for longer than the lease, and was replaced",
+            "owner died" => "it was taken for dead, and was replaced",
+            _ => return None,
+        };
+        Some(how.to_owned())
     }
 
     /// SEED.md §8.1.3 for a wait that is over.
@@ -230,14 +213,26 @@ fn outcome(project: &Project, plan_id: &str, ticket: i64) -> Option<String> {
         .outcome
 }
 
-fn deleted(project: &Project, plan_id: &str) -> Option<String> {
-    let plan = project
-        .store
-        .read(|tx| crate::store::plans::by_id(tx, plan_id))
-        .ok()?;
-    match plan {
-        None => Some(String::new()),
-        Some(plan) => plan.deleted_at.map(|_| plan.deleted_by.unwrap_or_default()),
+/// The plan was deleted while an operation waited for it.
+#[derive(Debug, thiserror::Error)]
+#[error("plan \"{plan}\" was deleted{by} while this waited for it; nothing was changed")]
+pub(in crate::cli) struct PlanDeleted {
+    plan: String,
+    /// " by …", or nothing if that is not known.
+    by: String,
+}
+
+impl PlanDeleted {
+    /// Fails if the plan is deleted by now. A plan whose row is gone was deleted long ago.
+    pub(in crate::cli) fn check(project: &Project, plan_id: &str) -> Result<()> {
+        let plan = project.store.read(|tx| plans::by_id(tx, plan_id))?;
+        let (plan, by) = match plan {
+            Some(plan) if plan.deleted_at.is_none() => return Ok(()),
+            Some(plan) => (plan.name, plan.deleted_by.filter(|by| !by.is_empty())),
+            None => (plan_id.to_owned(), None),
+        };
+        let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+        Err(Self { plan, by }.into())
     }
 }
 
