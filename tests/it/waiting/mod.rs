@@ -11,6 +11,7 @@ mod terminal;
 
 use std::time::Duration;
 
+use plandex::platform::file_lock::{self, Attempt};
 use plandex::store::tickets::State;
 use serde_json::Value;
 
@@ -111,4 +112,18 @@ fn normal(text: &str) -> String {
         }
     }
     shown
+}
+
+/// Stops `process` at a moment when it is in no transaction: one that is stopped inside the gate
+/// keeps everybody out, which is another story.
+fn suspend(sandbox: &Sandbox, process: &Background<'_>) {
+    sandbox.until("it stands still outside the gate", || {
+        process.stop();
+        let gate = std::fs::File::open(sandbox.state_dir().join("write.lock")).unwrap();
+        if file_lock::try_exclusive(&gate).unwrap() == Attempt::Locked {
+            return Some(());
+        }
+        process.cont();
+        None
+    });
 }

@@ -104,8 +104,9 @@ fn over(columns: u16, last: &str) -> String {
 
 #[test]
 fn the_block_stands_and_its_last_lines_move_once_a_second() {
-    let sandbox = project();
     for columns in WIDTHS {
+        // A new one for each, of which the audit knows no past that an estimate could be made of.
+        let sandbox = project();
         let holder = writer(&sandbox);
         let mut waiting = on_terminal(&sandbox, columns, "5m");
         waiting.until_shows("Waited 3s");
@@ -135,14 +136,14 @@ fn the_block_stands_and_its_last_lines_move_once_a_second() {
         );
         let last = "Operation started after waiting Ns.";
         assert_eq!(shown, over(columns, last));
+        is_clean(&sandbox);
     }
-    is_clean(&sandbox);
 }
 
 #[test]
 fn what_a_wait_that_is_over_leaves_on_the_screen() {
-    let sandbox = project();
     for columns in WIDTHS {
+        let sandbox = project();
         let holder = writer(&sandbox);
         let mut waiting = on_terminal(&sandbox, columns, "1s");
         waiting.wait(SOON).exits(75);
