@@ -213,15 +213,13 @@ BEGIN
     UPDATE repo_locks SET place = NEW.id WHERE id = NEW.id;
 END;
 
--- One index, of columns that never change: a grant and its confirmation write one page.
-CREATE INDEX repo_locks_line ON repo_locks (plan_id, place);
-
 -- What falls with a hold is found without a look at every ticket.
 CREATE INDEX repo_locks_parent ON repo_locks (parent) WHERE parent IS NOT NULL;
 
--- A second belt: whatever the grant step says, one granted writer a line.
-CREATE UNIQUE INDEX repo_locks_one_writer ON repo_locks (plan_id, below)
-    WHERE scope = 'w' AND state IN ('granted', 'held', 'condemned');
+-- The lines in their order, and a second belt in the same page: whatever the grant step says, there
+-- is one granted writer a line. It stands at 0 of its line, everybody else at his place.
+CREATE UNIQUE INDEX repo_locks_line ON repo_locks (plan_id, below,
+    CASE WHEN scope = 'w' AND state IN ('granted', 'held', 'condemned') THEN 0 ELSE place END);
 
 -- Who waited and held what, for how long, and how it ended. Each grant inserts one row, and its id
 -- is the fence; a wait that ended without a grant inserts one too. Bounded: the oldest go first.

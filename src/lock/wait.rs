@@ -99,8 +99,11 @@ impl<'a, P: Permit> Waiter<'a, P> {
 
     pub(super) fn wait(&mut self, on_wait: &mut dyn FnMut(&Notice)) -> Result<P> {
         let result = self.wait_in_line(on_wait);
-        if result.as_ref().is_err_and(|error| !is_busy(error)) {
-            // Nothing of it may stay in line. If the database cannot be written now, the row falls
+        let has_left = |error: &anyhow::Error| {
+            is_busy(error) || matches!(error.downcast_ref(), Some(LockError::Timeout { .. }))
+        };
+        if result.as_ref().is_err_and(|error| !has_left(error)) {
+            // Nothing of it may stay in line, but for a place that is kept. If the database cannot be written now, the row falls
             // with its owner.
             self.leave(Outcome::Cancelled).ok();
         }

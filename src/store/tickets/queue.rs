@@ -48,6 +48,10 @@ pub enum OnConflict {
 const CONFLICTS: &str =
     "NOT (e.scope = 'r' AND :scope = 'r' AND e.branch IS NOT NULL AND e.branch IS :branch)";
 
+/// The order of the index of the lines: a granted writer first, everybody else by place.
+const IN_LINE: &str = "CASE WHEN scope = 'w' AND state IN ('granted', 'held', 'condemned') \
+     THEN 0 ELSE place END";
+
 /// Inserts a ticket: held at once if nothing in its line conflicts with it, else waiting or
 /// refused.
 pub fn place<P: Permit>(
@@ -185,11 +189,7 @@ pub fn grant<'a>(tx: &TicketTx<'_>, line: impl Into<Line<'a>>) -> Result<usize> 
     loop {
         let head = tx
             .sql()
-            .prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM repo_locks
-                 WHERE plan_id = ?1 AND below = ?2 AND state = 'waiting'
-                 ORDER BY place LIMIT 1"
-            ))?
+            .prepare_cached(&head())?
             .query_row(params![line.plan_id, line.below], Ticket::from_row)
             .optional()?;
         let Some(head) = head else { return Ok(granted) };
@@ -208,6 +208,14 @@ pub fn grant<'a>(tx: &TicketTx<'_>, line: impl Into<Line<'a>>) -> Result<usize> 
         tx.ring(&head.doorbell, Ring::Granted);
         granted += 1;
     }
+}
+
+/// The first that waits in a line.
+pub(super) fn head() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM repo_locks
+         WHERE plan_id = ?1 AND below = ?2 AND state = 'waiting' ORDER BY {IN_LINE} LIMIT 1"
+    )
 }
 
 fn is_blocked(tx: &ReadTx<'_>, ticket: &Ticket) -> Result<bool> {

@@ -281,3 +281,19 @@ fn what_falls_with_a_hold_is_found_by_its_index() {
     });
     assert!(plan.contains("repo_locks_parent"), "{plan}");
 }
+
+/// The head of a long line is found without sorting it.
+#[test]
+fn the_head_of_a_line_is_found_by_its_index() {
+    let (_dir, store) = store();
+    let plan = change(&store, |tx| {
+        let sql = format!("EXPLAIN QUERY PLAN {}", queue::head());
+        let mut explain = tx.sql().prepare(&sql)?;
+        let rows = explain.query_map(params!["plan", 0], |row| row.get::<_, String>(3))?;
+        Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.join("; "))
+    });
+    assert!(
+        plan.contains("repo_locks_line") && !plan.contains("B-TREE"),
+        "{plan}"
+    );
+}
