@@ -279,11 +279,10 @@ impl<'a> WaitText<'a> {
             if !self.has_retried {
                 self.note(words::RETRYING);
             }
-            let mut line = words::retry(retry.attempt, retry.of, retry.delay);
-            if retry.why == RetryReason::Deadlock {
-                line.push_str(" (cause: deadlock detected)");
+            if !self.has_retried && retry.why == RetryReason::Deadlock {
+                self.note(words::DEADLOCK);
             }
-            self.note(&line);
+            self.note(&words::retry(retry.attempt, retry.of, retry.delay));
         }
         self.has_retried = true;
         self.said(None, None);

@@ -219,6 +219,9 @@ pub(super) fn at_the_gate(writer: &str) -> String {
 /// SEED.md §4.1.1, its first line.
 pub(super) const RETRYING: &str = "Another operation is in progress on this plan. Waiting...";
 
+/// Why it is tried again, where nobody but the operations themselves is in the way (§4.4.1).
+pub(super) const DEADLOCK: &str = "Cause: deadlock detected.";
+
 /// SEED.md §4.1.1, its second line.
 pub(super) fn retry(attempt: u32, of: u32, delay: Duration) -> String {
     format!(
