@@ -4,7 +4,7 @@ use plandex::store::tickets::State;
 use serde_json::Value;
 
 use super::{SOON, is_clean, json_lines, normal, project, raw, teller, until_state, writer};
-use crate::support::{Outcome, Sandbox};
+use crate::support::Outcome;
 
 /// The ConcurrencyError that a `--json` command printed last on stderr, with what all have.
 #[track_caller]
@@ -275,21 +275,24 @@ fn a_place_that_is_kept_is_said_to_be() {
 /// BEGIN fails for another reason than that somebody writes: said with its cause and the path.
 #[test]
 fn a_transaction_that_cannot_start() {
+    crate::support::needs!("unshare");
     let sandbox = project();
-    let holder = writer(&sandbox);
-    replace_database(&sandbox);
-    let refused = sandbox.run(&["exec", "--wait", "1s", "--", "true"]);
-    assert!(!matches!(refused.code, Some(0 | 75)), "{refused}");
-    drop(holder);
-}
-
-/// The database file is no database any more.
-fn replace_database(sandbox: &Sandbox) {
-    let path = sandbox.state_dir().join("plandex.db");
-    std::fs::rename(&path, sandbox.place().join("tmp/old.db")).unwrap();
-    std::fs::write(
-        &path,
-        "this is no database, but a text of some length\n".repeat(100),
-    )
-    .unwrap();
+    let database = sandbox.state_dir().join("plandex.db");
+    // In a mount namespace of its own, where the database may be read and not written.
+    let script = "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" || exit 99\n\
+                  exec \"$2\" exec --wait 1s -- echo ran";
+    let refused = sandbox
+        .program("unshare", ["-rm", "sh", "-c", script, "sh"])
+        .args([database.to_str().unwrap(), env!("CARGO_BIN_EXE_plandex")])
+        .finish();
+    if refused.code == Some(99) || refused.stderr.contains("unshare failed") {
+        crate::support::skip!("a file cannot be mounted read-only here");
+    }
+    let refused = refused.exits(1);
+    assert_eq!(refused.stdout, "");
+    let database = database.display();
+    refused.says(&format!(
+        "error: error starting transaction on {database}: it may only be read"
+    ));
+    is_clean(&sandbox);
 }
