@@ -17,6 +17,7 @@ use crate::store::{Connections, audit};
 mod cancelled;
 mod honest;
 mod in_line;
+mod told;
 
 const PLAN: &str = "a plan";
 /// Long enough for anything here to happen on a busy machine, and an end for what never does.
