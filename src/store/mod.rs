@@ -35,9 +35,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use parking_lot::Mutex;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
 pub use gate::Quiet;
 pub use migrate::SCHEMA_VERSION;
@@ -324,7 +324,7 @@ impl Store {
     pub fn check_writable(&self, patience: Duration) -> Result<()> {
         self.with(|connection| {
             let entered = self.gate.enter(Some(patience))?;
-            let tx = self.begin(connection, Durability::Normal)?;
+            let tx = Tx::begin_named(connection, Durability::Normal, &self.path())?;
             drop((tx, entered));
             Ok(())
         })
@@ -352,7 +352,7 @@ impl Store {
     ) -> Result<T> {
         self.check_usable()?;
         let entered = self.gate.enter(patience)?;
-        let tx = self.begin(connection, Durability::Normal)?;
+        let tx = Tx::begin_named(connection, Durability::Normal, &self.path())?;
         let ticket_tx = TicketTx::new(&tx);
         let value = work(&ticket_tx)?;
         let rings = ticket_tx.into_rings();
@@ -374,7 +374,7 @@ impl Store {
         self.with(|connection| {
             self.check_usable()?;
             let entered = self.gate.enter(Some(patience))?;
-            let tx = self.begin(connection, durability)?;
+            let tx = Tx::begin_named(connection, durability, &self.path())?;
             let value = work(&tx)?;
             self.commit(tx)?;
             drop(entered);
@@ -382,22 +382,6 @@ impl Store {
             Ok(value)
         })
         .map_err(|error| self.name(error))
-    }
-
-    /// Begins to write; a failure that is no conflict names the file (SEED.md §6.5).
-    fn begin<'c>(&self, connection: &'c Connection, durability: Durability) -> Result<Tx<'c>> {
-        // SQLite begins to write in a file that it may only read, and fails at the first change.
-        if connection.is_readonly("main")? {
-            bail!("{}: it may only be read", self.not_begun());
-        }
-        Tx::begin_write(connection, durability).map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => error.into(),
-            _ => anyhow::Error::new(error).context(self.not_begun()),
-        })
-    }
-
-    fn not_begun(&self) -> String {
-        format!("error starting transaction on {}", self.path().display())
     }
 
     /// Commits, or marks the store failed for good: an fsync that fails once must not be retried,

@@ -192,7 +192,7 @@ impl<'a> WaitText<'a> {
                 "lock.progress"
             };
             let previous = previous.map(|(previous, _)| previous);
-            self.event(Event {
+            self.event(&Event {
                 line: Some((&picture).into()),
                 previous,
                 ..self.event_of(kind)
@@ -251,7 +251,7 @@ impl<'a> WaitText<'a> {
             return;
         };
         if self.cli.json {
-            self.event(Event {
+            self.event(&Event {
                 writer: Some(writer),
                 ..self.event_of("lock.waiting")
             });
@@ -271,7 +271,7 @@ impl<'a> WaitText<'a> {
             } else {
                 "lock.progress"
             };
-            self.event(Event {
+            self.event(&Event {
                 retry: Some(retry.into()),
                 ..self.event_of(kind)
             });
@@ -298,8 +298,8 @@ impl<'a> WaitText<'a> {
             self.end_of(holder)
         });
         if self.cli.json {
-            if was_shown || self.about.is_streamed() {
-                self.event(Event {
+            if was_shown {
+                self.event(&Event {
                     previous: previous.map(|(previous, _)| previous),
                     ..self.event_of("lock.acquired")
                 });
@@ -327,7 +327,7 @@ impl<'a> WaitText<'a> {
                 .as_ref()
                 .filter(|_| kind == "lock.timeout")
                 .map(|waiting| Picture::of(self.cli, self.project, waiting));
-            self.event(Event {
+            self.event(&Event {
                 line: picture.as_ref().map(Into::into),
                 gives_up_in_seconds: None,
                 ..self.event_of(kind)
@@ -419,8 +419,8 @@ impl<'a> WaitText<'a> {
         }
     }
 
-    fn event(&self, event: Event<'_>) {
-        let stamped = self.cli.stamped(&event);
+    fn event(&self, event: &Event<'_>) {
+        let stamped = self.cli.stamped(event);
         if self.about.is_streamed() {
             self.cli.ui.json(&stamped);
         } else {
