@@ -19,6 +19,7 @@ mod report;
 mod session;
 mod status;
 mod tell;
+mod waiting;
 
 use anyhow::Result;
 use clap::Parser as _;

@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::args::{Global, When};
 use super::report::UsageError;
 use crate::config::{self, Environment, Settings, Wait};
 use crate::lock::Patience;
-use crate::platform::{crash, terminal};
+use crate::platform::{clock, crash, terminal};
 use crate::project::{self, Place, Project, Selected, Session};
 use crate::store::Connections;
 use crate::store::tickets::Ticket;
@@ -28,6 +30,18 @@ pub(super) struct Cli {
     global: Global,
     /// What `--wait` or `--no-wait` says.
     wait: Option<Wait>,
+    /// How many events were printed.
+    events: AtomicU64,
+}
+
+/// An event as it is printed: its own fields behind those that every event has (MODEL.md §7).
+#[derive(Serialize)]
+pub(super) struct Stamped<'a, T> {
+    v: u32,
+    seq: u64,
+    ts: String,
+    #[serde(flatten)]
+    event: &'a T,
 }
 
 /// Every JSON document says which shape it has; fields are only ever added.
@@ -62,7 +76,18 @@ impl Cli {
             cwd,
             global: global.clone(),
             wait,
+            events: AtomicU64::new(0),
         })
+    }
+
+    /// `event` as the next one of this command.
+    pub(super) fn stamped<'a, T: Serialize>(&self, event: &'a T) -> Stamped<'a, T> {
+        Stamped {
+            v: SCHEMA_VERSION,
+            seq: self.events.fetch_add(1, Ordering::Relaxed) + 1,
+            ts: rfc3339(clock::wall_ms()),
+            event,
+        }
     }
 
     /// Where the project is.
@@ -171,6 +196,6 @@ pub(super) fn clock_time(ms: i64) -> String {
 
 /// How long ago a wall time was; never negative, whatever the clock did.
 pub(super) fn since(ms: i64) -> std::time::Duration {
-    let elapsed = crate::platform::clock::wall_ms().saturating_sub(ms);
+    let elapsed = clock::wall_ms().saturating_sub(ms);
     std::time::Duration::from_millis(u64::try_from(elapsed).unwrap_or_default())
 }

@@ -3,6 +3,13 @@
 //! A signal never runs code of ours in the middle of a write transaction: INT, TERM and HUP only
 //! set a flag, and TSTP stops the process from the signal thread, after the caller's closure has
 //! made sure that no transaction is open (HAZARDS.md H25, H34).
+//!
+//! A handler cannot be taken back: a signal that nobody watches for any more would do nothing. So
+//! after the last watch a thread of its own does what would have happened without one: a command
+//! that only prints by then, into a pipe that nobody reads, still ends.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR2};
@@ -47,16 +54,46 @@ const USUAL: [Signal; 4] = [
 pub struct Watch {
     handle: Handle,
     thread: Option<std::thread::JoinHandle<()>>,
+    numbers: Vec<i32>,
 }
+
+/// How many watches there are.
+static WATCHES: AtomicUsize = AtomicUsize::new(0);
 
 impl Drop for Watch {
     fn drop(&mut self) {
+        // Before this one hears nothing any more, so that no signal falls between the two.
+        end_unwatched(&self.numbers);
+        WATCHES.fetch_sub(1, Ordering::SeqCst);
         self.handle.close();
         if let Some(thread) = self.thread.take() {
             // A panic in the closure was printed by its own thread.
             drop(thread.join());
         }
     }
+}
+
+/// From the end of the first watch on, whatever of its signals is heard while there is none ends the
+/// process (or stops it, for Ctrl-Z).
+fn end_unwatched(numbers: &[i32]) {
+    static BEGUN: Once = Once::new();
+    BEGUN.call_once(|| {
+        let Ok(mut signals) = Signals::new(numbers) else {
+            // As it was without this: the signals are heard by nobody.
+            return;
+        };
+        let thread = std::thread::Builder::new().name("last signals".to_owned());
+        let begun = thread.spawn(move || {
+            for signal in signals.forever() {
+                match signal {
+                    _ if WATCHES.load(Ordering::SeqCst) > 0 => {}
+                    SIGTSTP => stop_self(),
+                    signal => exit_now(128 + signal),
+                }
+            }
+        });
+        drop(begun);
+    });
 }
 
 /// Calls `heard` for each INT, TERM, HUP and TSTP, from a thread named "signals".
@@ -73,12 +110,14 @@ pub fn watch_these(
     mut heard: impl FnMut(Signal) + Send + 'static,
 ) -> Result<Watch> {
     let ignored = ignored();
-    let numbers = NUMBERS
+    let numbers: Vec<i32> = NUMBERS
         .iter()
         .filter(|(signal, number)| wanted.contains(signal) && !is_in(ignored, *number))
-        .map(|(_, number)| number);
-    let mut signals = Signals::new(numbers).context("installing signal handlers")?;
+        .map(|(_, number)| *number)
+        .collect();
+    let mut signals = Signals::new(&numbers).context("installing signal handlers")?;
     let handle = signals.handle();
+    WATCHES.fetch_add(1, Ordering::SeqCst);
     let thread = std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
@@ -92,6 +131,7 @@ pub fn watch_these(
     Ok(Watch {
         handle,
         thread: Some(thread),
+        numbers,
     })
 }
 

@@ -293,6 +293,12 @@ impl Store {
         Ok(OwnConnection(connection))
     }
 
+    /// Who is in the gate before every write now, in words ("pid 4711 (plandex, stopped)"); `None`
+    /// if nobody that can be seen from here.
+    pub fn writer(&self) -> Option<String> {
+        self.gate.writer()
+    }
+
     /// Waits until no thread of this process is inside a write transaction and keeps it so: for
     /// the moment before the process stops under Ctrl-Z.
     pub fn quiet(&self) -> Quiet<'_> {
@@ -318,7 +324,7 @@ impl Store {
     pub fn check_writable(&self, patience: Duration) -> Result<()> {
         self.with(|connection| {
             let entered = self.gate.enter(Some(patience))?;
-            let tx = Tx::begin_write(connection, Durability::Normal)?;
+            let tx = Tx::begin_named(connection, Durability::Normal, &self.path())?;
             drop((tx, entered));
             Ok(())
         })
@@ -346,7 +352,7 @@ impl Store {
     ) -> Result<T> {
         self.check_usable()?;
         let entered = self.gate.enter(patience)?;
-        let tx = Tx::begin_write(connection, Durability::Normal)?;
+        let tx = Tx::begin_named(connection, Durability::Normal, &self.path())?;
         let ticket_tx = TicketTx::new(&tx);
         let value = work(&ticket_tx)?;
         let rings = ticket_tx.into_rings();
@@ -368,7 +374,7 @@ impl Store {
         self.with(|connection| {
             self.check_usable()?;
             let entered = self.gate.enter(Some(patience))?;
-            let tx = Tx::begin_write(connection, durability)?;
+            let tx = Tx::begin_named(connection, durability, &self.path())?;
             let value = work(&tx)?;
             self.commit(tx)?;
             drop(entered);
