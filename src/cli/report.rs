@@ -76,9 +76,10 @@ pub(super) fn error(cli: &Cli, error: &Error) -> ExitCode {
 /// As [`error`], with a code of the caller's for "not acquired".
 pub(super) fn error_called(cli: &Cli, error: &Error, not_acquired: ExitCode) -> ExitCode {
     let verdict = judge(error);
-    let code = match verdict.code {
-        ExitCode::NotAcquired => not_acquired,
-        code => code,
+    let code = if verdict.code == ExitCode::NotAcquired {
+        not_acquired
+    } else {
+        verdict.code
     };
     let refused = error.downcast_ref::<Refused>();
     if cli.json {
