@@ -5,15 +5,15 @@
 //! made sure that no transaction is open (HAZARDS.md H25, H34).
 //!
 //! A handler cannot be taken back: a signal that nobody watches for any more would do nothing. So
-//! after the last watch a thread of its own does what would have happened without one: a command
-//! that only prints by then, into a pipe that nobody reads, still ends.
+//! the thread outlives its watch, and from then on does what would have happened without one: a
+//! command that only prints by then, into a pipe that nobody reads, still ends.
 
-use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
-use signal_hook::iterator::{Handle, Signals};
+use signal_hook::iterator::Signals;
 
 /// A signal that a person or the system sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,75 +28,76 @@ pub enum Signal {
     Suspend,
 }
 
-/// Keeps the watch alive; dropping it ends the thread.
-#[derive(Debug)]
+/// Who hears the signals of a watch; nobody once it is over.
+type Ear = Mutex<Option<Box<dyn FnMut(Signal) + Send>>>;
+
+/// Keeps the watch alive; dropping it ends it, after the call that may be going on.
+#[must_use]
 pub struct Watch {
-    handle: Handle,
-    thread: Option<std::thread::JoinHandle<()>>,
+    ear: Arc<Ear>,
 }
 
-/// How many watches there are.
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
+
+/// How many watches there are in this process.
 static WATCHES: AtomicUsize = AtomicUsize::new(0);
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // Before this one hears nothing any more, so that no signal falls between the two.
-        end_unwatched();
+        let heard = self
+            .ear
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         WATCHES.fetch_sub(1, Ordering::SeqCst);
-        self.handle.close();
-        if let Some(thread) = self.thread.take() {
-            // A panic in the closure was printed by its own thread.
-            drop(thread.join());
-        }
+        drop(heard);
     }
 }
 
-/// From the end of the first watch on, whatever is heard while there is none ends the process (or
-/// stops it, for Ctrl-Z).
-fn end_unwatched() {
-    static BEGUN: Once = Once::new();
-    BEGUN.call_once(|| {
-        let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGTSTP]) else {
-            // As it was without this: the signals are heard by nobody.
-            return;
-        };
-        let thread = std::thread::Builder::new().name("last signals".to_owned());
-        let begun = thread.spawn(move || {
-            for signal in signals.forever() {
-                match signal {
-                    _ if WATCHES.load(Ordering::SeqCst) > 0 => {}
-                    SIGTSTP => stop_self(),
-                    signal => exit_now(128 + signal),
-                }
-            }
-        });
-        drop(begun);
-    });
-}
-
 /// Calls `heard` for each signal, from a thread named "signals".
-pub fn watch(mut heard: impl FnMut(Signal) + Send + 'static) -> Result<Watch> {
+pub fn watch(heard: impl FnMut(Signal) + Send + 'static) -> Result<Watch> {
     let mut signals =
         Signals::new([SIGINT, SIGTERM, SIGHUP, SIGTSTP]).context("installing signal handlers")?;
-    let handle = signals.handle();
-    WATCHES.fetch_add(1, Ordering::SeqCst);
-    let thread = std::thread::Builder::new()
+    let ear: Arc<Ear> = Arc::new(Mutex::new(Some(Box::new(heard))));
+    let theirs = Arc::clone(&ear);
+    std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            for signal in signals.forever() {
-                match signal {
-                    SIGINT => heard(Signal::Interrupt),
-                    SIGTERM => heard(Signal::Terminate),
-                    SIGHUP => heard(Signal::HangUp),
-                    _ => heard(Signal::Suspend),
-                }
+            // For as long as the process lives.
+            for number in signals.forever() {
+                tell(&theirs, number);
             }
         })
         .context("starting the signal thread")?;
-    Ok(Watch {
-        handle,
-        thread: Some(thread),
-    })
+    WATCHES.fetch_add(1, Ordering::SeqCst);
+    Ok(Watch { ear })
+}
+
+fn tell(ear: &Ear, number: i32) {
+    let signal = match number {
+        SIGINT => Signal::Interrupt,
+        SIGTERM => Signal::Terminate,
+        SIGHUP => Signal::HangUp,
+        _ => Signal::Suspend,
+    };
+    // A closure that panicked has said so itself.
+    let mut ear = ear.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(heard) = ear.as_mut() {
+        heard(signal);
+        return;
+    }
+    drop(ear);
+    // Another watch may have begun since; then it is that one's to hear.
+    if WATCHES.load(Ordering::SeqCst) == 0 {
+        match signal {
+            Signal::Suspend => stop_self(),
+            Signal::Interrupt | Signal::Terminate | Signal::HangUp => exit_now(128 + number),
+        }
+    }
 }
 
 /// Stops this process as Ctrl-Z would; returns when it is continued.
