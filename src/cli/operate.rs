@@ -44,6 +44,22 @@ pub(super) fn operate<P, E, T>(
     cli: &Cli,
     job: &Job<'_, P>,
     work: impl FnOnce(&P, &Turn<'_>, &mut dyn FnMut(E)) -> Result<T> + Send + 'static,
+    show: impl FnMut(E),
+) -> Result<T>
+where
+    P: Permit,
+    E: Send + 'static,
+    T: Send + 'static,
+{
+    operate_hearing(cli, job, hear_signals(job.project)?, work, show)
+}
+
+/// As [`operate`], with signals heard by somebody else, until the operation is over.
+pub(super) fn operate_hearing<P, E, T>(
+    cli: &Cli,
+    job: &Job<'_, P>,
+    signals: signal::Watch,
+    work: impl FnOnce(&P, &Turn<'_>, &mut dyn FnMut(E)) -> Result<T> + Send + 'static,
     mut show: impl FnMut(E),
 ) -> Result<T>
 where
@@ -52,7 +68,6 @@ where
     T: Send + 'static,
 {
     let cancel = job.project.cancel.child()?;
-    let signals = hear_signals(job.project)?;
     let (sender, said) = crossbeam_channel::bounded(BUFFERED);
     let waits: Sender<Said<E>> = sender.clone();
     let patience = cli.patience(job.project)?;
@@ -134,8 +149,14 @@ fn listen<E, T>(
 
 /// Turns signals into the project's cancel flag; Ctrl-Z stops the process between transactions.
 fn hear_signals(project: &Arc<Project>) -> Result<signal::Watch> {
-    let (cancel, store) = (project.cancel.clone(), Arc::clone(&project.store));
-    signal::watch(move |heard| match heard {
+    let project = Arc::clone(project);
+    signal::watch(move |heard| heed(&project, heard))
+}
+
+/// What a signal means to plandex itself.
+pub(super) fn heed(project: &Project, heard: Signal) {
+    let cancel = &project.cancel;
+    match heard {
         // The second Ctrl-C or TERM: whatever is at work is rolled back by the next process.
         Signal::Interrupt if cancel.is_set() => signal::exit_now(130),
         Signal::Interrupt => cancel.set(Reason::Interrupted),
@@ -143,9 +164,10 @@ fn hear_signals(project: &Arc<Project>) -> Result<signal::Watch> {
         Signal::Terminate => cancel.set(Reason::Terminated),
         Signal::HangUp => cancel.set(Reason::HungUp),
         Signal::Suspend => {
-            let quiet = store.quiet();
+            let quiet = project.store.quiet();
             signal::stop_self();
             drop(quiet);
         }
-    })
+        Signal::Quit | Signal::User2 => signal::end_by(heard),
+    }
 }
