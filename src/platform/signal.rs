@@ -5,15 +5,15 @@
 //! made sure that no transaction is open (HAZARDS.md H25, H34).
 //!
 //! A handler cannot be taken back: a signal that nobody watches for any more would do nothing. So
-//! after the last watch a thread of its own does what would have happened without one: a command
-//! that only prints by then, into a pipe that nobody reads, still ends.
+//! the thread outlives its watch, and from then on does what would have happened without one: a
+//! command that only prints by then, into a pipe that nobody reads, still ends.
 
-use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR2};
-use signal_hook::iterator::{Handle, Signals};
+use signal_hook::iterator::Signals;
 
 /// A signal that a person or the system sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,51 +49,34 @@ const USUAL: [Signal; 4] = [
     Signal::Suspend,
 ];
 
-/// Keeps the watch alive; dropping it ends the thread.
-#[derive(Debug)]
+/// Who hears the signals of a watch; nobody once it is over.
+type Ear = Mutex<Option<Box<dyn FnMut(Signal) + Send>>>;
+
+/// Keeps the watch alive; dropping it ends it, after the call that may be going on.
+#[must_use]
 pub struct Watch {
-    handle: Handle,
-    thread: Option<std::thread::JoinHandle<()>>,
-    numbers: Vec<i32>,
+    ear: Arc<Ear>,
 }
 
-/// How many watches there are.
-static WATCHES: AtomicUsize = AtomicUsize::new(0);
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        // Before this one hears nothing any more, so that no signal falls between the two.
-        end_unwatched(&self.numbers);
-        WATCHES.fetch_sub(1, Ordering::SeqCst);
-        self.handle.close();
-        if let Some(thread) = self.thread.take() {
-            // A panic in the closure was printed by its own thread.
-            drop(thread.join());
-        }
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
     }
 }
 
-/// From the end of the first watch on, whatever of its signals is heard while there is none ends the
-/// process (or stops it, for Ctrl-Z).
-fn end_unwatched(numbers: &[i32]) {
-    static BEGUN: Once = Once::new();
-    BEGUN.call_once(|| {
-        let Ok(mut signals) = Signals::new(numbers) else {
-            // As it was without this: the signals are heard by nobody.
-            return;
-        };
-        let thread = std::thread::Builder::new().name("last signals".to_owned());
-        let begun = thread.spawn(move || {
-            for signal in signals.forever() {
-                match signal {
-                    _ if WATCHES.load(Ordering::SeqCst) > 0 => {}
-                    SIGTSTP => stop_self(),
-                    signal => exit_now(128 + signal),
-                }
-            }
-        });
-        drop(begun);
-    });
+/// How many watches there are in this process, and how many there have been: the thread of the
+/// last one sees to the signals that nobody watches for.
+static LIVING: AtomicUsize = AtomicUsize::new(0);
+static BEGUN: AtomicUsize = AtomicUsize::new(0);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut ear = self.ear.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = ear.take();
+        drop(ear);
+        LIVING.fetch_sub(1, Ordering::SeqCst);
+        drop(heard);
+    }
 }
 
 /// Calls `heard` for each INT, TERM, HUP and TSTP, from a thread named "signals".
@@ -105,34 +88,49 @@ pub fn watch(heard: impl FnMut(Signal) + Send + 'static) -> Result<Watch> {
 ///
 /// A signal that this process was started to ignore (`nohup`, `command &` in a script) stays
 /// ignored, by it and by the programs that it runs.
-pub fn watch_these(
-    wanted: &[Signal],
-    mut heard: impl FnMut(Signal) + Send + 'static,
-) -> Result<Watch> {
+pub fn watch_these(wanted: &[Signal], heard: impl FnMut(Signal) + Send + 'static) -> Result<Watch> {
     let ignored = ignored();
-    let numbers: Vec<i32> = NUMBERS
+    let numbers = NUMBERS
         .iter()
         .filter(|(signal, number)| wanted.contains(signal) && !is_in(ignored, *number))
-        .map(|(_, number)| *number)
-        .collect();
-    let mut signals = Signals::new(&numbers).context("installing signal handlers")?;
-    let handle = signals.handle();
-    WATCHES.fetch_add(1, Ordering::SeqCst);
-    let thread = std::thread::Builder::new()
+        .map(|(_, number)| number);
+    let mut signals = Signals::new(numbers).context("installing signal handlers")?;
+    let ear: Arc<Ear> = Arc::new(Mutex::new(Some(Box::new(heard))));
+    let theirs = Arc::clone(&ear);
+    LIVING.fetch_add(1, Ordering::SeqCst);
+    let nth = BEGUN.fetch_add(1, Ordering::SeqCst) + 1;
+    let watch = Watch { ear };
+    std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
+            // For as long as the process lives.
             for number in signals.forever() {
                 if let Some((signal, _)) = NUMBERS.iter().find(|(_, known)| *known == number) {
-                    heard(*signal);
+                    tell(&theirs, nth, *signal, number);
                 }
             }
         })
         .context("starting the signal thread")?;
-    Ok(Watch {
-        handle,
-        thread: Some(thread),
-        numbers,
-    })
+    Ok(watch)
+}
+
+fn tell(ear: &Ear, nth: usize, signal: Signal, number: i32) {
+    // A closure that panicked has said so itself.
+    let mut ear = ear.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(heard) = ear.as_mut() {
+        heard(signal);
+        return;
+    }
+    drop(ear);
+    let is_last = BEGUN.load(Ordering::SeqCst) == nth && LIVING.load(Ordering::SeqCst) == 0;
+    match signal {
+        _ if !is_last => {}
+        Signal::Interrupt | Signal::Terminate | Signal::HangUp => exit_now(128 + number),
+        Signal::Suspend => stop_self(),
+        Signal::Quit => end_by(signal),
+        // Asked of a command that is over by now.
+        Signal::User2 => {}
+    }
 }
 
 /// The signals that this process ignores, a bit each, as the kernel lists them; none where it does

@@ -248,6 +248,39 @@ fn a_full_pipe_that_nobody_reads_keeps_no_place() {
     is_clean(&sandbox);
 }
 
+/// The work is done and only its result is still to be printed: a signal ends that, too.
+#[test]
+fn a_result_that_nobody_reads_can_be_left() {
+    let sandbox = project();
+    let big = "a line of a big file\n".repeat(10_000);
+    let reply = sandbox.write_beside("reply", &format!("big.txt\n```\n{big}```\n"));
+    sandbox.ok(&["tell", "make it", "--reply", reply.to_str().unwrap()]);
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_plandex"));
+        command.arg("diff").current_dir(sandbox.root());
+        sandbox.isolate(&mut command);
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(writer)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        drop(command);
+        let pid = child.id();
+        sandbox.until("the pipe is full and its ticket given back", || {
+            let full = rustix::io::ioctl_fionread(&reader).unwrap() >= 60_000;
+            let gone = sandbox.tickets().iter().all(|ticket| ticket.pid != pid);
+            (full && gone).then_some(())
+        });
+        let id = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        rustix::process::kill_process(id, signal).unwrap();
+        let status = sandbox.until("it ends", || child.try_wait().unwrap());
+        assert_eq!(status.code(), Some(code));
+    }
+    is_clean(&sandbox);
+}
+
 /// Fills `pipe` until it takes no more.
 fn fill(pipe: &std::io::PipeWriter) {
     use rustix::fs::OFlags;
