@@ -147,7 +147,7 @@ fn kill_started(store: &Store, ticket: &Ticket, cancel: &Cancel, limit: Duration
 
 /// Whether it is a command's whose processes cannot be seen from this pid namespace. No fence
 /// reaches an arbitrary program, so while the owner file is held its lease does not end.
-pub(super) fn is_out_of_sight(ticket: &Ticket) -> bool {
+pub fn is_out_of_sight(ticket: &Ticket) -> bool {
     ticket.pid_ns != clock::namespace("pid") && is_command(ticket)
 }
 

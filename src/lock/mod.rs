@@ -55,7 +55,7 @@ use parking_lot::Mutex;
 
 pub use error::LockError;
 pub use graph::{Link, Tie};
-pub use hung::{Hung, replace_hung};
+pub use hung::{Hung, is_out_of_sight, replace_hung};
 pub use notice::{Ahead, Notice, Retry, RetryReason, Waiting};
 pub use operation::Operation;
 pub use wait::grant_step;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::cli::session::{Cli, since};
-use crate::lock::{Ahead, Waiting, operation};
+use crate::lock::{self, Ahead, Waiting, operation};
 use crate::platform::{clock, process};
 use crate::project::Project;
 use crate::store::tickets::{Scope, State, Ticket};
@@ -22,6 +22,8 @@ pub(super) enum Condition {
     Suspended,
     /// Its owner has ended, and what it started goes on.
     Orphaned,
+    /// Its lease is over, but nobody here can see what it started: its lock stays.
+    Unseen,
     /// Its owner hangs, and its lock is being taken from it.
     Condemned,
 }
@@ -35,12 +37,17 @@ impl Condition {
             Self::Stopping => "stopping",
             Self::Suspended => "suspended",
             Self::Orphaned => "orphaned",
+            Self::Unseen => "unseen",
             Self::Condemned => "condemned",
         }
     }
 
     /// The condition of `ticket`, as far as it can be seen from here.
-    fn of(ticket: &Ticket) -> Self {
+    fn of(project: &Project, ticket: &Ticket) -> Self {
+        let lease = project.locks().intervals().lease.as_millis();
+        let is_over = ticket.silence_ms().is_some_and(|silence| {
+            i128::from(silence) > i128::try_from(lease).unwrap_or(i128::MAX)
+        });
         let is_near = ticket.pid_ns == clock::namespace("pid");
         let is_there = || {
             process::stat(ticket.pid).is_some_and(|stat| stat.start_ticks == ticket.process_start)
@@ -50,6 +57,7 @@ impl Condition {
             _ if is_near && process::is_stopped(ticket.pid, ticket.process_start) => {
                 Self::Suspended
             }
+            State::Held if is_over && lock::is_out_of_sight(ticket) => Self::Unseen,
             State::Granted => Self::Starting,
             _ if is_near && ticket.pid != 0 && !is_there() => Self::Orphaned,
             _ if ticket.cancel_requested => Self::Stopping,
@@ -96,7 +104,7 @@ impl Holder {
             pid: ticket.pid,
             command: ticket.command.clone(),
             actor: ticket.actor.clone(),
-            condition: Condition::of(ticket),
+            condition: Condition::of(project, ticket),
             held: since(granted_at),
             beat: since(ticket.last_heartbeat_at),
             granted_at,

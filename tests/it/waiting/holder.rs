@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use plandex::store::tickets::{self, State};
+use rustix::process::Signal;
 
 use super::{SOON, is_clean, project, raw, teller, until_state, waiter, writer};
 use crate::support::{Background, Sandbox};
@@ -124,6 +125,55 @@ fn a_holder_whose_command_outlives_it() {
         .unwrap();
     let words = format!("Command (pid {pid}) hung; its lock was taken from it.");
     starts_after(&sandbox, waiting, &words);
+}
+
+/// It hangs in a pid namespace of its own, where nobody can end what it started.
+#[test]
+fn a_holder_that_cannot_be_seen() {
+    crate::support::needs!("unshare");
+    let sandbox = project();
+    sandbox.quicken();
+    let binary = env!("CARGO_BIN_EXE_plandex");
+    let holder = sandbox
+        .program(
+            "unshare",
+            [
+                "-rpf",
+                "--mount-proc",
+                binary,
+                "exec",
+                "--",
+                "sh",
+                "-c",
+                "echo up; cat",
+            ],
+        )
+        .held_stdin()
+        .start();
+    let stands = sandbox.until("it holds, or may not be made", || {
+        let refused = holder.stderr().contains("unshare");
+        (refused || holder.stdout().contains("up")).then_some(!refused)
+    });
+    if !stands {
+        crate::support::skip!("no namespace can be made here");
+    }
+    let inside = sandbox.until("its process is known", || {
+        let pid = holder.pid();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        children
+            .ok()?
+            .split_whitespace()
+            .next()?
+            .parse::<i32>()
+            .ok()
+    });
+    let inside = rustix::process::Pid::from_raw(inside).unwrap();
+    let waiting = waiter(&sandbox);
+    rustix::process::kill_process(inside, Signal::STOP).unwrap();
+    waiting.until_says("cannot be seen from here: its lock stays until it ends. Position in queue");
+    rustix::process::kill_process(inside, Signal::CONT).unwrap();
+    holder.finish().ok();
+    starts_after(&sandbox, waiting, "");
 }
 
 #[test]

@@ -105,6 +105,9 @@ fn details(holder: &Holder, page: Page<'_>) -> String {
         Condition::Stopping => ", asked to stop",
         Condition::Suspended => ", suspended",
         Condition::Orphaned => ", ended, but what it started goes on",
+        Condition::Unseen => {
+            ", hangs, but what it started cannot be seen from here: its lock stays until it ends"
+        }
         Condition::Condemned => ", hangs: its lock is being taken from it",
     };
     format!(
