@@ -21,6 +21,7 @@
 //! deadlock between them. No transaction is open while anything is waited for, no ticket is ever
 //! upgraded, and a permit can only be made by the SQL that granted it.
 
+mod forced;
 mod hung;
 mod lease;
 pub mod operation;
@@ -34,6 +35,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use parking_lot::Mutex;
 
+pub use forced::{Forced, force};
 pub use hung::{Hung, replace_hung};
 pub use operation::Operation;
 use wait::is_busy;
@@ -43,7 +45,7 @@ use crate::platform::cancel::{Cancel, Reason};
 use crate::store::audit::Outcome;
 use crate::store::settings::{self, Intervals};
 use crate::store::tickets::{self, NewTicket, OnConflict, Permit, Placed, State, Ticket};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, history};
 use lease::Registry;
 use owner::Owner;
 use rules::{Claim, Standing};
@@ -375,8 +377,8 @@ impl<P: Permit> Hold<P> {
         self.waited
     }
 
-    /// Releases the ticket and grants the next. Fails with [`StoreError::LockLost`] if it was lost
-    /// before, and then nothing was written since.
+    /// Releases the ticket and grants the next. Fails with [`crate::store::StoreError::LockLost`] if it
+    /// was lost before, and then nothing was written since.
     pub fn release(mut self, outcome: Outcome) -> Result<()> {
         match self.permit.take() {
             Some(permit) => self.give_back(&permit, outcome),
@@ -388,17 +390,13 @@ impl<P: Permit> Hold<P> {
         let proof = permit.proof();
         self.inner.registry.remove(proof.ticket());
         let lease = self.inner.intervals.lease;
-        let released = self
-            .inner
-            .store
-            .tickets(lease, |tx| tickets::release(tx, proof, outcome))?;
-        if !released {
-            return Err(StoreError::LockLost {
-                ticket: proof.ticket(),
+        self.inner.store.tickets(lease, |tx| {
+            if tickets::release(tx, proof, outcome)? {
+                return Ok(());
             }
-            .into());
-        }
-        Ok(())
+            let by = history::forced_by(tx, proof.fence())?;
+            Err(history::lost(proof.ticket(), by.as_deref()))
+        })
     }
 }
 

@@ -20,7 +20,7 @@ use crate::platform::cancel::Reason;
 use crate::platform::{clock, process, wait};
 use crate::store::audit::Outcome;
 use crate::store::tickets::{self, NewTicket, Permit, State, Ticket};
-use crate::store::{Store, StoreError, TicketTx};
+use crate::store::{Store, StoreError, TicketTx, history};
 
 /// The poll's limit where a doorbell cannot be heard.
 const DEAF: Duration = Duration::from_millis(10);
@@ -128,7 +128,7 @@ impl<'a, P: Permit> Waiter<'a, P> {
                     self.change_soon(|tx| tickets::rejoin(tx, self.ticket, &self.owner.row))?;
                     true
                 }
-                Look::Removed => return Err(LockError::Removed.into()),
+                Look::Removed => return Err(self.removed()),
                 Look::Stopped => return Err(LockError::Cancelled(Reason::Stopped).into()),
                 Look::Wait => self.tend(&line)?,
             };
@@ -353,6 +353,19 @@ impl<'a, P: Permit> Waiter<'a, P> {
             }
             .into()
         })
+    }
+
+    /// That somebody took the ticket out of the line, and who, if it was done by force.
+    fn removed(&self) -> anyhow::Error {
+        let by = self
+            .inner
+            .store
+            .read(|tx| history::removed_by(tx, self.ticket));
+        let error = anyhow::Error::from(LockError::Removed);
+        match by.ok().flatten() {
+            Some(by) => error.context(format!("released by force by {by}")),
+            None => error,
+        }
     }
 
     fn leave(&self, outcome: Outcome) -> Result<()> {

@@ -3,7 +3,7 @@
 mod permit;
 mod queue;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use rusqlite::{OptionalExtension as _, Row, params};
 
 pub use permit::{AppendPermit, Permit, Proof, ReadPermit, WritePermit};
@@ -12,7 +12,7 @@ pub use queue::{
     rejoin, release, remove_condemned, remove_dead, remove_forced, request_cancel,
 };
 
-use super::{ReadTx, StoreError};
+use super::{ReadTx, history};
 use crate::platform::clock::{self, Frame};
 
 /// Whether an operation reads or changes a plan.
@@ -257,7 +257,7 @@ pub fn names_owner(tx: &ReadTx<'_>, owner_id: &str) -> Result<bool> {
         .query_row([owner_id], |row| row.get(0))?)
 }
 
-/// Fails with [`StoreError::LockLost`] unless the ticket is held with its fence.
+/// Fails with [`super::StoreError::LockLost`] unless the ticket is held with its fence.
 pub(super) fn check_fence(tx: &super::transaction::Tx<'_>, proof: &Proof) -> Result<()> {
     let held: bool = tx
         .connection()
@@ -269,9 +269,8 @@ pub(super) fn check_fence(tx: &super::transaction::Tx<'_>, proof: &Proof) -> Res
             row.get(0)
         })?;
     if !held {
-        bail!(StoreError::LockLost {
-            ticket: proof.ticket
-        });
+        let by = history::forced_by(&ReadTx(tx), proof.fence)?;
+        return Err(history::lost(proof.ticket, by.as_deref()));
     }
     Ok(())
 }
