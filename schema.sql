@@ -181,8 +181,13 @@ CREATE TABLE repo_locks (
     -- The branch that a read is on; NULL for the root and for writes of the whole plan.
     branch            TEXT,
     reason            TEXT NOT NULL DEFAULT '',
-    -- The hold that this ticket works below (plandex inside `plandex exec`).
+    -- The hold that this ticket works below (plandex inside `plandex exec`), on whatever plan: it
+    -- falls with it. NULL for most.
     parent            INTEGER REFERENCES repo_locks (id) ON DELETE CASCADE,
+    -- The nearest of those holds that is on the same plan: it queues among the tickets below that
+    -- one, and not in the plan's own line (0).
+    below             INTEGER NOT NULL DEFAULT 0,
+    -- What proves that a process runs below this hold (PLANDEX_LOCK_TOKEN); '' if none does.
     hold_token        TEXT NOT NULL DEFAULT '',
     doorbell          TEXT NOT NULL DEFAULT '',
     owner_id          TEXT NOT NULL DEFAULT '',
@@ -210,8 +215,8 @@ END;
 -- One index, of columns that never change: a grant and its confirmation write one page.
 CREATE INDEX repo_locks_line ON repo_locks (plan_id, place);
 
--- A second belt: whatever the grant step says, one granted writer a plan and parent.
-CREATE UNIQUE INDEX repo_locks_one_writer ON repo_locks (plan_id, coalesce(parent, 0))
+-- A second belt: whatever the grant step says, one granted writer a line.
+CREATE UNIQUE INDEX repo_locks_one_writer ON repo_locks (plan_id, below)
     WHERE scope = 'w' AND state IN ('granted', 'held', 'condemned');
 
 -- Who waited and held what, for how long, and how it ended. Each grant inserts one row, and its id

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 
 use crate::lock::operation::{self, Operation};
 use crate::lock::rules::{self, Claim};
-use crate::lock::{Patience, Request, Waiting};
+use crate::lock::{Notice, Patience, Request};
 use crate::platform::cancel::{Cancel, Reason};
 use crate::project::{Project, Turn};
 use crate::store::StoreError;
@@ -43,8 +43,8 @@ pub struct Params<P> {
     pub patience: Patience,
     /// Calls the wait and the work off.
     pub cancel: Cancel,
-    /// Told of the line while the operation waits in it; called from the worker.
-    pub on_wait: Box<dyn FnMut(&Waiting) + Send>,
+    /// Told of the line while the operation waits in it, and of retries; called from the worker.
+    pub on_wait: Box<dyn FnMut(&Notice) + Send>,
 }
 
 /// An operation that was submitted; its reply comes when everything is committed and released.

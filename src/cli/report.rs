@@ -151,6 +151,25 @@ fn lock(error: &LockError) -> Verdict {
             "nothing was changed; try again later, or look with `plandex locks`",
         ),
         LockError::Cancelled(reason) => (ExitCode::from(*reason), "cancelled", ""),
+        LockError::Deadlock { .. } => (
+            ExitCode::NotAcquired,
+            "deadlock",
+            "nothing was changed; take the plans in the same order everywhere, then try again",
+        ),
+        LockError::Spent { .. } | LockError::RetryEnded { reason: None, .. } => (
+            ExitCode::NotAcquired,
+            "busy",
+            "nothing was changed; try again, or look with `plandex doctor`",
+        ),
+        LockError::RetryEnded {
+            reason: Some(reason),
+            ..
+        } => (ExitCode::from(*reason), "cancelled", ""),
+        LockError::WriteBelowRead { .. } => (
+            ExitCode::Usage,
+            "write_below_read",
+            "run the outer command without `--read`",
+        ),
         LockError::Removed => (
             ExitCode::Failed,
             "removed",

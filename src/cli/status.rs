@@ -92,10 +92,10 @@ pub(super) fn status(cli: &Cli) -> Result<ExitCode> {
 
 fn look(project: &Project, selected: &Selected) -> Result<Picture> {
     let needs_repair = project.needs_repair(&selected.plan.id)?;
+    let mut queue = locks::seen(project)?;
+    queue.retain(|seen| seen.ticket.plan_id == selected.plan.id && seen.position.is_some());
+    queue.sort_by_key(|seen| seen.position);
     project.store.read(|tx| {
-        let mut queue = locks::seen(tx)?;
-        queue.retain(|seen| seen.ticket.plan_id == selected.plan.id && seen.position.is_some());
-        queue.sort_by_key(|seen| seen.position);
         Ok(Picture {
             pending: changes::pending(tx, &selected.branch.id)?,
             queue,

@@ -85,7 +85,8 @@ fn say_asked(cli: &Cli, asked: &[Ticket], args: &Stop) {
             ticket.pid, ticket.command
         ));
         if !args.force && process::is_stopped(ticket.pid, ticket.process_start) {
-            cli.ui.warning(format!("pid {} is suspended and hears nothing", ticket.pid));
+            cli.ui
+                .warning(format!("pid {} is suspended and hears nothing", ticket.pid));
             cli.ui
                 .hint("continue it, or take its lock with `plandex stop --force`");
         }

@@ -21,9 +21,14 @@
 //! deadlock between them. No transaction is open while anything is waited for, no ticket is ever
 //! upgraded, and a permit can only be made by the SQL that granted it.
 
+pub mod backoff;
+mod error;
+pub mod estimate;
 mod forced;
+pub mod graph;
 mod hung;
 mod lease;
+mod notice;
 pub mod operation;
 pub mod owner;
 pub mod rules;
@@ -35,11 +40,16 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use parking_lot::Mutex;
 
+pub use error::LockError;
 pub use forced::{Forced, force};
+pub use graph::{Link, Tie};
 pub use hung::{Hung, replace_hung};
+pub use notice::{Ahead, Notice, Retry, RetryReason, Waiting};
 pub use operation::Operation;
+pub use wait::grant_step;
 use wait::is_busy;
-pub use wait::{Waiting, grant_step};
+
+use crate::config::LockToken;
 
 use crate::platform::cancel::{Cancel, Reason};
 use crate::store::audit::Outcome;
@@ -98,61 +108,6 @@ impl Patience {
     }
 }
 
-/// Why a ticket could not be had; callers branch on it.
-#[derive(Debug, thiserror::Error)]
-pub enum LockError {
-    /// The wait was over.
-    #[error(
-        "could not start operation after {} seconds: another operation is still in progress on \
-         this plan ({title} waited)",
-        waited.as_secs()
-    )]
-    Timeout {
-        /// The operation's title.
-        title: &'static str,
-        /// How long it waited.
-        waited: Duration,
-        /// The line at the end.
-        waiting: Box<Waiting>,
-    },
-    /// It would have had to wait, and was told not to.
-    #[error(
-        "lock conflict: cannot acquire {scope} lock: {}",
-        describe_first(ahead)
-    )]
-    Conflict {
-        /// "read" or "write".
-        scope: &'static str,
-        /// What is in the way.
-        ahead: Vec<Ticket>,
-    },
-    /// So many tickets wait on the plan that no more are taken.
-    #[error("the queue of this plan is full: {waiting} operations wait already")]
-    QueueFull {
-        /// How many wait.
-        waiting: i64,
-    },
-    /// The wait was called off (Ctrl-C, TERM, HUP, `stop`).
-    #[error("left the queue: nothing was changed")]
-    Cancelled(Reason),
-    /// The ticket was taken out of the line by somebody else.
-    #[error("the ticket was removed from the queue while it waited")]
-    Removed,
-}
-
-fn describe_first(ahead: &[Ticket]) -> String {
-    ahead.first().map_or_else(
-        || "another operation is in progress on this plan".to_owned(),
-        |ticket| {
-            let title = operation::title_of(&ticket.reason);
-            format!(
-                "{title} by pid {} ({}) is in progress",
-                ticket.pid, ticket.command
-            )
-        },
-    )
-}
-
 /// What an operation asks for.
 pub struct Request<'a, P> {
     /// The plan.
@@ -170,6 +125,8 @@ pub struct Request<'a, P> {
 /// The tickets of one process on one project.
 pub struct Locks {
     inner: Arc<Inner>,
+    /// The hold that this process runs below.
+    token: Option<LockToken>,
 }
 
 struct Inner {
@@ -199,17 +156,27 @@ impl Locks {
                 owner: Mutex::new(None),
                 end: Cancel::new()?,
             }),
+            token: None,
         })
+    }
+
+    /// The same below the hold that `token` proves: what `plandex exec` hands to its command. A
+    /// token of a hold that is over counts as none.
+    #[must_use]
+    pub fn below(mut self, token: Option<LockToken>) -> Self {
+        self.token = token;
+        self
     }
 
     /// Takes a ticket and waits until it is held.
     ///
-    /// `on_wait` is called with the line whenever it changed, from the waiting thread, with no
-    /// transaction open. Fails with a [`LockError`] where the ticket could not be had.
+    /// `on_wait` is called with the line whenever it changed, and before each pause of a retry,
+    /// from the waiting thread, with no transaction open. Fails with a [`LockError`] where the
+    /// ticket could not be had.
     pub fn acquire<P: Permit>(
         &self,
         request: &Request<'_, P>,
-        on_wait: &mut dyn FnMut(&Waiting),
+        on_wait: &mut dyn FnMut(&Notice),
     ) -> Result<Hold<P>> {
         let begun = Instant::now();
         if let Some(reason) = request.cancel.reason() {

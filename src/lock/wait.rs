@@ -14,7 +14,7 @@ use anyhow::Result;
 use super::hung;
 use super::owner::{self, Owner};
 use super::rules::{self, Lease, Standing};
-use super::{Inner, LockError, Patience, Request};
+use super::{Ahead, Inner, LockError, Notice, Patience, Request, Waiting};
 use crate::platform::bell::{self, Bell, Ring};
 use crate::platform::cancel::Reason;
 use crate::platform::{clock, process, wait};
@@ -24,30 +24,6 @@ use crate::store::{Store, StoreError, TicketTx, history};
 
 /// The poll's limit where a doorbell cannot be heard.
 const DEAF: Duration = Duration::from_millis(10);
-
-/// The line as a waiter sees it.
-#[derive(Debug, Clone)]
-pub struct Waiting {
-    /// The waiter's own ticket.
-    pub ticket: i64,
-    /// What waits, for people.
-    pub title: &'static str,
-    /// All tickets of the plan, in order.
-    pub line: Vec<Ticket>,
-    /// The waiter's position, from 1, the running ones first.
-    pub position: usize,
-    /// How long it has waited.
-    pub waited: Duration,
-    /// When it gives up; `None` for never.
-    pub left: Option<Duration>,
-}
-
-impl Waiting {
-    /// The tickets that run now.
-    pub fn running(&self) -> impl Iterator<Item = &Ticket> {
-        self.line.iter().filter(|ticket| ticket.state.blocks())
-    }
-}
 
 /// One ticket's wait.
 pub(super) struct Waiter<'a, P> {
@@ -100,7 +76,7 @@ impl<'a, P: Permit> Waiter<'a, P> {
         }
     }
 
-    pub(super) fn wait(&mut self, on_wait: &mut dyn FnMut(&Waiting)) -> Result<P> {
+    pub(super) fn wait(&mut self, on_wait: &mut dyn FnMut(&Notice)) -> Result<P> {
         let result = self.wait_in_line(on_wait);
         if result.as_ref().is_err_and(|error| !is_busy(error)) {
             // Nothing of it may stay in line. If the database cannot be written now, the row falls
@@ -110,7 +86,7 @@ impl<'a, P: Permit> Waiter<'a, P> {
         result
     }
 
-    fn wait_in_line(&mut self, on_wait: &mut dyn FnMut(&Waiting)) -> Result<P> {
+    fn wait_in_line(&mut self, on_wait: &mut dyn FnMut(&Notice)) -> Result<P> {
         loop {
             if let Some(reason) = self.request.cancel.reason() {
                 return Err(LockError::Cancelled(reason).into());
@@ -139,7 +115,7 @@ impl<'a, P: Permit> Waiter<'a, P> {
             if self.is_over() {
                 return self.give_up(waiting);
             }
-            on_wait(&waiting);
+            on_wait(&Notice::Waiting(waiting));
             if let Some(permit) = self.sleep()? {
                 return Ok(permit);
             }
@@ -350,6 +326,7 @@ impl<'a, P: Permit> Waiter<'a, P> {
                 title,
                 waited,
                 waiting: Box::new(waiting),
+                kept: None,
             }
             .into()
         })
@@ -410,6 +387,20 @@ impl<'a, P: Permit> Waiter<'a, P> {
             ticket: self.ticket,
             title: self.request.operation.title(),
             position,
+            total: standings
+                .iter()
+                .filter(|standing| standing.state != State::Parked)
+                .count(),
+            ahead: Ahead::count(
+                line.iter()
+                    .enumerate()
+                    .filter(|(index, ticket)| {
+                        ticket.state.blocks()
+                            || (ticket.state == State::Waiting && me.is_some_and(|me| *index < me))
+                    })
+                    .map(|(_, ticket)| ticket),
+            ),
+            estimate: None,
             waited: self.begun.elapsed(),
             left: self.request.patience.left(),
             line,

@@ -18,6 +18,7 @@ use anyhow::{Context as _, Result, bail};
 pub use find::{Place, ProjectError, find, place_for_new};
 pub use select::{DecidedBy, SelectError, Selected, find_plan};
 
+use crate::config::LockToken;
 use crate::lock::{Locks, owner};
 use crate::platform::cancel::Cancel;
 use crate::repo::{PlanRepo, TreeChange, Version};
@@ -44,6 +45,8 @@ pub struct Session {
     pub actor: String,
     /// The command as typed.
     pub command: String,
+    /// The hold that this process runs below, if somebody says so.
+    pub lock_token: Option<LockToken>,
     /// How many connections are kept.
     pub connections: Connections,
     /// What is run after each grant for writing.
@@ -85,7 +88,8 @@ impl Project {
 
     fn with(place: &Place, store: Store, session: Session) -> Result<Arc<Self>> {
         let store = Arc::new(store);
-        let locks = Locks::new(Arc::clone(&store), &session.actor, &session.command)?;
+        let locks = Locks::new(Arc::clone(&store), &session.actor, &session.command)?
+            .below(session.lock_token.clone());
         Ok(Arc::new(Self {
             root: place.root.clone(),
             store,

@@ -105,15 +105,6 @@ pub fn last_id(tx: &ReadTx<'_>) -> Result<i64> {
         .query_row([], |row| row.get(0))?)
 }
 
-/// Which hold each ticket below one works under: (ticket, its parent).
-pub fn parents(tx: &ReadTx<'_>) -> Result<Vec<(i64, i64)>> {
-    let mut select = tx
-        .sql()
-        .prepare_cached("SELECT id, parent FROM repo_locks WHERE parent IS NOT NULL")?;
-    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
 /// One thing that a run said, with where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {

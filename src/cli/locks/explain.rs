@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::super::session::{Cli, SCHEMA_VERSION, since};
 use super::seen::{Document, Seen, actor};
-use crate::lock::rules::{self, Standing};
+use crate::lock::graph;
 use crate::project::Project;
-use crate::store::tickets::State;
+use crate::store::tickets::Ticket;
 use crate::ui::render;
 
 /// The wait-for graph over the tickets of one look, by their indices.
@@ -46,7 +46,11 @@ pub(super) fn explain(cli: &Cli, project: &Project, all: &[Seen]) {
             .iter()
             .map(|seen| Document::new(cli, project, seen))
             .collect();
-        let circles: Vec<Vec<i64>> = graph.circles().iter().map(|found| ids(all, found)).collect();
+        let circles: Vec<Vec<i64>> = graph
+            .circles()
+            .iter()
+            .map(|found| ids(all, found))
+            .collect();
         cli.ui.json(&serde_json::json!({
             "schemaVersion": SCHEMA_VERSION, "edges": edges, "circles": circles, "locks": locks,
         }));
@@ -93,7 +97,8 @@ fn words(all: &[Seen], graph: &Graph, index: usize) -> String {
     );
     let waits_for = &graph.waits_for[index];
     if ticket.state.blocks() && !waits_for.is_empty() {
-        words.push_str(", whose command waits");
+        let runs: Vec<String> = ids(all, waits_for).iter().map(i64::to_string).collect();
+        words = format!("{words}, which runs {}", runs.join(", "));
     } else if waits_for.len() > 1 {
         let all: Vec<String> = ids(all, waits_for).iter().map(i64::to_string).collect();
         words = format!("{words}, after {}", all.join(", "));
@@ -103,33 +108,19 @@ fn words(all: &[Seen], graph: &Graph, index: usize) -> String {
 
 impl Graph {
     fn new(all: &[Seen]) -> Self {
-        let places: HashMap<i64, usize> = all
+        let tickets: Vec<Ticket> = all.iter().map(|seen| seen.ticket.clone()).collect();
+        let places: HashMap<i64, usize> = tickets
             .iter()
             .enumerate()
-            .map(|(index, seen)| (seen.ticket.id, index))
+            .map(|(index, ticket)| (ticket.id, index))
             .collect();
-        // Below a hold of its own plan a ticket queues among that hold's children alone.
-        let line_of = |seen: &Seen| {
-            let parent = seen.parent.and_then(|parent| places.get(&parent));
-            let here = parent.filter(|parent| all[**parent].ticket.plan_id == seen.ticket.plan_id);
-            (seen.ticket.plan_id.clone(), here.copied())
-        };
-        let lines: Vec<_> = all.iter().map(line_of).collect();
-        let standings: Vec<Standing<'_>> =
-            all.iter().map(|seen| Standing::from(&seen.ticket)).collect();
         let mut waits_for: Vec<Vec<usize>> = vec![Vec::new(); all.len()];
-        for (index, seen) in all.iter().enumerate() {
-            if seen.ticket.state == State::Waiting {
-                waits_for[index] = (0..all.len())
-                    .filter(|other| lines[*other] == lines[index])
-                    .filter(|other| rules::is_ahead(&standings, *other, index))
-                    .collect();
-                // A hold lasts until what runs below it has had its turn.
-                if let Some(parent) = seen.parent.and_then(|parent| places.get(&parent)) {
-                    waits_for[*parent].push(index);
-                }
+        for (from, to) in graph::edges(&tickets) {
+            if let (Some(from), Some(to)) = (places.get(&from), places.get(&to)) {
+                waits_for[*from].push(*to);
             }
         }
+        waits_for.iter_mut().for_each(|found| found.sort_unstable());
         Self { waits_for }
     }
 
@@ -179,40 +170,25 @@ impl Graph {
 
     /// Tickets that wait for each other in a circle, each circle once.
     fn circles(&self) -> Vec<Vec<usize>> {
+        let number = |index: usize| i64::try_from(index).unwrap_or(i64::MAX);
+        let edges: Vec<(i64, i64)> = self
+            .waits_for
+            .iter()
+            .enumerate()
+            .flat_map(|(from, all)| all.iter().map(move |to| (number(from), number(*to))))
+            .collect();
         let mut found: Vec<Vec<usize>> = Vec::new();
         for start in 0..self.waits_for.len() {
             if found.iter().flatten().any(|index| *index == start) {
                 continue;
             }
-            if let Some(circle) = self.circle_from(start) {
-                found.push(circle);
+            let circle = graph::circle(&edges, number(start)).unwrap_or_default();
+            if !circle.is_empty() {
+                let indices = circle.into_iter().filter_map(|id| usize::try_from(id).ok());
+                found.push(indices.collect());
             }
         }
         found
-    }
-
-    /// The shortest way from `start` back to it.
-    fn circle_from(&self, start: usize) -> Option<Vec<usize>> {
-        let mut came_from: HashMap<usize, usize> = HashMap::new();
-        let mut next = std::collections::VecDeque::from([start]);
-        while let Some(index) = next.pop_front() {
-            for other in &self.waits_for[index] {
-                if *other == start {
-                    let mut circle = vec![index];
-                    while circle.last() != Some(&start) {
-                        let last = circle[circle.len() - 1];
-                        circle.push(came_from[&last]);
-                    }
-                    circle.reverse();
-                    return Some(circle);
-                }
-                if !came_from.contains_key(other) {
-                    came_from.insert(*other, index);
-                    next.push_back(*other);
-                }
-            }
-        }
-        None
     }
 }
 
@@ -231,14 +207,8 @@ mod tests {
     fn each_stands_below_the_last_it_waits_for() {
         // 0 holds; 1 and 2 read after it; 3 writes after all; 4 is on another plan.
         let graph: &[&[usize]] = &[&[], &[0], &[0], &[0, 1, 2], &[]];
-        assert_eq!(
-            drawn(graph, true),
-            ["0", "├─ 1", "└─ 2", "   └─ 3", "4"]
-        );
-        assert_eq!(
-            drawn(graph, false),
-            ["0", "|- 1", "`- 2", "   `- 3", "4"]
-        );
+        assert_eq!(drawn(graph, true), ["0", "├─ 1", "└─ 2", "   └─ 3", "4"]);
+        assert_eq!(drawn(graph, false), ["0", "|- 1", "`- 2", "   `- 3", "4"]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 pub(super) use release::by;
 pub(super) use seen::{Seen, actor, named_plan, seen};
+pub(super) use stats::span;
 
 use super::exit::ExitCode;
 use super::follow::Follower;

@@ -8,8 +8,8 @@ use super::args::Release;
 use super::seen::actor;
 use crate::lock::{self, Forced, Hung, operation, owner};
 use crate::project::Project;
-use crate::store::tickets::{self, State, Ticket};
 use crate::store::settings;
+use crate::store::tickets::{self, State, Ticket};
 use crate::ui::render;
 
 /// What a ticket's owner is known to be.

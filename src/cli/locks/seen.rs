@@ -1,7 +1,7 @@
 //! The queue as one look sees it: each ticket with its plan, its position, and whether its owner
 //! lives.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::lock::{operation, owner};
 use crate::platform::process;
 use crate::project::Project;
 use crate::store::tickets::{self, State, Ticket};
-use crate::store::{ReadTx, history, plans};
+use crate::store::{ReadTx, plans};
 
 /// A ticket with what is known around it.
 #[derive(Debug, Clone)]
@@ -20,8 +20,6 @@ pub(in crate::cli) struct Seen {
     pub(in crate::cli) ticket: Ticket,
     pub(in crate::cli) plan_name: Option<String>,
     pub(in crate::cli) position: Option<usize>,
-    /// The hold that it works below.
-    pub(super) parent: Option<i64>,
     pub(in crate::cli) is_alive: bool,
     pub(in crate::cli) is_suspended: bool,
 }
@@ -56,8 +54,7 @@ fn look(project: &Project) -> Result<Vec<Seen>> {
         let ticket = &seen.ticket;
         let is_kept_place = ticket.state == State::Parked && ticket.owner_id.is_empty();
         seen.is_alive = is_kept_place || owner::is_alive(project.dir(), &ticket.owner_id);
-        seen.is_suspended =
-            seen.is_alive && process::is_stopped(ticket.pid, ticket.process_start);
+        seen.is_suspended = seen.is_alive && process::is_stopped(ticket.pid, ticket.process_start);
     }
     Ok(all)
 }
@@ -72,14 +69,11 @@ pub(in crate::cli) fn named_plan(project: &Project) -> Result<Option<String>> {
 
 fn rows(tx: &ReadTx<'_>) -> Result<Vec<Seen>> {
     let all = tickets::all(tx)?;
-    let parents: HashMap<i64, i64> = history::parents(tx)?.into_iter().collect();
     let mut seen = Vec::with_capacity(all.len());
     for plan in all.chunk_by(|one, other| one.plan_id == other.plan_id) {
         let name = plans::by_id(tx, &plan[0].plan_id)?.map(|plan| plan.name);
-        let ids: HashSet<i64> = plan.iter().map(|ticket| ticket.id).collect();
-        let is_below =
-            |ticket: &Ticket| parents.get(&ticket.id).is_some_and(|id| ids.contains(id));
-        let line: Vec<&Ticket> = plan.iter().filter(|ticket| !is_below(ticket)).collect();
+        // What stands below a hold shares its turn, and has no position of its own.
+        let line: Vec<&Ticket> = plan.iter().filter(|ticket| ticket.below == 0).collect();
         let standings: Vec<Standing<'_>> =
             line.iter().map(|ticket| Standing::from(*ticket)).collect();
         for ticket in plan {
@@ -88,7 +82,6 @@ fn rows(tx: &ReadTx<'_>) -> Result<Vec<Seen>> {
                 ticket: ticket.clone(),
                 plan_name: name.clone(),
                 position: place.and_then(|place| rules::position(&standings, place)),
-                parent: parents.get(&ticket.id).copied(),
                 is_alive: true,
                 is_suspended: false,
             });
@@ -142,7 +135,10 @@ impl Seen {
 /// Who an operation is for: PLANDEX_ACTOR; empty for a mere terminal.
 pub(in crate::cli) fn actor(name: &str) -> &str {
     let is_terminal = name.strip_prefix("tty").is_some_and(|rest| {
-        !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+        !rest.is_empty()
+            && rest
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'-')
     });
     if is_terminal { "" } else { name }
 }
@@ -193,7 +189,7 @@ impl Document {
             reason: ticket.reason.clone(),
             title: operation::title_of(&ticket.reason).to_owned(),
             position: seen.position,
-            parent: seen.parent,
+            parent: ticket.parent,
             pid: ticket.pid,
             command: ticket.command.clone(),
             actor: ticket.actor.clone(),

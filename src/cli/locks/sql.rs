@@ -70,8 +70,12 @@ fn print_query(cli: &Cli, sql: &str, query: Query) {
     cli.ui.line(format!("{sql};"));
     match query {
         // The views ask for the time by functions that only plandex gives SQLite.
-        Query::Active => cli.ui.hint("only `plandex locks --sql active` can run it: its view reads plandex's clocks"),
-        Query::Expired => cli.ui.hint("only `plandex locks --sql expired` can run it: its view reads plandex's clocks"),
+        Query::Active => cli
+            .ui
+            .hint("only `plandex locks --sql active` can run it: its view reads plandex's clocks"),
+        Query::Expired => cli
+            .ui
+            .hint("only `plandex locks --sql expired` can run it: its view reads plandex's clocks"),
         Query::History => {}
     }
 }

@@ -55,14 +55,25 @@ pub(super) fn stats(cli: &Cli, since: Option<&str>) -> Result<ExitCode> {
         return Ok(ExitCode::Done);
     }
     let headings = [
-        "Operation", "Count", "Wait p50", "p95", "Hold p50", "p95", "Ended otherwise",
+        "Operation",
+        "Count",
+        "Wait p50",
+        "p95",
+        "Hold p50",
+        "p95",
+        "Ended otherwise",
     ];
     let mut table = Table::new(Frame::Open, headings);
     for figure in &figures {
         let [wait_50, wait_95] = cells(figure.wait_ms);
         let [hold_50, hold_95] = cells(figure.hold_ms);
-        let others = figure.outcomes.iter().filter(|(word, _)| *word != "released");
-        let others: Vec<String> = others.map(|(word, count)| format!("{count} {word}")).collect();
+        let others = figure
+            .outcomes
+            .iter()
+            .filter(|(word, _)| *word != "released");
+        let others: Vec<String> = others
+            .map(|(word, count)| format!("{count} {word}"))
+            .collect();
         table.row([
             figure.title.clone(),
             figure.operations.to_string(),
@@ -75,17 +86,23 @@ pub(super) fn stats(cli: &Cli, since: Option<&str>) -> Result<ExitCode> {
     }
     cli.ui.table(&table);
     if left_out > 0 {
-        cli.ui.note(format!("The newest {} operations of {}", rows.len(), rows.len() + left_out));
+        cli.ui.note(format!(
+            "The newest {} operations of {}",
+            rows.len(),
+            rows.len() + left_out
+        ));
     }
     Ok(ExitCode::Done)
 }
 
 fn cells(spread: Option<Spread>) -> [String; 2] {
-    spread.map_or_else(Default::default, |spread| [span(spread.p50), span(spread.p95)])
+    spread.map_or_else(Default::default, |spread| {
+        [span(spread.p50), span(spread.p95)]
+    })
 }
 
 /// A span of milliseconds in as little room as possible: "3 ms", "1.2 s", "2m 5s".
-pub(super) fn span(ms: i64) -> String {
+pub(in crate::cli) fn span(ms: i64) -> String {
     match ms {
         ..1_000 => format!("{ms} ms"),
         1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
@@ -98,7 +115,10 @@ fn figures(rows: &[Past]) -> Vec<Figures> {
     for row in rows {
         by_reason.entry(&row.entry.reason).or_default().push(row);
     }
-    let mut figures: Vec<Figures> = by_reason.into_iter().map(|(reason, rows)| of(reason, &rows)).collect();
+    let mut figures: Vec<Figures> = by_reason
+        .into_iter()
+        .map(|(reason, rows)| of(reason, &rows))
+        .collect();
     figures.sort_by(|one, other| other.operations.cmp(&one.operations));
     figures
 }
@@ -108,8 +128,11 @@ fn of(reason: &str, rows: &[&Past]) -> Figures {
         // Wall time may have been set back in between.
         Some((row.entry.granted_at? - row.entry.queued_at).max(0))
     });
-    let released = rows.iter().filter(|row| row.entry.outcome.as_deref() == Some("released"));
-    let holds = released.filter_map(|row| Some((row.entry.ended_at? - row.entry.granted_at?).max(0)));
+    let released = rows
+        .iter()
+        .filter(|row| row.entry.outcome.as_deref() == Some("released"));
+    let holds =
+        released.filter_map(|row| Some((row.entry.ended_at? - row.entry.granted_at?).max(0)));
     let mut outcomes = BTreeMap::new();
     for row in rows {
         let word = row.entry.outcome.as_deref().unwrap_or("running");

@@ -201,6 +201,7 @@ fn session() -> Session {
         terminal: None,
         actor: String::new(),
         command: "plandex doctor".to_owned(),
+        lock_token: None,
         connections: Connections::One,
         repairs: REPAIRS,
     }

@@ -104,6 +104,10 @@ pub struct Ticket {
     pub branch: Option<String>,
     /// The operation's stable reason.
     pub reason: String,
+    /// The hold that its command runs below, on whatever plan.
+    pub parent: Option<i64>,
+    /// The hold of the same plan that it queues below; 0 for the plan's own line.
+    pub below: i64,
     /// Where its owner hears of changes.
     pub doorbell: String,
     /// The owner file that proves its owner alive.
@@ -134,8 +138,8 @@ pub struct Ticket {
     pub cancel_requested: bool,
 }
 
-const COLUMNS: &str = "id, place, state, fence, plan_id, scope, branch, reason, doorbell, owner_id, \
-     actor, pid, pid_ns, process_start, host, command, queued_at, granted_at, last_heartbeat_at, \
+const COLUMNS: &str = "id, place, state, fence, plan_id, scope, branch, reason, parent, below, doorbell, \
+     owner_id, actor, pid, pid_ns, process_start, host, command, queued_at, granted_at, last_heartbeat_at, \
      lease_stamp, boot_id, time_ns, cancel_requested";
 
 impl Ticket {
@@ -155,6 +159,8 @@ impl Ticket {
             },
             branch: row.get("branch")?,
             reason: row.get("reason")?,
+            parent: row.get("parent")?,
+            below: row.get("below")?,
             doorbell: row.get("doorbell")?,
             owner_id: row.get("owner_id")?,
             actor: row.get("actor")?,
@@ -225,7 +231,7 @@ pub struct Owner {
 /// All tickets of `plan_id` (not those below a hold) in the order of the line.
 pub fn line(tx: &ReadTx<'_>, plan_id: &str) -> Result<Vec<Ticket>> {
     let mut select = tx.sql().prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM repo_locks WHERE plan_id = ?1 AND parent IS NULL ORDER BY place, id"
+        "SELECT {COLUMNS} FROM repo_locks WHERE plan_id = ?1 AND below = 0 ORDER BY place, id"
     ))?;
     let rows = select.query_map([plan_id], Ticket::from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

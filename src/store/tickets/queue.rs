@@ -52,7 +52,7 @@ pub fn place<P: Permit>(
 ) -> Result<Placed<P>> {
     debug_assert_eq!(new.scope, P::SCOPE);
     let mut blocked = tx.sql().prepare_cached(&format!(
-        "SELECT EXISTS (SELECT 1 FROM repo_locks e WHERE e.plan_id = :plan AND e.parent IS NULL
+        "SELECT EXISTS (SELECT 1 FROM repo_locks e WHERE e.plan_id = :plan AND e.below = 0
             AND e.state IN ('granted', 'held', 'condemned', 'waiting') AND {CONFLICTS})"
     ))?;
     let conflict: bool = blocked.query_row(
@@ -78,7 +78,7 @@ pub fn place<P: Permit>(
         .sql()
         .prepare_cached(
             "SELECT count(*) FROM repo_locks
-             WHERE plan_id = ?1 AND parent IS NULL AND state = 'waiting'",
+             WHERE plan_id = ?1 AND below = 0 AND state = 'waiting'",
         )?
         .query_row([&new.plan_id], |row| row.get(0))?;
     let most = settings::queue_max(tx)?;
@@ -144,7 +144,7 @@ pub fn grant(tx: &TicketTx<'_>, plan_id: &str) -> Result<usize> {
             .sql()
             .prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM repo_locks
-                 WHERE plan_id = ?1 AND parent IS NULL AND state = 'waiting'
+                 WHERE plan_id = ?1 AND below = 0 AND state = 'waiting'
                  ORDER BY place LIMIT 1"
             ))?
             .query_row([plan_id], Ticket::from_row)
@@ -171,7 +171,7 @@ fn is_blocked(tx: &ReadTx<'_>, ticket: &Ticket) -> Result<bool> {
     Ok(tx
         .sql()
         .prepare_cached(&format!(
-            "SELECT EXISTS (SELECT 1 FROM repo_locks e WHERE e.plan_id = :plan AND e.parent IS NULL
+            "SELECT EXISTS (SELECT 1 FROM repo_locks e WHERE e.plan_id = :plan AND e.below = 0
                 AND e.state IN ('granted', 'held', 'condemned') AND {CONFLICTS})"
         ))?
         .query_row(
