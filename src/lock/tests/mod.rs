@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::platform::{file_lock, wait};
+use crate::store::StoreError;
 use crate::store::tickets::{State, WritePermit};
 use crate::store::{Connections, audit};
 
