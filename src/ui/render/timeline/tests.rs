@@ -369,20 +369,3 @@ proptest! {
         check(&timeline(numbered.collect()));
     }
 }
-
-/// For looking at: `LOOK=DIR cargo test --lib a_picture_to_look_at -- --ignored`.
-#[test]
-#[ignore = "writes pictures for a person"]
-fn a_picture_to_look_at() {
-    let dir = std::path::PathBuf::from(option_env!("LOOK").unwrap_or("/tmp"));
-    for (name, operations, processes) in [
-        ("5", 5, 5),
-        ("60", 60, 12),
-        ("500", 500, 500),
-        ("500p20", 500, 20),
-    ] {
-        let picture = timeline(with_ends(queue(operations, processes)));
-        let mut file = std::fs::File::create(dir.join(format!("queue-{name}.svg"))).unwrap();
-        std::io::Write::write_all(&mut file, svg(&picture).as_bytes()).unwrap();
-    }
-}
