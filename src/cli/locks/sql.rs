@@ -7,7 +7,10 @@ use super::super::exit::ExitCode;
 use super::super::session::{Cli, SCHEMA_VERSION};
 use super::args::Query;
 use crate::store::history;
-use crate::ui::{Frame, Table};
+use crate::ui::{Frame, Table, render};
+
+/// With fewer columns of the terminal for a column of the answer, each value has its own line.
+const CELL: usize = 18;
 
 /// `plandex locks --sql active|expired|history [--print]`
 pub(super) fn sql(cli: &Cli, query: Query, print: bool) -> Result<ExitCode> {
@@ -51,6 +54,18 @@ pub(super) fn sql(cli: &Cli, query: Query, print: bool) -> Result<ExitCode> {
     }
     if answer.rows.is_empty() {
         cli.ui.note("No rows");
+        return Ok(ExitCode::Done);
+    }
+    if let Some(width) = cli.ui.width()
+        && width < answer.columns.len() * CELL
+    {
+        for row in &answer.rows {
+            cli.ui.line("");
+            for (column, value) in answer.columns.iter().zip(row) {
+                let line = format!("{column}: {}", cell(value));
+                cli.ui.line(render::truncated(&line, width, cli.ui.signs()));
+            }
+        }
         return Ok(ExitCode::Done);
     }
     let mut table = Table::new(Frame::Open, answer.columns.iter().map(String::as_str));

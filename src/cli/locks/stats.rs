@@ -9,7 +9,10 @@ use super::super::exit::ExitCode;
 use super::super::session::{Cli, SCHEMA_VERSION};
 use crate::lock::operation;
 use crate::store::history::{self, Past};
-use crate::ui::{Frame, Table};
+use crate::ui::{Frame, Table, render};
+
+/// Narrower than this, the table would be nothing but wrapped cells.
+const NARROW: usize = 76;
 
 /// Half of them were at most `p50` long, and 95 of 100 at most `p95`, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -54,6 +57,21 @@ pub(super) fn stats(cli: &Cli, since: Option<&str>) -> Result<ExitCode> {
         cli.ui.note("Nothing has ended yet");
         return Ok(ExitCode::Done);
     }
+    match cli.ui.width() {
+        Some(width) if width < NARROW => figures.iter().for_each(|one| stacked(cli, one, width)),
+        _ => table(cli, &figures),
+    }
+    if left_out > 0 {
+        cli.ui.note(format!(
+            "The newest {} operations of {}",
+            rows.len(),
+            rows.len() + left_out
+        ));
+    }
+    Ok(ExitCode::Done)
+}
+
+fn table(cli: &Cli, figures: &[Figures]) {
     let headings = [
         "Operation",
         "Count",
@@ -64,16 +82,9 @@ pub(super) fn stats(cli: &Cli, since: Option<&str>) -> Result<ExitCode> {
         "Ended otherwise",
     ];
     let mut table = Table::new(Frame::Open, headings);
-    for figure in &figures {
+    for figure in figures {
         let [wait_50, wait_95] = cells(figure.wait_ms);
         let [hold_50, hold_95] = cells(figure.hold_ms);
-        let others = figure
-            .outcomes
-            .iter()
-            .filter(|(word, _)| *word != "released");
-        let others: Vec<String> = others
-            .map(|(word, count)| format!("{count} {word}"))
-            .collect();
         table.row([
             figure.title.clone(),
             figure.operations.to_string(),
@@ -81,18 +92,39 @@ pub(super) fn stats(cli: &Cli, since: Option<&str>) -> Result<ExitCode> {
             wait_95,
             hold_50,
             hold_95,
-            others.join(", "),
+            figure.otherwise(),
         ]);
     }
     cli.ui.table(&table);
-    if left_out > 0 {
-        cli.ui.note(format!(
-            "The newest {} operations of {}",
-            rows.len(),
-            rows.len() + left_out
-        ));
+}
+
+/// An operation's figures as a few lines, none wider than `width`.
+fn stacked(cli: &Cli, figure: &Figures, width: usize) {
+    let mut lines = vec![format!("{} ({})", figure.title, figure.operations)];
+    for (name, spread) in [("wait", figure.wait_ms), ("hold", figure.hold_ms)] {
+        if spread.is_some() {
+            let [half, most] = cells(spread);
+            lines.push(format!("  {name} p50 {half}, p95 {most}"));
+        }
     }
-    Ok(ExitCode::Done)
+    let otherwise = figure.otherwise();
+    if !otherwise.is_empty() {
+        lines.push(format!("  {otherwise}"));
+    }
+    for line in lines {
+        cli.ui.line(render::truncated(&line, width, cli.ui.signs()));
+    }
+}
+
+impl Figures {
+    /// "1 forced, 2 timed out": how those ended that were not released.
+    fn otherwise(&self) -> String {
+        let others = self.outcomes.iter().filter(|(word, _)| *word != "released");
+        let others: Vec<String> = others
+            .map(|(word, count)| format!("{count} {word}"))
+            .collect();
+        others.join(", ")
+    }
 }
 
 fn cells(spread: Option<Spread>) -> [String; 2] {
@@ -106,7 +138,7 @@ pub(in crate::cli) fn span(ms: i64) -> String {
     match ms {
         ..1_000 => format!("{ms} ms"),
         1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
-        _ => crate::ui::render::age(std::time::Duration::from_millis(ms.unsigned_abs())),
+        _ => render::age(std::time::Duration::from_millis(ms.unsigned_abs())),
     }
 }
 

@@ -350,6 +350,8 @@ fn tables_fit_terminals_from_40_to_200_columns() {
             "locks --explain",
             "status",
             "locks --stats",
+            "locks --sql active",
+            "locks --sql history",
             "events --since 1h",
         ] {
             let shown = looks(&sandbox, width, command).unwrap();
@@ -360,7 +362,7 @@ fn tables_fit_terminals_from_40_to_200_columns() {
                     "{columns} columns of {width}: {line:?}\n{shown}"
                 );
             }
-            let words = ["held", "Running", "ann", "Command"];
+            let words = ["held", "Running", "ann", "Command", "last_heartbeat_at"];
             assert!(
                 words.iter().any(|word| shown.contains(word)),
                 "{command}: {shown}"
