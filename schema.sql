@@ -163,7 +163,8 @@ CREATE INDEX stream_events_stream ON stream_events (stream_id, id);
 --   waiting    in line; blocks what conflicts and stands behind it
 --   granted    its turn, by the grant step of somebody's transaction; its owner has yet to confirm
 --   held       confirmed: work may be done under it
---   parked     out of line: a grant nobody confirmed, or a wait that timed out; blocks nobody
+--   parked     out of line, blocks nobody: a grant nobody confirmed, or the place of a wait that
+--              timed out, which has no owner and is kept for a minute
 --   condemned  held by an owner that hangs; fenced off, still blocks until it is removed
 --
 -- All but plan_id and scope have defaults: a row inserted by hand is a lock without an owner,
@@ -212,12 +213,13 @@ BEGIN
     UPDATE repo_locks SET place = NEW.id WHERE id = NEW.id;
 END;
 
--- One index, of columns that never change: a grant and its confirmation write one page.
-CREATE INDEX repo_locks_line ON repo_locks (plan_id, place);
+-- What falls with a hold is found without a look at every ticket.
+CREATE INDEX repo_locks_parent ON repo_locks (parent) WHERE parent IS NOT NULL;
 
--- A second belt: whatever the grant step says, one granted writer a line.
-CREATE UNIQUE INDEX repo_locks_one_writer ON repo_locks (plan_id, below)
-    WHERE scope = 'w' AND state IN ('granted', 'held', 'condemned');
+-- The lines in their order, and a second belt in the same page: whatever the grant step says, there
+-- is one granted writer a line. It stands at 0 of its line, everybody else at his place.
+CREATE UNIQUE INDEX repo_locks_line ON repo_locks (plan_id, below,
+    CASE WHEN scope = 'w' AND state IN ('granted', 'held', 'condemned') THEN 0 ELSE place END);
 
 -- Who waited and held what, for how long, and how it ended. Each grant inserts one row, and its id
 -- is the fence; a wait that ended without a grant inserts one too. Bounded: the oldest go first.
@@ -237,7 +239,7 @@ CREATE TABLE repo_locks_audit (
     granted_at INTEGER,
     ended_at   INTEGER,
     outcome    TEXT CHECK (outcome IN ('released', 'lease expired', 'owner died', 'forced',
-        'cancelled', 'timed out', 'unconfirmed')),
+        'cancelled', 'timed out', 'unconfirmed', 'deadlock', 'parent ended')),
     -- Who forced it: actor, pid and command of a `locks release` or `stop --force`.
     ended_by   TEXT
 ) STRICT;

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 
 use crate::lock::operation::{self, Operation};
 use crate::lock::rules::{self, Claim};
-use crate::lock::{Notice, Patience, Request};
+use crate::lock::{LockError, Notice, Patience, Request};
 use crate::platform::cancel::{Cancel, Reason};
 use crate::project::{Project, Turn};
 use crate::store::StoreError;
@@ -178,7 +178,11 @@ fn repair_before_reading<P>(project: &Arc<Project>, params: &Params<P>) -> Resul
         patience: params.patience,
         cancel: &params.cancel,
     };
-    let hold = project.locks().acquire(&request, &mut |_| {})?;
+    let hold = match project.locks().acquire(&request, &mut |_| {}) {
+        // Below a command that only reads, the next writer repairs.
+        Err(error) if is_below_read(&error) => return Ok(()),
+        hold => hold?,
+    };
     let turn = Turn::new(
         project,
         &params.plan_id,
@@ -188,6 +192,10 @@ fn repair_before_reading<P>(project: &Arc<Project>, params: &Params<P>) -> Resul
     let repaired = contain(|| project.repair(hold.permit(), &turn));
     hold.release(Outcome::Released)?;
     repaired
+}
+
+fn is_below_read(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(LockError::WriteBelowRead { .. }))
 }
 
 /// Runs `work`; a panic becomes its error.

@@ -24,6 +24,8 @@ const TICK: std::time::Duration = std::time::Duration::from_secs(60);
 const BATCH: i64 = 1_000;
 /// What is told without --since and --follow.
 const BACK: &str = "1h";
+/// Narrower than this, a terminal is shown times without days.
+const NARROW: usize = 100;
 /// The longest piece of a reply that a line for people shows.
 const WORDS: usize = 200;
 
@@ -265,8 +267,14 @@ impl Reader {
             return;
         }
         let plan = name.unwrap_or(&event.plan_id);
-        let line = format!("{}  {plan}  {}", clock_time(event.at), event.words);
-        cli.ui.line(match cli.ui.width() {
+        let mut when = clock_time(event.at);
+        let width = cli.ui.width();
+        if width.is_some_and(|width| width < NARROW) {
+            // The day is what a narrow terminal can do without.
+            when = when.split(' ').next_back().unwrap_or_default().to_owned();
+        }
+        let line = format!("{when}  {plan}  {}", event.words);
+        cli.ui.line(match width {
             Some(width) => render::truncated(&line, width, cli.ui.signs()),
             None => line,
         });

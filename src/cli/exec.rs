@@ -17,6 +17,7 @@ use crate::platform::cancel::{Cancel, Reason};
 use crate::platform::process::{self, GroupSignal};
 use crate::platform::wait;
 use crate::project::Turn;
+use crate::store::tickets::Permit as _;
 
 /// Between TERM and KILL when the lock was lost.
 const GRACE: Duration = Duration::from_secs(5);
@@ -33,7 +34,7 @@ pub(super) fn exec(cli: &Cli, args: &args::Exec) -> Result<ExitCode> {
     let (project, selected) = cli.open_selected()?;
     let plan_id = selected.plan.id.as_str();
     let program = args.program.clone();
-    let work = move |turn: &Turn<'_>| run(turn, &program);
+    let work = move |ticket, turn: &Turn<'_>| run(turn, ticket, &program);
     let ended = if args.read {
         let branch = (!args.root).then_some(selected.branch.name.as_str());
         let job = Job {
@@ -45,7 +46,7 @@ pub(super) fn exec(cli: &Cli, args: &args::Exec) -> Result<ExitCode> {
         operate(
             cli,
             &job,
-            move |_, turn, _: &mut dyn FnMut(())| work(turn),
+            move |permit, turn, _: &mut dyn FnMut(())| work(permit.proof().ticket(), turn),
             |()| {},
         )?
     } else {
@@ -58,7 +59,7 @@ pub(super) fn exec(cli: &Cli, args: &args::Exec) -> Result<ExitCode> {
         operate(
             cli,
             &job,
-            move |_, turn, _: &mut dyn FnMut(())| work(turn),
+            move |permit, turn, _: &mut dyn FnMut(())| work(permit.proof().ticket(), turn),
             |()| {},
         )?
     };
@@ -84,7 +85,7 @@ fn code_of(status: ExitStatus) -> ExitCode {
 
 /// Runs the command and waits for it, in the worker thread: the parent-death signal follows the
 /// thread that spawns, and this one lives until the command has ended.
-fn run(turn: &Turn<'_>, program: &[std::ffi::OsString]) -> Result<Ended> {
+fn run(turn: &Turn<'_>, ticket: i64, program: &[std::ffi::OsString]) -> Result<Ended> {
     let (name, arguments) = program
         .split_first()
         .context("there is no command to run")?;
@@ -92,6 +93,9 @@ fn run(turn: &Turn<'_>, program: &[std::ffi::OsString]) -> Result<Ended> {
     let on_terminal = std::io::stdin().is_terminal();
     let mut command = Command::new(name);
     command.args(arguments);
+    if let Some(token) = turn.project.locks().token_of(ticket) {
+        command.env("PLANDEX_LOCK_TOKEN", token.to_string());
+    }
     if !on_terminal {
         // Its own group, so that one signal reaches all that it starts. On a terminal it stays in
         // ours, which the terminal's signals reach by themselves.

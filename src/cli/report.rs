@@ -8,7 +8,7 @@ use super::session::{Cli, SCHEMA_VERSION};
 use crate::apply::ApplyError;
 use crate::config::Environment;
 use crate::context::ContextError;
-use crate::lock::LockError;
+use crate::lock::{LockError, RetryReason};
 use crate::plan::TellError;
 use crate::platform::cancel::Reason;
 use crate::project::{ProjectError, SelectError};
@@ -152,6 +152,15 @@ fn lock(error: &LockError) -> Verdict {
         ),
         LockError::Cancelled(reason) => (ExitCode::from(*reason), "cancelled", ""),
         LockError::Deadlock { .. } => (
+            ExitCode::NotAcquired,
+            "deadlock",
+            "nothing was changed; take the plans in the same order everywhere, then try again",
+        ),
+        LockError::RetryEnded {
+            reason: None,
+            why: RetryReason::Deadlock,
+            ..
+        } => (
             ExitCode::NotAcquired,
             "deadlock",
             "nothing was changed; take the plans in the same order everywhere, then try again",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::graph::Link;
-use super::notice::Waiting;
+use super::notice::{RetryReason, Waiting};
 use super::operation;
 use crate::platform::cancel::Reason;
 use crate::store::tickets::Ticket;
@@ -73,8 +73,10 @@ pub enum LockError {
     RetryEnded {
         /// Why it was called off; `None` for the deadline.
         reason: Option<Reason>,
-        /// How many retries were made before.
+        /// How many retries were made before, this pause's included.
         attempts: u32,
+        /// What kind of thing was in the way.
+        why: RetryReason,
         /// What was in the way of the last try.
         cause: String,
     },

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::rules::{self, Claim};
 
 /// Fewer past durations than this say nothing.
-const SAMPLES_LEAST: usize = 3;
+pub const SAMPLES_LEAST: usize = 3;
 
 /// An operation that must end before the waiter's turn comes.
 #[derive(Debug, Clone, Copy)]

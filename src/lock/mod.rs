@@ -31,6 +31,9 @@ mod lease;
 mod notice;
 pub mod operation;
 pub mod owner;
+mod past;
+mod place;
+mod retry;
 pub mod rules;
 mod wait;
 
@@ -47,18 +50,18 @@ pub use hung::{Hung, replace_hung};
 pub use notice::{Ahead, Notice, Retry, RetryReason, Waiting};
 pub use operation::Operation;
 pub use wait::grant_step;
-use wait::is_busy;
 
 use crate::config::LockToken;
 
 use crate::platform::cancel::{Cancel, Reason};
 use crate::store::audit::Outcome;
 use crate::store::settings::{self, Intervals};
-use crate::store::tickets::{self, NewTicket, OnConflict, Permit, Placed, State, Ticket};
+use crate::store::tickets::{self, NewTicket, Permit};
 use crate::store::{Store, history};
 use lease::Registry;
 use owner::Owner;
-use rules::{Claim, Standing};
+use place::Attempt;
+use retry::Retries;
 
 /// How long a command waits for everything it may wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,9 +77,6 @@ pub enum Patience {
 /// The gate opens within this even for a command that does not wait in line: the transactions
 /// before it take milliseconds.
 const GATE_PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long one try at the gate lasts before it is looked whether the wait was called off.
-const GATE_TURN: Duration = Duration::from_millis(250);
 
 impl Patience {
     /// Until `limit` from now.
@@ -179,43 +179,32 @@ impl Locks {
         on_wait: &mut dyn FnMut(&Notice),
     ) -> Result<Hold<P>> {
         let begun = Instant::now();
-        if let Some(reason) = request.cancel.reason() {
-            return Err(LockError::Cancelled(reason).into());
-        }
         let owner = self.inner.owner()?;
-        let doorbell = crate::platform::bell::name_for(rand::random());
-        let scope = request.operation.scope();
-        let new = NewTicket {
-            plan_id: request.plan_id.to_owned(),
-            scope,
-            branch: request
-                .branch
-                .filter(|_| scope == tickets::Scope::Read)
-                .map(str::to_owned),
-            reason: request.operation.reason().to_owned(),
-            doorbell,
-            owner: owner.row.clone(),
-        };
-        let permit = match self.inner.place(&new, request)? {
-            Placed::Held(permit) => permit,
-            Placed::Waiting(ticket) => {
-                let mut waiter =
-                    wait::Waiter::new(&self.inner, &owner, ticket, &new, request, begun);
-                waiter.wait(on_wait)?
+        let mut retries = Retries::new(request);
+        // Whether the hold above was there: from then on the work must not go on without it.
+        let mut was_below = false;
+        let (permit, hold_token) = loop {
+            if let Some(reason) = request.cancel.reason() {
+                return Err(LockError::Cancelled(reason).into());
             }
-            Placed::QueueFull(waiting) => return Err(LockError::QueueFull { waiting }.into()),
-            Placed::Conflict => {
-                let ahead = self.in_the_way(&new)?;
-                return Err(LockError::Conflict {
-                    scope: scope.word(),
-                    ahead,
-                }
-                .into());
+            let new = self.new_ticket(request, &owner);
+            let attempt = Attempt {
+                inner: &self.inner,
+                owner: &owner,
+                request,
+                new: &new,
+                begun,
+            };
+            match attempt.run(&mut was_below, on_wait) {
+                Ok(permit) => break (permit, new.hold_token),
+                Err(error) => retries.pause(error, on_wait)?,
             }
         };
+        let ticket = permit.proof().ticket();
+        let token = (!hold_token.is_empty()).then(|| LockToken::new(ticket, &hold_token));
         self.inner
             .registry
-            .insert(permit.proof().ticket(), request.cancel.clone());
+            .insert(ticket, request.cancel.clone(), token);
         Ok(Hold {
             permit: Some(permit),
             inner: Arc::clone(&self.inner),
@@ -223,21 +212,31 @@ impl Locks {
         })
     }
 
-    /// What keeps a new ticket from being granted: for the words of a refusal.
-    fn in_the_way(&self, new: &NewTicket) -> Result<Vec<Ticket>> {
-        let line = self
-            .inner
-            .store
-            .read(|tx| tickets::line(tx, &new.plan_id))?;
-        let claim = Claim {
-            scope: new.scope,
-            branch: new.branch.as_deref(),
+    fn new_ticket<P: Permit>(&self, request: &Request<'_, P>, owner: &Owner) -> NewTicket {
+        let scope = request.operation.scope();
+        let reason = request.operation.reason();
+        let branch = request.branch.filter(|_| scope == tickets::Scope::Read);
+        let hold_token = if operation::is_command(reason) {
+            LockToken::secret_of(rand::random())
+        } else {
+            String::new()
         };
-        let conflicts = |ticket: &Ticket| {
-            let in_line = ticket.state.blocks() || ticket.state == State::Waiting;
-            in_line && rules::conflicts(Standing::from(ticket).claim, claim)
-        };
-        Ok(line.into_iter().filter(conflicts).collect())
+        NewTicket {
+            plan_id: request.plan_id.to_owned(),
+            scope,
+            branch: branch.map(str::to_owned),
+            reason: reason.to_owned(),
+            doorbell: crate::platform::bell::name_for(rand::random()),
+            owner: owner.row.clone(),
+            token: self.token.clone(),
+            hold_token,
+        }
+    }
+
+    /// What a command run under the held ticket is to be given as `PLANDEX_LOCK_TOKEN`; `None` if
+    /// it is not held, or its operation runs no command.
+    pub fn token_of(&self, ticket: i64) -> Option<LockToken> {
+        self.inner.registry.token(ticket)
     }
 
     /// The owner file of this process, for a command that inherits it; created if need be.
@@ -268,38 +267,6 @@ impl Inner {
         })?;
         *slot = Some(Arc::clone(&owner));
         Ok(owner)
-    }
-
-    /// One transaction: dead tickets of the plan go, then the new one is placed.
-    fn place<P: Permit>(&self, new: &NewTicket, request: &Request<'_, P>) -> Result<Placed<P>> {
-        let on_conflict = match request.patience {
-            Patience::None => OnConflict::Refuse,
-            Patience::Until(_) | Patience::Forever => OnConflict::Queue,
-        };
-        let until = Instant::now().checked_add(request.patience.at_the_gate());
-        loop {
-            // In short turns, so that whoever is stopped inside the gate keeps nobody from Ctrl-C.
-            let left = until.map_or(GATE_TURN, |until| {
-                GATE_TURN.min(until.saturating_duration_since(Instant::now()))
-            });
-            let placed = self.store.tickets(left, |tx| {
-                self.remove_dead(tx, &new.plan_id)?;
-                tickets::place(tx, new, on_conflict)
-            });
-            let is_over = until.is_some_and(|until| Instant::now() >= until);
-            match placed {
-                Err(error) if !is_over && is_busy(&error) => {
-                    if let Some(reason) = request.cancel.reason() {
-                        return Err(LockError::Cancelled(reason).into());
-                    }
-                }
-                placed => return placed,
-            }
-        }
-    }
-
-    fn remove_dead(&self, tx: &crate::store::TicketTx<'_>, plan_id: &str) -> Result<usize> {
-        tickets::remove_dead(tx, plan_id, &|id| owner::is_alive(self.store.dir(), id))
     }
 }
 
@@ -344,8 +311,8 @@ impl<P: Permit> Hold<P> {
         self.waited
     }
 
-    /// Releases the ticket and grants the next. Fails with [`crate::store::StoreError::LockLost`] if it
-    /// was lost before, and then nothing was written since.
+    /// Releases the ticket and grants the next. Fails with
+    /// [`crate::store::StoreError::LockLost`] if it was lost before, and then nothing was written since.
     pub fn release(mut self, outcome: Outcome) -> Result<()> {
         match self.permit.take() {
             Some(permit) => self.give_back(&permit, outcome),

@@ -19,7 +19,7 @@ pub use find::{Place, ProjectError, find, place_for_new};
 pub use select::{DecidedBy, SelectError, Selected, find_plan};
 
 use crate::config::LockToken;
-use crate::lock::{Locks, owner};
+use crate::lock::{Locks, operation, owner};
 use crate::platform::cancel::Cancel;
 use crate::repo::{PlanRepo, TreeChange, Version};
 use crate::store::branches::{self, Branch};
@@ -205,9 +205,11 @@ impl Project {
             if !claimed.any(|branch| branch.status.claims_work()) {
                 return Ok(false);
             }
-            let backed = tickets::line(tx, plan_id)?.iter().any(|ticket| {
+            // A command that holds the plan claims nothing by itself: those below it do.
+            let backed = tickets::of_plan(tx, plan_id)?.iter().any(|ticket| {
                 ticket.scope == Scope::Write
                     && ticket.state.blocks()
+                    && !operation::is_command(&ticket.reason)
                     && owner::is_alive(self.dir(), &ticket.owner_id)
             });
             Ok(!backed)

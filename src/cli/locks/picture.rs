@@ -152,6 +152,8 @@ fn of_row(past: Past, held: &HashSet<i64>) -> Operation {
         Some("owner died") => End::OwnerDied,
         Some("forced") => End::Forced,
         Some("unconfirmed") => End::Unconfirmed,
+        Some("deadlock") => End::Deadlock,
+        Some("parent ended") => End::ParentEnded,
         // A row removed by hand leaves no end behind; a newer plandex may have words of its own.
         None | Some(_) => End::Other,
     };

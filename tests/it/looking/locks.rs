@@ -362,7 +362,14 @@ fn tables_fit_terminals_from_40_to_200_columns() {
                     "{columns} columns of {width}: {line:?}\n{shown}"
                 );
             }
-            let words = ["held", "Running", "ann", "Command", "last_heartbeat_at"];
+            let words = [
+                "held",
+                "Running",
+                "ann",
+                "Command",
+                "last_heartbeat_at",
+                "lock.",
+            ];
             assert!(
                 words.iter().any(|word| shown.contains(word)),
                 "{command}: {shown}"

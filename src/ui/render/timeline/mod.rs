@@ -36,12 +36,16 @@ pub enum End {
     Forced,
     /// It was granted and nobody took the turn up.
     Unconfirmed,
+    /// It would have closed a circle of waits.
+    Deadlock,
+    /// The hold that it worked below ended.
+    ParentEnded,
     /// Otherwise, or nobody wrote down how.
     Other,
 }
 
 /// Every end, in the order of the legend.
-const ENDS: [End; 10] = [
+const ENDS: [End; 12] = [
     End::Released,
     End::Holds,
     End::Waits,
@@ -51,6 +55,8 @@ const ENDS: [End; 10] = [
     End::LeaseExpired,
     End::Forced,
     End::Unconfirmed,
+    End::Deadlock,
+    End::ParentEnded,
     End::Other,
 ];
 
@@ -67,6 +73,8 @@ impl End {
             Self::OwnerDied => ("owner died", "owner-died"),
             Self::Forced => ("forced", "forced"),
             Self::Unconfirmed => ("unconfirmed", "unconfirmed"),
+            Self::Deadlock => ("deadlock", "deadlock"),
+            Self::ParentEnded => ("parent ended", "parent-ended"),
             Self::Other => ("ended otherwise", "other"),
         }
     }
@@ -84,6 +92,8 @@ impl End {
             Self::OwnerDied => "#d55e00",
             Self::Forced => "#8e44ad",
             Self::Unconfirmed => "#cc79a7",
+            Self::Deadlock => "#56b4e9",
+            Self::ParentEnded => "#b8a500",
             Self::Other => "#333333",
         }
     }
