@@ -259,10 +259,10 @@ fn estimate(tx: &ReadTx<'_>, queue: &[Seen], mine: &Seen) -> Result<Option<Durat
         let claim = Standing::from(ticket).claim;
         let ran = ticket.granted_at.map_or(Duration::ZERO, since);
         let expected = Expected { claim, past, ran };
-        match ticket.state {
-            State::Waiting if seen.position < mine.position => waiting.push(expected),
-            state if state.blocks() => running.push(expected),
-            _ => {}
+        if ticket.state.blocks() {
+            running.push(expected);
+        } else if ticket.state == State::Waiting && seen.position < mine.position {
+            waiting.push(expected);
         }
     }
     let claim = Standing::from(&mine.ticket).claim;

@@ -151,7 +151,7 @@ fn figures(rows: &[Past]) -> Vec<Figures> {
         .into_iter()
         .map(|(reason, rows)| of(reason, &rows))
         .collect();
-    figures.sort_by(|one, other| other.operations.cmp(&one.operations));
+    figures.sort_by_key(|one| std::cmp::Reverse(one.operations));
     figures
 }
 

@@ -76,12 +76,16 @@ pub(super) fn ticks(from: i64, until: i64, most: i64, zone: &TimeZone) -> Vec<Ti
 }
 
 fn label(at: i64, (step, length): (i64, i64), zone: &TimeZone) -> String {
-    let format = match step {
-        ..SECOND => "%H:%M:%S%.3f",
-        ..MINUTE => "%H:%M:%S",
-        ..DAY if length >= DAY => "%m-%d %H:%M",
-        ..DAY => "%H:%M",
-        _ => "%Y-%m-%d",
+    let format = if step < SECOND {
+        "%H:%M:%S%.3f"
+    } else if step < MINUTE {
+        "%H:%M:%S"
+    } else if step < DAY && length < DAY {
+        "%H:%M"
+    } else if step < DAY {
+        "%m-%d %H:%M"
+    } else {
+        "%Y-%m-%d"
     };
     time(at, format, zone)
 }

@@ -136,10 +136,11 @@ impl Operation {
     /// Where its bar begins and ends, in a picture that ends at `until`. Clocks are set back at
     /// times: nothing ends before it begins.
     fn span(&self, until: i64) -> (i64, i64) {
-        let last = self.ended_at.unwrap_or(match self.end {
-            End::Waits | End::Holds => until,
-            _ => self.granted_at.unwrap_or(self.queued_at),
-        });
+        let is_going_on = matches!(self.end, End::Waits | End::Holds);
+        let unknown = self.granted_at.unwrap_or(self.queued_at);
+        let last = self
+            .ended_at
+            .unwrap_or(if is_going_on { until } else { unknown });
         let begin = self
             .queued_at
             .min(self.granted_at.unwrap_or(self.queued_at));

@@ -69,8 +69,8 @@ impl Plan {
             lanes,
             rows,
             row_height: match rows {
-                ..=12 => 28.0,
-                ..=60 => 20.0,
+                0..=12 => 28.0,
+                13..=60 => 20.0,
                 _ => 16.0,
             },
             is_stacked: true,
@@ -171,9 +171,9 @@ fn drawing(timeline: &Timeline) -> String {
     legend(&mut out, timeline);
     if timeline.operations.is_empty() {
         let y = plan.y(0) + 18.0;
-        write!(
+        writeln!(
             out,
-            "<text x=\"{MARGIN}\" y=\"{y}\">Nothing happened</text>\n"
+            "<text x=\"{MARGIN}\" y=\"{y}\">Nothing happened</text>"
         )
         .ok();
     }
@@ -204,10 +204,10 @@ fn head(out: &mut String, timeline: &Timeline, plan: &Plan) {
     if timeline.left_out > 0 {
         words = format!("{words}; {} earlier ones are left out", timeline.left_out);
     }
-    write!(
+    writeln!(
         out,
         "<text x=\"{MARGIN}\" y=\"26\" font-size=\"16\" font-weight=\"600\">{}</text>\n\
-         <text x=\"{MARGIN}\" y=\"46\" fill=\"#475569\">{}</text>\n",
+         <text x=\"{MARGIN}\" y=\"46\" fill=\"#475569\">{}</text>",
         xml(&truncated(&timeline.title, 120, &UNICODE)),
         xml(&words)
     )
@@ -218,10 +218,10 @@ fn head(out: &mut String, timeline: &Timeline, plan: &Plan) {
 fn legend(out: &mut String, timeline: &Timeline) {
     let mut x = MARGIN;
     let mut entry = |shape: &str, words: &str| {
-        write!(
+        writeln!(
             out,
             "<g transform=\"translate({x},56)\">{shape}<text x=\"28\" y=\"13\" \
-             fill=\"#475569\">{words}</text></g>\n"
+             fill=\"#475569\">{words}</text></g>"
         )
         .ok();
         x += 44.0 + 6.6 * f64::from(u32::try_from(words.len()).unwrap_or(0));
@@ -253,10 +253,10 @@ fn band(out: &mut String, timeline: &Timeline, plan: &Plan, lane: &Lane, number:
         (false, _) => "#f1f5f9",
     };
     let operation = &timeline.operations[lane.bars[0].operation];
-    write!(
+    writeln!(
         out,
         "<rect class=\"lane\" x=\"{:.2}\" y=\"{:.2}\" width=\"{:.2}\" height=\"{:.2}\" \
-         fill=\"{fill}\" data-pid=\"{}\"/>\n",
+         fill=\"{fill}\" data-pid=\"{}\"/>",
         lane.from,
         plan.y(lane.row) + 1.0,
         lane.to - lane.from,
@@ -279,14 +279,14 @@ fn grid(out: &mut String, timeline: &Timeline, plan: &Plan) {
             "middle"
         };
         let label = xml(&tick.label);
-        write!(
+        writeln!(
             out,
             "<g class=\"tick\" data-at=\"{}\"><line x1=\"{x:.2}\" x2=\"{x:.2}\" y1=\"{top}\" \
              y2=\"{bottom}\" stroke=\"#cbd5e1\" stroke-width=\"1\" stroke-dasharray=\"2 3\"/>\
              <text x=\"{x:.2}\" y=\"{:.2}\" font-size=\"11\" text-anchor=\"{anchor}\" \
              fill=\"#475569\">{label}</text>\
              <text x=\"{x:.2}\" y=\"{:.2}\" font-size=\"11\" text-anchor=\"{anchor}\" \
-             fill=\"#475569\">{label}</text></g>\n",
+             fill=\"#475569\">{label}</text></g>",
             tick.at,
             top - 4.0,
             bottom + 14.0,
@@ -311,10 +311,10 @@ fn name(out: &mut String, timeline: &Timeline, plan: &Plan, lane: &Lane) {
     } else {
         (lane.from + 3.0, inside_name(timeline, lane))
     };
-    write!(
+    writeln!(
         out,
         "<text class=\"name\" x=\"{x:.2}\" y=\"{y:.2}\" font-size=\"{size:.1}\" \
-         font-family=\"ui-monospace,'DejaVu Sans Mono',monospace\">{}</text>\n",
+         font-family=\"ui-monospace,'DejaVu Sans Mono',monospace\">{}</text>",
         xml(&shown)
     )
     .ok();
@@ -356,9 +356,10 @@ fn draw(out: &mut String, timeline: &Timeline, plan: &Plan, lane: &Lane, bar: &B
         part("hold", bar.granted, bar.to, share, colour);
         let size = font(plan.row_height) - 1.0;
         let room = bar.to - bar.granted - 8.0;
-        let shown = match operation.end {
-            End::Released | End::Holds => operation.title.clone(),
-            _ => format!("{} ({word})", operation.title),
+        let shown = if matches!(operation.end, End::Released | End::Holds) {
+            operation.title.clone()
+        } else {
+            format!("{} ({word})", operation.title)
         };
         let width = f64::from(u32::try_from(shown.chars().count()).unwrap_or(u32::MAX));
         if operation.is_write && width * size * CHARACTER <= room {

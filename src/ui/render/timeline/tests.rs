@@ -155,8 +155,14 @@ fn check(timeline: &Timeline) {
     assert_eq!(drawn, expected);
     let waiting = of_class(&document, "waiting").len();
     assert_eq!(waiting + bars.len(), timeline.operations.len());
+    lanes_and_bars(&document, root);
+    times_in_order(&document, timeline);
+}
+
+fn lanes_and_bars(document: &Document<'_>, root: Area) {
+    let bars = of_class(document, "bar");
     // Lanes lie in the picture and beside each other; bars in one lane each, beside each other.
-    let lanes: Vec<Area> = of_class(&document, "lane")
+    let lanes: Vec<Area> = of_class(document, "lane")
         .into_iter()
         .map(Area::of)
         .collect();
@@ -167,7 +173,7 @@ fn check(timeline: &Timeline) {
         }
     }
     let mut in_lane: Vec<Vec<Area>> = vec![Vec::new(); lanes.len()];
-    for bar in bars.iter().chain(&of_class(&document, "waiting")) {
+    for bar in bars.iter().chain(&of_class(document, "waiting")) {
         let parts: Vec<Area> = bar
             .children()
             .filter(|part| part.has_tag_name("rect"))
@@ -194,7 +200,6 @@ fn check(timeline: &Timeline) {
             );
         }
     }
-    times_in_order(&document, timeline);
 }
 
 /// Marks go from left to right, and what was granted later in truth is not drawn earlier.
@@ -347,11 +352,11 @@ fn any_operation() -> impl Strategy<Value = Operation> {
                 End::Unconfirmed,
                 End::Cancelled,
             ][end];
-            match one.end {
-                End::Holds | End::Other => one.ended_at = None,
-                End::Waits => (one.granted_at, one.ended_at) = (None, None),
-                End::TimedOut | End::Cancelled => one.granted_at = None,
-                _ => {}
+            if matches!(one.end, End::Holds | End::Other | End::Waits) {
+                one.ended_at = None;
+            }
+            if matches!(one.end, End::Waits | End::TimedOut | End::Cancelled) {
+                one.granted_at = None;
             }
             one
         },
