@@ -386,9 +386,12 @@ fn draw(out: &mut String, timeline: &Timeline, plan: &Plan, lane: &Lane, bar: &B
 fn inside_name(timeline: &Timeline, lane: &Lane) -> String {
     let operation = &timeline.operations[lane.bars[0].operation];
     let command = operation.command.as_str();
-    let command = command.strip_prefix("plandex ").unwrap_or(command);
+    let who = match operation.actor.as_str() {
+        "" => command.strip_prefix("plandex ").unwrap_or(command),
+        actor => actor,
+    };
     truncated(
-        &format!("{} {command}", operation.pid),
+        &format!("{} {who}", operation.pid),
         NAME_INSIDE,
         &UNICODE,
     )
