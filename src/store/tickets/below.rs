@@ -167,9 +167,9 @@ pub fn has_waiting_behind(tx: &ReadTx<'_>, ticket: &Ticket) -> Result<bool> {
         .sql()
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM repo_locks WHERE plan_id = ?1 AND below = ?2
-                AND place > ?3 AND state = 'waiting')",
+                AND id > ?3 AND state = 'waiting')",
         )?
-        .query_row(params![ticket.plan_id, ticket.below, ticket.place], |row| {
+        .query_row(params![ticket.plan_id, ticket.below, ticket.id], |row| {
             row.get(0)
         })?)
 }

@@ -241,7 +241,7 @@ pub struct Owner {
 pub fn line<'a>(tx: &ReadTx<'_>, line: impl Into<Line<'a>>) -> Result<Vec<Ticket>> {
     let line = line.into();
     let mut select = tx.sql().prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM repo_locks WHERE plan_id = ?1 AND below = ?2 ORDER BY place, id"
+        "SELECT {COLUMNS} FROM repo_locks WHERE plan_id = ?1 AND below = ?2 ORDER BY id"
     ))?;
     let rows = select.query_map(params![line.plan_id, line.below], Ticket::from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -250,7 +250,7 @@ pub fn line<'a>(tx: &ReadTx<'_>, line: impl Into<Line<'a>>) -> Result<Vec<Ticket
 /// All tickets of a plan, in whatever line of it.
 pub fn of_plan(tx: &ReadTx<'_>, plan_id: &str) -> Result<Vec<Ticket>> {
     let mut select = tx.sql().prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM repo_locks WHERE plan_id = ?1 ORDER BY place, id"
+        "SELECT {COLUMNS} FROM repo_locks WHERE plan_id = ?1 ORDER BY id"
     ))?;
     let rows = select.query_map([plan_id], Ticket::from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -259,7 +259,7 @@ pub fn of_plan(tx: &ReadTx<'_>, plan_id: &str) -> Result<Vec<Ticket>> {
 /// All tickets of all plans, plan by plan in the order of the line.
 pub fn all(tx: &ReadTx<'_>) -> Result<Vec<Ticket>> {
     let mut select = tx.sql().prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM repo_locks ORDER BY plan_id, place, id"
+        "SELECT {COLUMNS} FROM repo_locks ORDER BY plan_id, id"
     ))?;
     let rows = select.query_map([], Ticket::from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
