@@ -66,11 +66,19 @@ pub(super) fn explain(cli: &Cli, project: &Project, all: &[Seen]) {
         });
     }
     for circle in graph.circles() {
-        let mut chain = ids(all, &circle);
-        chain.extend(chain.first().copied());
-        let chain: Vec<String> = chain.iter().map(i64::to_string).collect();
-        cli.ui
-            .line(format!("In a circle: {}", chain.join(" waits for ")));
+        let mut chain = String::from("In a circle: ");
+        for index in &circle {
+            let ticket = &all[*index].ticket;
+            let tie = if ticket.state.blocks() {
+                "runs"
+            } else {
+                "waits for"
+            };
+            chain = format!("{chain}{} {tie} ", ticket.id);
+        }
+        let first = circle.first().map(|index| all[*index].ticket.id);
+        let first = first.map(|id| id.to_string()).unwrap_or_default();
+        cli.ui.line(format!("{chain}{first}"));
     }
 }
 

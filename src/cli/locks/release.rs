@@ -70,8 +70,7 @@ pub(in crate::cli) fn by(project: &Project) -> String {
 }
 
 fn standing(project: &Project, ticket: &Ticket) -> Result<Standing> {
-    let is_kept_place = ticket.state == State::Parked && ticket.owner_id.is_empty();
-    if !is_kept_place && !owner::is_alive(project.dir(), &ticket.owner_id) {
+    if !ticket.is_kept_place() && !owner::is_alive(project.dir(), &ticket.owner_id) {
         return Ok(Standing::Dead);
     }
     let lease = project.store.read(settings::intervals)?.lease;

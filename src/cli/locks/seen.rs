@@ -52,8 +52,7 @@ fn look(project: &Project) -> Result<Vec<Seen>> {
     }
     for seen in &mut all {
         let ticket = &seen.ticket;
-        let is_kept_place = ticket.state == State::Parked && ticket.owner_id.is_empty();
-        seen.is_alive = is_kept_place || owner::is_alive(project.dir(), &ticket.owner_id);
+        seen.is_alive = ticket.is_kept_place() || owner::is_alive(project.dir(), &ticket.owner_id);
         seen.is_suspended = seen.is_alive && process::is_stopped(ticket.pid, ticket.process_start);
     }
     Ok(all)

@@ -137,6 +137,61 @@ fn explain_draws_who_waits_for_whom() {
     }
 }
 
+/// Two scripts that hold a plan each and want the other's: rows as `exec` inside `exec` leaves
+/// them, with the last edge put in by hand, because plandex itself lets none in.
+#[test]
+fn explain_follows_the_chain_over_plans_and_finds_a_circle() {
+    let sandbox = project();
+    let work = sandbox.ok(&["status", "--json"]).json()["planId"].clone();
+    let other = sandbox.ok(&["new", "--name", "other", "--json"]);
+    drop(other);
+    let other = sandbox.ok(&["status", "--json", "--plan", "other"]).json()["planId"].clone();
+    let insert = |id: i64, plan: &Value, state: &str, parent: Option<i64>| {
+        raw(&sandbox)
+            .execute(
+                "INSERT INTO repo_locks (id, plan_id, scope, state, parent, reason, command, pid)
+                 VALUES (?1, ?2, 'w', ?3, ?4, 'exec', 'by hand', 1)",
+                rusqlite::params![id, plan.as_str().unwrap(), state, parent],
+            )
+            .unwrap();
+    };
+    insert(1, &work, "held", None);
+    insert(2, &other, "held", None);
+    insert(3, &other, "waiting", Some(1));
+    insert(6, &work, "waiting", None);
+    let drawn = sandbox.ok(&["locks", "--explain"]).stdout;
+    let heads: Vec<String> = drawn
+        .lines()
+        .map(|line| {
+            line.split_inclusive(char::is_numeric)
+                .next()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(heads, ["2", "└─ 3", "   └─ 1", "      └─ 6"], "{drawn}");
+    assert!(
+        drawn.lines().nth(2).unwrap().ends_with(", which runs 3"),
+        "{drawn}"
+    );
+    insert(5, &work, "waiting", Some(2));
+    let document = sandbox.ok(&["locks", "--explain", "--json"]).json();
+    let mut circle: Vec<i64> = serde_json::from_value(document["circles"][0].clone()).unwrap();
+    circle.sort_unstable();
+    assert_eq!(circle, [1, 2, 3, 5], "{document}");
+    let drawn = sandbox.ok(&["locks", "--explain"]).stdout;
+    let all = drawn
+        .lines()
+        .filter(|line| line.contains("by hand"))
+        .count();
+    assert_eq!(all, 5, "{drawn}");
+    let said = drawn.lines().last().unwrap();
+    assert!(
+        said.starts_with("In a circle: 1 runs 3 waits for 2 runs 5 waits for 1"),
+        "{drawn}"
+    );
+}
+
 #[test]
 fn stats_are_of_what_the_audit_holds() {
     let sandbox = project();

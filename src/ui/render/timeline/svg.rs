@@ -390,11 +390,7 @@ fn inside_name(timeline: &Timeline, lane: &Lane) -> String {
         "" => command.strip_prefix("plandex ").unwrap_or(command),
         actor => actor,
     };
-    truncated(
-        &format!("{} {who}", operation.pid),
-        NAME_INSIDE,
-        &UNICODE,
-    )
+    truncated(&format!("{} {who}", operation.pid), NAME_INSIDE, &UNICODE)
 }
 
 /// "ann 4711 plandex tell x".
