@@ -22,6 +22,8 @@ use crate::ui::render;
 const TICK: std::time::Duration = std::time::Duration::from_secs(60);
 /// So many rows are read at once; what is left comes with the next read.
 const BATCH: i64 = 1_000;
+/// So many operations of the past are told, the newest.
+const PAST: usize = 100_000;
 /// What is told without --since and --follow.
 const BACK: &str = "1h";
 /// Narrower than this, a terminal is shown times without days.
@@ -35,7 +37,7 @@ const WORDS: usize = 200;
     after_help = "Types: lock.waiting, lock.acquired, lock.released, lock.cancelled, lock.timeout, lock.lost, \
         lock.unconfirmed, lock.deadlock, run.started, run.ended, message.delta. More may come; ignore what you \
         do not know. With --json the first line is session.started and the last one session.ended. \
-        Of all plans, unless --plan names one.\n\n\
+        Of all plans, unless --plan names one. Of the past at most the newest 100,000 operations are told.\n\n\
         A follower takes no lock and writes nothing. It looks at SQLite's change counter ten times a \
         second and reads only when it has moved. Ctrl-C ends it (130), so does the end of a pipe (141).\n\n\
         Examples:\n  plandex events --since 1h\n  plandex events --follow --json | jq -c 'select(.type == \"lock.lost\")'"
@@ -142,7 +144,7 @@ impl Reader {
     /// What happened from `from` until the reader began.
     fn past(&mut self, tx: &ReadTx<'_>, from: i64) -> Result<Vec<Event>> {
         let mut found = Vec::new();
-        let (rows, _) = history::since(tx, from, None, usize::MAX)?;
+        let (rows, _) = history::since(tx, from, self.plan.as_deref(), PAST)?;
         for past in rows.iter().filter(|past| past.entry.id <= self.audit) {
             if past.entry.granted_at.is_some_and(|at| at >= from) {
                 found.push(acquired(past));

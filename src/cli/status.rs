@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::exit::ExitCode;
 use super::locks::{self, Seen, actor};
-use super::session::{Cli, SCHEMA_VERSION, since};
+use super::session::{Cli, SCHEMA_VERSION, rfc3339, since};
 use crate::lock::estimate::{self, Expected};
 use crate::lock::operation;
 use crate::lock::rules::Standing;
@@ -28,6 +28,8 @@ struct Picture {
     /// Until this terminal's own operation starts.
     estimate: Option<Duration>,
     last: Option<Stream>,
+    /// What the last run could not build.
+    files_left: Vec<String>,
     needs_repair: bool,
     interrupted_applies: usize,
 }
@@ -99,7 +101,7 @@ pub(super) fn status(cli: &Cli) -> Result<ExitCode> {
         cli.ui
             .line("An apply was interrupted: the next `plandex apply` finishes or undoes it");
     }
-    show_last_run(cli, picture.last.as_ref());
+    show_last_run(cli, &picture);
     show_pending(cli, &picture.pending);
     show_queue(cli, &project, &selected, &picture);
     Ok(ExitCode::Done)
@@ -115,19 +117,37 @@ fn look(cli: &Cli, project: &Project, selected: &Selected) -> Result<Picture> {
             Some(mine) => estimate(tx, &queue, mine)?,
             None => None,
         };
+        let last = streams::last(tx, &selected.branch.id)?;
+        let mut left = changes::failed_builds(tx, &selected.branch.id)?;
+        let reply = last.as_ref().and_then(|last| last.message_id.as_ref());
+        left.retain(|build| Some(&build.message_id) == reply);
         Ok(Picture {
             estimate,
+            files_left: left.into_iter().map(|build| build.path).collect(),
             pending: changes::pending(tx, &selected.branch.id)?,
             queue,
-            last: streams::last(tx, &selected.branch.id)?,
+            last,
             needs_repair,
             interrupted_applies: applies::standing(tx, applies::UNDECIDED)?.len(),
         })
     })
 }
 
-fn show_last_run(cli: &Cli, last: Option<&Stream>) {
-    let Some(stream) = last else { return };
+/// The run's report with its times, and the files that it could not build.
+fn last_run(stream: &Stream, files_left: &[String]) -> serde_json::Value {
+    let report = stream.report.as_deref().unwrap_or_default();
+    let mut fields: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(report).unwrap_or_default();
+    let (started, finished) = (rfc3339(stream.started_at), stream.finished_at.map(rfc3339));
+    fields.insert("status".to_owned(), stream.ended.clone().into());
+    fields.insert("startedAt".to_owned(), started.into());
+    fields.insert("finishedAt".to_owned(), finished.into());
+    fields.insert("filesLeft".to_owned(), files_left.into());
+    fields.into()
+}
+
+fn show_last_run(cli: &Cli, picture: &Picture) {
+    let Some(stream) = &picture.last else { return };
     let report: Option<serde_json::Value> = stream
         .report
         .as_deref()
@@ -155,6 +175,12 @@ fn show_last_run(cli: &Cli, last: Option<&Stream>) {
         .filter_map(serde_json::Value::as_str)
     {
         cli.ui.line(Text::styled(Style::Red, format!("  {error}")));
+    }
+    if !picture.files_left.is_empty() {
+        cli.ui
+            .line(format!("Files left: {}", picture.files_left.join(", ")));
+        cli.ui
+            .hint("what failed is as it was: say what it needs with `plandex tell`");
     }
     let cut = [
         MessageState::Interrupted.word(),
@@ -322,6 +348,6 @@ fn document(cli: &Cli, project: &Project, selected: &Selected, picture: Picture)
             .collect(),
         last_run: picture
             .last
-            .and_then(|stream| serde_json::from_str(&stream.report.unwrap_or_default()).ok()),
+            .map(|stream| last_run(&stream, &picture.files_left)),
     }
 }

@@ -43,40 +43,39 @@ impl Store {
     }
 }
 
-/// The rows that ended at `from` (wall milliseconds) or later, or not yet, oldest first; at most
-/// the `most` newest of them, with how many more there are. Of those that began before `from`
-/// only the newest [`RECENT`] are looked at.
+/// The rows that ended at `from` (wall milliseconds) or later, or not yet, oldest first: at most the
+/// `most` newest of them, and whether there are more. Of those that began before `from` only the
+/// newest [`RECENT`] are looked at.
 pub fn since(
     tx: &ReadTx<'_>,
     from: i64,
     plan_id: Option<&str>,
     most: usize,
-) -> Result<(Vec<Past>, usize)> {
-    let mut select = tx
-        .sql()
-        .prepare_cached("SELECT * FROM repo_locks_audit ORDER BY id DESC")?;
-    let mut rows = select.query([])?;
-    let (mut found, mut left_out, mut before) = (Vec::new(), 0, 0);
+) -> Result<(Vec<Past>, bool)> {
+    let mut select = tx.sql().prepare_cached(match plan_id {
+        Some(_) => {
+            "SELECT * FROM repo_locks_audit WHERE plan_id = ?1 ORDER BY created_at DESC, id DESC"
+        }
+        None => "SELECT * FROM repo_locks_audit ORDER BY id DESC",
+    })?;
+    let mut rows = match plan_id {
+        Some(plan) => select.query([plan])?,
+        None => select.query([])?,
+    };
+    let (mut found, mut before, mut is_more) = (Vec::new(), 0, false);
     while let Some(row) = rows.next()? {
-        let created: i64 = row.get("created_at")?;
-        before += i64::from(created < from);
-        if before > RECENT {
+        before += i64::from(row.get::<_, i64>("created_at")? < from);
+        is_more = found.len() >= most;
+        if is_more || before > RECENT {
             break;
         }
         let ended: Option<i64> = row.get("ended_at")?;
-        let is_wanted = ended.is_none_or(|ended| ended >= from)
-            && plan_id.is_none_or(|plan| {
-                row.get_ref("plan_id")
-                    .is_ok_and(|id| id.as_str() == Ok(plan))
-            });
-        if is_wanted && found.len() < most {
+        if ended.is_none_or(|ended| ended >= from) {
             found.push(past(row)?);
-        } else {
-            left_out += usize::from(is_wanted);
         }
     }
     found.reverse();
-    Ok((found, left_out))
+    Ok((found, is_more))
 }
 
 /// The rows with a number above `id`, oldest first, at most `limit`.

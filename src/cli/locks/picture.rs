@@ -53,17 +53,15 @@ pub(super) fn timeline(cli: &Cli, path: &Path, args: &Locks) -> Result<ExitCode>
     if cli.json {
         cli.ui.json(&serde_json::json!({
             "schemaVersion": SCHEMA_VERSION, "file": target.to_string_lossy(),
-            "operations": count, "leftOut": picture.left_out,
+            "operations": count, "isMore": picture.is_more,
         }));
         return Ok(ExitCode::Done);
     }
     let drawn = counted(u64::try_from(count).unwrap_or(u64::MAX), "operation");
     cli.ui.line(format!("Drew {drawn} into {}", path.display()));
-    if picture.left_out > 0 {
-        cli.ui.note(format!(
-            "{} earlier ones were left out; choose a shorter time with --since",
-            picture.left_out
-        ));
+    if picture.is_more {
+        cli.ui
+            .note("Earlier ones were left out; choose a shorter time with --since");
     }
     Ok(ExitCode::Done)
 }
@@ -108,8 +106,8 @@ fn check_replaceable(store: &Store, path: &Path) -> Result<()> {
 fn gather(project: &Project, from: i64) -> Result<Timeline> {
     let plan = named_plan(project)?;
     let until = clock::wall_ms();
-    let (operations, left_out) = project.store.read(|tx| {
-        let (rows, left_out) = history::since(tx, from, plan.as_deref(), MOST)?;
+    let (operations, is_more) = project.store.read(|tx| {
+        let (rows, is_more) = history::since(tx, from, plan.as_deref(), MOST)?;
         let mut all = tickets::all(tx)?;
         all.retain(|ticket| plan.as_ref().is_none_or(|plan| *plan == ticket.plan_id));
         let held: HashSet<i64> = all.iter().map(|ticket| ticket.fence).collect();
@@ -128,14 +126,14 @@ fn gather(project: &Project, from: i64) -> Result<Timeline> {
             }
             one.plan.clone_from(&names[&one.plan]);
         }
-        Ok((operations, left_out))
+        Ok((operations, is_more))
     })?;
     Ok(Timeline {
         title: format!("Who waited and who held: {}", project.root.display()),
         from,
         until,
         operations,
-        left_out,
+        is_more,
         zone: crate::config::local_zone(),
     })
 }

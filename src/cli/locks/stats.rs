@@ -43,13 +43,13 @@ pub(super) fn stats(cli: &Cli, since: Option<&str>) -> Result<ExitCode> {
     let project = cli.open()?;
     let plan = super::named_plan(&project)?;
     let most = usize::try_from(history::RECENT).unwrap_or(usize::MAX);
-    let (rows, left_out) = project
+    let (rows, is_more) = project
         .store
         .read(|tx| history::since(tx, from, plan.as_deref(), most))?;
     let figures = figures(&rows);
     if cli.json {
         cli.ui.json(&serde_json::json!({
-            "schemaVersion": SCHEMA_VERSION, "operations": figures, "leftOut": left_out,
+            "schemaVersion": SCHEMA_VERSION, "operations": figures, "isMore": is_more,
         }));
         return Ok(ExitCode::Done);
     }
@@ -61,11 +61,10 @@ pub(super) fn stats(cli: &Cli, since: Option<&str>) -> Result<ExitCode> {
         Some(width) if width < NARROW => figures.iter().for_each(|one| stacked(cli, one, width)),
         _ => table(cli, &figures),
     }
-    if left_out > 0 {
+    if is_more {
         cli.ui.note(format!(
-            "The newest {} operations of {}",
-            rows.len(),
-            rows.len() + left_out
+            "Of the newest {}",
+            render::counted(rows.len() as u64, "operation")
         ));
     }
     Ok(ExitCode::Done)

@@ -133,6 +133,27 @@ fn a_waiter_is_taken_out_of_the_line_and_told_by_whom() {
     assert_eq!(sandbox.tickets(), []);
 }
 
+/// Nobody waits who would find it: its lease is over, it is looked at twice, and it goes.
+#[test]
+fn who_hangs_past_the_lease_is_released_without_further_words() {
+    let sandbox = project();
+    sandbox.quicken();
+    let mut victim = teller(&sandbox, "thinking");
+    let id = holds(&sandbox, &victim);
+    suspend(&sandbox, &victim);
+    sandbox.until("its lease is over", || {
+        let expired = sandbox.ok(&["locks", "--sql", "expired", "--json"]).json();
+        (expired["rows"][0]["id"] == id).then_some(())
+    });
+    let outcome = release(&sandbox, id, &[]).ok();
+    outcome.says("it hangs");
+    assert_eq!(outcomes(&sandbox)[0].0.as_deref(), Some("lease expired"));
+    assert_eq!(sandbox.tickets(), []);
+    victim.cont();
+    victim.close_stdin();
+    victim.wait(SOON).exits(79);
+}
+
 /// Between the look and the deed the ticket was granted anew: its fence is another one.
 #[test]
 fn a_ticket_that_was_granted_anew_is_left_alone() {

@@ -85,3 +85,30 @@ fn a_run_that_was_cut_short_says_what_is_left_of_it() {
     );
     repaired.says("the partial reply is kept");
 }
+
+#[test]
+fn the_last_run_says_what_it_could_not_do() {
+    let sandbox = project();
+    sandbox.write("a.txt", "a\n");
+    let edit = "x\n\na.txt\n```\n<<<<<<< SEARCH\nnope\n=======\ny\n>>>>>>> REPLACE\n```\n\nb.txt\n```\nb\n```\n";
+    let message = sandbox.write_beside("message", edit);
+    sandbox
+        .run(&["tell", "-f", message.to_str().unwrap()])
+        .exits(3);
+    let document = sandbox.ok(&["status", "--json"]).json();
+    is_well_formed(&document);
+    let last = &document["lastRun"];
+    assert_eq!((&last["built"], &last["failed"]), (&1.into(), &1.into()));
+    assert_eq!(last["filesLeft"], serde_json::json!(["a.txt"]));
+    assert_eq!(last["errors"].as_array().unwrap().len(), 1, "{last}");
+    let shown = sandbox.ok(&["status"]);
+    assert!(
+        shown.stdout.contains("1 of 2 files built, 1 failed"),
+        "{shown}"
+    );
+    assert!(shown.stdout.contains("Files left: a.txt"), "{shown}");
+    // Until the next run starts.
+    let message = sandbox.write_beside("message", "x\n\nc.txt\n```\nc\n```\n");
+    sandbox.ok(&["tell", "-f", message.to_str().unwrap()]);
+    assert!(!sandbox.ok(&["status"]).stdout.contains("Files left"));
+}

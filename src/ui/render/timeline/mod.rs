@@ -159,8 +159,8 @@ pub struct Timeline {
     pub until: i64,
     /// In any order.
     pub operations: Vec<Operation>,
-    /// How many more there were.
-    pub left_out: usize,
+    /// Whether earlier ones were left out.
+    pub is_more: bool,
     /// In which times are shown.
     pub zone: TimeZone,
 }

@@ -201,8 +201,8 @@ fn head(out: &mut String, timeline: &Timeline, plan: &Plan) {
         day(plan.scale.until),
         counted_operations(timeline.operations.len()),
     );
-    if timeline.left_out > 0 {
-        words = format!("{words}; {} earlier ones are left out", timeline.left_out);
+    if timeline.is_more {
+        words.push_str("; earlier ones are left out");
     }
     writeln!(
         out,

@@ -35,7 +35,7 @@ fn timeline(operations: Vec<Operation>) -> Timeline {
         from: START - 3_600_000,
         until: ends.max().unwrap_or(START).max(START) + 1_000,
         operations,
-        left_out: 0,
+        is_more: false,
         zone: TimeZone::UTC,
     }
 }
