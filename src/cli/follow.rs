@@ -45,6 +45,8 @@ impl<'a> Follower<'a> {
                 signal::stop_self();
                 drop(quiet);
             }
+            // Not watched for.
+            Signal::Quit | Signal::User2 => signal::end_by(signal),
         })?;
         Ok(Self {
             cli,
