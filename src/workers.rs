@@ -110,7 +110,7 @@ fn run<P: Permit, T>(
     work: impl FnOnce(&P, &Turn<'_>) -> Result<T>,
 ) -> Result<T> {
     if params.operation.scope() == Scope::Read {
-        repair_before_reading(project, &params)?;
+        repair_before_reading(project, &mut params)?;
     }
     let request = Request {
         plan_id: &params.plan_id,
@@ -167,7 +167,7 @@ fn lost_if_busy(error: Error, ticket: i64) -> Error {
 }
 
 /// A reader that meets what a dead operation left takes a write turn for it first.
-fn repair_before_reading<P>(project: &Arc<Project>, params: &Params<P>) -> Result<()> {
+fn repair_before_reading<P>(project: &Arc<Project>, params: &mut Params<P>) -> Result<()> {
     if !project.needs_repair(&params.plan_id)? {
         return Ok(());
     }
@@ -178,7 +178,7 @@ fn repair_before_reading<P>(project: &Arc<Project>, params: &Params<P>) -> Resul
         patience: params.patience,
         cancel: &params.cancel,
     };
-    let hold = match project.locks().acquire(&request, &mut |_| {}) {
+    let hold = match project.locks().acquire(&request, &mut *params.on_wait) {
         // Below a command that only reads, the next writer repairs.
         Err(error) if is_below_read(&error) => return Ok(()),
         hold => hold?,

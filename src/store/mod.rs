@@ -42,6 +42,7 @@ use rusqlite::Connection;
 
 pub use gate::Quiet;
 pub use migrate::SCHEMA_VERSION;
+pub use open::is_conflicted;
 pub use probe::answer as answer_probe;
 pub use transaction::{AppendTx, ChooseTx, JournalTx, ReadTx, TicketTx, WriteTx};
 
@@ -347,7 +348,7 @@ impl Store {
     ) -> Result<T> {
         self.check_usable()?;
         let entered = self.gate.enter(patience)?;
-        let tx = Tx::begin_write(connection, Durability::Normal)?;
+        let tx = self.begin(connection, Durability::Normal)?;
         let ticket_tx = TicketTx::new(&tx);
         let value = work(&ticket_tx)?;
         let rings = ticket_tx.into_rings();
@@ -369,7 +370,7 @@ impl Store {
         self.with(|connection| {
             self.check_usable()?;
             let entered = self.gate.enter(Some(patience))?;
-            let tx = Tx::begin_write(connection, durability)?;
+            let tx = self.begin(connection, durability)?;
             let value = work(&tx)?;
             self.commit(tx)?;
             drop(entered);
@@ -377,6 +378,19 @@ impl Store {
             Ok(value)
         })
         .map_err(|error| self.name(error))
+    }
+
+    /// Begins a write transaction; a failure other than a conflict is named as such.
+    fn begin<'c>(&self, connection: &'c Connection, durability: Durability) -> Result<Tx<'c>> {
+        Tx::begin_write(connection, durability).map_err(|error| {
+            let code = error.sqlite_error_code();
+            let error = anyhow::Error::from(error);
+            if open::is_busy(code) {
+                return error;
+            }
+            let path = self.path();
+            error.context(format!("error starting transaction on {}", path.display()))
+        })
     }
 
     /// Commits, or marks the store failed for good: an fsync that fails once must not be retried,
@@ -456,13 +470,6 @@ impl Store {
     fn name(&self, error: anyhow::Error) -> anyhow::Error {
         open::name_error(&self.path(), error)
     }
-}
-
-/// Whether a transaction could not begin because somebody outside plandex's gate keeps SQLite's
-/// write lock: unlike the gate, nobody there gives turns.
-pub fn is_conflicted(error: &anyhow::Error) -> bool {
-    let is_busy = matches!(error.downcast_ref(), Some(StoreError::Busy(_)));
-    is_busy && error.downcast_ref::<rusqlite::Error>().is_some()
 }
 
 /// How deep [`Store::integrity`] looks.

@@ -156,13 +156,28 @@ fn unsafe_place(dir: &Path, kind: String) -> anyhow::Error {
     .into()
 }
 
+/// Whether somebody else keeps SQLite's write lock.
+pub(super) fn is_busy(code: Option<ErrorCode>) -> bool {
+    matches!(
+        code,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+/// Whether a transaction could not begin because somebody outside plandex's gate keeps SQLite's
+/// write lock: unlike the gate, nobody there gives turns.
+pub fn is_conflicted(error: &anyhow::Error) -> bool {
+    let is_busy = matches!(error.downcast_ref(), Some(StoreError::Busy(_)));
+    is_busy && error.downcast_ref::<rusqlite::Error>().is_some()
+}
+
 /// Turns SQLite's words into [`StoreError`] where callers branch on them.
 pub(super) fn name_error(path: &Path, error: anyhow::Error) -> anyhow::Error {
     let Some(sqlite) = error.downcast_ref::<rusqlite::Error>() else {
         return error;
     };
     let named = match sqlite.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+        code if is_busy(code) => {
             StoreError::Busy("a program outside plandex holds its write lock".to_owned())
         }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged {
@@ -180,4 +195,36 @@ pub(super) fn name_error(path: &Path, error: anyhow::Error) -> anyhow::Error {
         _ => return error,
     };
     error.context(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::transaction::{Durability, Tx};
+
+    /// SEED.md 6.5: a transaction that cannot begin for another reason than a conflict names its
+    /// place, and is nothing to try again.
+    #[test]
+    fn a_transaction_that_cannot_begin_says_where() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = create(dir.path(), Connections::One).unwrap();
+        let path = store.path();
+        let connection = connect(&path).unwrap();
+        let within = Tx::begin_write(&connection, Durability::Normal).unwrap();
+        let error = store.begin(&connection, Durability::Normal).err().unwrap();
+        let words = format!("error starting transaction on {}", path.display());
+        assert!(error.to_string() == words && !crate::store::is_conflicted(&error));
+        // Another connection's transaction is a conflict, in words of its own.
+        let other = connect(&path).unwrap();
+        other.busy_timeout(std::time::Duration::ZERO).unwrap();
+        let error = store.begin(&other, Durability::Normal).err().unwrap();
+        let error = name_error(&path, error);
+        assert!(crate::store::is_conflicted(&error), "{error:#}");
+        assert!(
+            !format!("{error:#}").contains("error starting"),
+            "{error:#}"
+        );
+        drop(within);
+        drop(store.begin(&other, Durability::Normal).unwrap());
+    }
 }

@@ -288,7 +288,7 @@ pub(super) fn check_fence(tx: &super::transaction::Tx<'_>, proof: &Proof) -> Res
     let sql = if proof.has_parent {
         "WITH RECURSIVE up (parent, state) AS (
             SELECT parent, state FROM repo_locks WHERE id = ?1 AND fence = ?2 AND plan_id = ?3
-            UNION ALL
+            UNION
             SELECT r.parent, r.state FROM up JOIN repo_locks r ON r.id = up.parent)
          SELECT total(parent IS NULL) = 1 AND total(state <> 'held') = 0 FROM up"
     } else {
