@@ -165,7 +165,8 @@ pub struct Request<'a, P> {
     pub cancel: &'a Cancel,
 }
 
-/// The tickets of one process on one project.
+/// The tickets of one process on one project; clones are the same ones.
+#[derive(Clone)]
 pub struct Locks {
     inner: Arc<Inner>,
 }
