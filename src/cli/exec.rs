@@ -1,5 +1,6 @@
 //! `exec`: any program, run while its plan is held.
 
+use std::fs::File;
 use std::io::IsTerminal as _;
 use std::os::fd::AsFd as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -33,7 +34,8 @@ pub(super) fn exec(cli: &Cli, args: &args::Exec) -> Result<ExitCode> {
     let (project, selected) = cli.open_selected()?;
     let plan_id = selected.plan.id.as_str();
     let program = args.program.clone();
-    let work = move |turn: &Turn<'_>| run(turn, &program);
+    let output = cli.output_files()?;
+    let work = move |turn: &Turn<'_>| run(turn, &program, output);
     let ended = if args.read {
         let branch = (!args.root).then_some(selected.branch.name.as_str());
         let job = Job {
@@ -84,7 +86,11 @@ fn code_of(status: ExitStatus) -> ExitCode {
 
 /// Runs the command and waits for it, in the worker thread: the parent-death signal follows the
 /// thread that spawns, and this one lives until the command has ended.
-fn run(turn: &Turn<'_>, program: &[std::ffi::OsString]) -> Result<Ended> {
+fn run(
+    turn: &Turn<'_>,
+    program: &[std::ffi::OsString],
+    output: Option<[File; 2]>,
+) -> Result<Ended> {
     let (name, arguments) = program
         .split_first()
         .context("there is no command to run")?;
@@ -92,6 +98,9 @@ fn run(turn: &Turn<'_>, program: &[std::ffi::OsString]) -> Result<Ended> {
     let on_terminal = std::io::stdin().is_terminal();
     let mut command = Command::new(name);
     command.args(arguments);
+    if let Some([stdout, stderr]) = output {
+        command.stdout(stdout).stderr(stderr);
+    }
     if !on_terminal {
         // Its own group, so that one signal reaches all that it starts. On a terminal it stays in
         // ours, which the terminal's signals reach by themselves.

@@ -5,6 +5,7 @@
 
 mod apply;
 mod args;
+mod batch;
 mod branches;
 mod diff;
 mod doctor;
@@ -19,6 +20,7 @@ mod report;
 mod session;
 mod status;
 mod tell;
+mod verbose;
 
 use anyhow::Result;
 use clap::Parser as _;
@@ -38,9 +40,14 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return report::early(&error),
     };
-    let code = match dispatch(&cli, &arguments.command) {
+    conclude(&cli, dispatch(&cli, &arguments.command))
+}
+
+/// Prints what became of a command; returns how it ended.
+fn conclude(cli: &Cli, result: Result<ExitCode>) -> ExitCode {
+    let code = match result {
         Ok(code) => code,
-        Err(error) => report::error(&cli, &error),
+        Err(error) => report::error(cli, &error),
     };
     if cli.ui.stdout_closed() {
         return ExitCode::OutputClosed;
@@ -78,6 +85,7 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Exec(args) => exec::exec(cli, args),
         Command::Apply(args) => apply::apply(cli, args),
         Command::Doctor(args) => doctor::doctor(cli, args),
+        Command::Batch(args) => batch::batch(cli, args),
         Command::ProbeFileSystem(args) => {
             crate::store::answer_probe(&args.place)?;
             Ok(ExitCode::Done)

@@ -15,6 +15,7 @@ use crate::lock::Waiting;
 use crate::lock::operation::{self, Operation};
 use crate::platform::cancel::Reason;
 use crate::platform::signal::{self, Signal};
+use crate::platform::threads;
 use crate::project::{Project, Turn};
 use crate::store::tickets::Permit;
 use crate::ui::render;
@@ -54,7 +55,11 @@ where
     T: Send + 'static,
 {
     let cancel = job.project.cancel.child()?;
-    let signals = hear_signals(job.project)?;
+    // The signals of a line are heard by its batch.
+    let signals = match cli.is_line() {
+        true => None,
+        false => Some(hear_signals(job.project)?),
+    };
     let (sender, said) = crossbeam_channel::bounded(BUFFERED);
     let waits: Sender<Said<E>> = sender.clone();
     let params = Params {
@@ -103,6 +108,7 @@ fn listen<E, T>(
         }
         Said::Event(event) => show(event),
     };
+    let _waits = threads::waits("its operation");
     loop {
         select! {
             recv(said) -> heard => match heard {

@@ -11,9 +11,14 @@ use crate::context::ContextError;
 use crate::lock::LockError;
 use crate::plan::TellError;
 use crate::platform::cancel::Reason;
+use crate::platform::panic::Panicked;
 use crate::project::{ProjectError, SelectError};
 use crate::store::StoreError;
 use crate::ui::{Ui, UiSettings};
+
+/// The next command after a panic.
+const PANICKED: &str = "this is a mistake in plandex; nothing half done was kept, and \
+    `PLANDEX_LOG=queue` shows where it happened";
 
 /// Bad input found by a command itself.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +110,9 @@ fn judge(error: &Error) -> Verdict {
             kind: "usage",
             hint: usage.hint.clone(),
         };
+    }
+    if error.is::<Panicked>() {
+        return Verdict::new(ExitCode::Failed, "panicked", PANICKED);
     }
     let found = error
         .downcast_ref()
@@ -272,7 +280,7 @@ fn timeout_text(cli: &Cli, error: &Error) {
     let Some(LockError::Timeout { .. }) = error.downcast_ref() else {
         return;
     };
-    let command = crate::config::command_line();
+    let command = cli.command_line();
     for line in [
         "",
         "Nothing was changed. Options:",

@@ -26,6 +26,8 @@ pub struct Environment {
     pub lock_token: Option<String>,
     /// `PLANDEX_LOG`: the topics of the verbose log.
     pub log: Option<String>,
+    /// `PLANDEX_LOG_FILE`: where the verbose log goes in place of standard error.
+    pub log_file: Option<PathBuf>,
     /// `NO_COLOR` is set.
     pub no_color: bool,
     /// `CLICOLOR_FORCE` is set to something other than `0`.
@@ -91,6 +93,7 @@ impl Environment {
             actor: ours("PLANDEX_ACTOR")?,
             lock_token: ours("PLANDEX_LOCK_TOKEN")?,
             log: ours("PLANDEX_LOG")?,
+            log_file: path("PLANDEX_LOG_FILE"),
             no_color: set("NO_COLOR").is_some(),
             clicolor_force: set("CLICOLOR_FORCE").is_some_and(|value| value != "0"),
             term: word("TERM"),

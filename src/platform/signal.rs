@@ -4,9 +4,14 @@
 //! set a flag, and TSTP stops the process from the signal thread, after the caller's closure has
 //! made sure that no transaction is open (HAZARDS.md H25, H34).
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use anyhow::{Context as _, Result};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1};
 use signal_hook::iterator::{Handle, Signals};
+
+use super::{log, threads};
 
 /// A signal that a person or the system sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +43,19 @@ impl Drop for Watch {
     }
 }
 
+/// Keeps SIGUSR1 from ending this process: somebody asks what it waits for, and a command that has
+/// no [`watch`] has no answer. A handler, not "ignored", which programs started here would inherit.
+pub fn survive_questions() -> Result<()> {
+    // The flag is read by nobody: it is the smallest handler there is.
+    signal_hook::flag::register(SIGUSR1, Arc::new(AtomicBool::new(false)))
+        .context("installing the handler of SIGUSR1")?;
+    Ok(())
+}
+
 /// Calls `heard` for each signal, from a thread named "signals".
 pub fn watch(mut heard: impl FnMut(Signal) + Send + 'static) -> Result<Watch> {
     let mut signals =
-        Signals::new([SIGINT, SIGTERM, SIGHUP, SIGTSTP]).context("installing signal handlers")?;
+        Signals::new([SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGUSR1]).context("installing signal handlers")?;
     let handle = signals.handle();
     let thread = std::thread::Builder::new()
         .name("signals".to_owned())
@@ -51,6 +65,8 @@ pub fn watch(mut heard: impl FnMut(Signal) + Send + 'static) -> Result<Watch> {
                     SIGINT => heard(Signal::Interrupt),
                     SIGTERM => heard(Signal::Terminate),
                     SIGHUP => heard(Signal::HangUp),
+                    // Printed from here, never from the handler, and nothing is stopped by it.
+                    SIGUSR1 => log::asked(&threads::report()),
                     _ => heard(Signal::Suspend),
                 }
             }

@@ -171,11 +171,7 @@ impl Store {
     /// Whether `meta` is of one of [`FILES`], under whatever name: closing a descriptor of it would
     /// drop SQLite's locks, so whoever opens what a person named asks first.
     pub fn is_own_file(&self, meta: &std::fs::Metadata) -> bool {
-        use std::os::unix::fs::MetadataExt as _;
-        FILES.iter().any(|name| {
-            let own = std::fs::metadata(self.dir.join(name));
-            own.is_ok_and(|own| (own.dev(), own.ino()) == (meta.dev(), meta.ino()))
-        })
+        is_own_file(&self.dir, meta)
     }
 
     /// Runs `work` on one snapshot; never waits for a writer and writes nothing.
@@ -438,6 +434,15 @@ impl Store {
     fn name(&self, error: anyhow::Error) -> anyhow::Error {
         open::name_error(&self.path(), error)
     }
+}
+
+/// As [`Store::is_own_file`], for the state directory `dir` before it is opened.
+pub fn is_own_file(dir: &Path, meta: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    FILES.iter().any(|name| {
+        let own = std::fs::metadata(dir.join(name));
+        own.is_ok_and(|own| (own.dev(), own.ino()) == (meta.dev(), meta.ino()))
+    })
 }
 
 /// How deep [`Store::integrity`] looks.
