@@ -50,7 +50,11 @@ pub(super) const SCHEMA_VERSION: u32 = 1;
 impl Cli {
     pub(super) fn new(global: &Global) -> Result<Self> {
         let environment = Environment::read()?;
-        crash::arm(environment.crash_at, environment.crash_trace.as_deref());
+        crash::arm(
+            environment.crash_at,
+            environment.panic_at,
+            environment.crash_trace.as_deref(),
+        );
         let ui = Ui::new(&UiSettings {
             colour: match global.color {
                 When::Auto => ColourChoice::Auto,

@@ -19,9 +19,8 @@ pub(super) fn start(ui: &Ui, environment: &Environment, verbosity: u8) -> Result
         None => 0,
     };
     let on = if verbosity >= EVERYTHING { u8::MAX } else { on };
-    let to_stderr = |ui: Ui| -> log::Out {
-        Box::new(move |lines: &str| ui.pass_on(b"", lines.as_bytes()))
-    };
+    let to_stderr =
+        |ui: Ui| -> log::Out { Box::new(move |lines: &str| ui.pass_on(b"", lines.as_bytes())) };
     match &environment.log_file {
         None => log::start(on, to_stderr(ui.clone())),
         Some(path) => {

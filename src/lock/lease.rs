@@ -15,7 +15,7 @@ use rand::RngExt as _;
 
 use super::owner::Owner;
 use crate::platform::cancel::{Cancel, Reason};
-use crate::platform::wait;
+use crate::platform::{log, threads, wait};
 use crate::store::settings::Intervals;
 use crate::store::{OwnConnection, Store, tickets};
 
@@ -80,13 +80,23 @@ pub(super) fn start(heart: Heart) -> Result<()> {
 impl Heart {
     fn run(&self, connection: &OwnConnection) {
         let guard = LostWithThread(&self.registry);
+        log::heartbeat(|| {
+            let interval = self.intervals.heartbeat;
+            format!(
+                "starts: every {interval:?}, lease {:?}",
+                self.intervals.lease
+            )
+        });
         let mut failures = Failures::default();
         let mut next = Instant::now() + self.pause(0);
         loop {
             let left = next.saturating_duration_since(Instant::now());
             let mut fds = vec![self.end.as_fd()];
             fds.extend(self.owner.bell.as_ref().map(|bell| bell.as_fd()));
-            let heard = wait::readable(&fds, left).unwrap_or_default();
+            let heard = {
+                let _waits = threads::waits("its next beat, or the owner's doorbell");
+                wait::readable(&fds, left).unwrap_or_default()
+            };
             if heard.first() == Some(&true) {
                 break;
             }
@@ -103,6 +113,7 @@ impl Heart {
             }
             next = Instant::now() + self.pause(failures.in_a_row);
         }
+        log::heartbeat(|| "ends with its owner".to_owned());
         std::mem::forget(guard);
     }
 
@@ -114,23 +125,36 @@ impl Heart {
             .tickets_patiently(connection, |tx| tickets::beat(tx, &self.owner.row.id, ids));
         match beat {
             Ok(rows) => {
+                log::heartbeat(|| {
+                    let (renewed, took) = (rows.len(), begun.elapsed());
+                    format!("renewed {renewed} of tickets {ids:?} in {took:?}")
+                });
                 *failures = Failures::default();
                 for id in ids {
                     match rows.iter().find(|(row, _)| row == id) {
-                        None => self.registry.cancel(*id, Reason::LockLost),
-                        Some((_, true)) => self.registry.cancel(*id, Reason::Stopped),
+                        None => {
+                            log::heartbeat(|| format!("ticket {id} is gone: its lock is lost"));
+                            self.registry.cancel(*id, Reason::LockLost);
+                        }
+                        Some((_, true)) => {
+                            log::heartbeat(|| format!("ticket {id} is asked to stop"));
+                            self.registry.cancel(*id, Reason::Stopped);
+                        }
                         Some((_, false)) => {}
                     }
                 }
             }
-            Err(_) => {
+            Err(error) => {
                 failures.in_a_row += 1;
+                let count = failures.in_a_row;
+                log::heartbeat(|| format!("failed, {count} in a row of {ERRORS_MAX}: {error:#}"));
                 // Time at the gate does not count: while nobody can write, nobody can take the
                 // lock. What SQLite made us wait is at most one busy timeout.
                 failures.trying += begun.elapsed().min(self.intervals.heartbeat);
                 failures.trying += self.pause(failures.in_a_row);
                 if failures.in_a_row >= ERRORS_MAX || failures.trying > self.intervals.lease * 3 / 4
                 {
+                    log::heartbeat(|| format!("given up: the locks {ids:?} are lost"));
                     ids.iter()
                         .for_each(|id| self.registry.cancel(*id, Reason::LockLost));
                 }

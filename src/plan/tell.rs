@@ -14,6 +14,7 @@ use super::edits::{Edit, Reason as EditReason};
 use super::reply::{Ending, Malformed, ReplyEvent, ReplyParser};
 use crate::model::{self, Delta, Provider};
 use crate::platform::cancel::Reason;
+use crate::platform::threads;
 use crate::project::{Turn, tree};
 use crate::store::branches::{self, Branch, Status};
 use crate::store::messages::{self, Message, Role, State};
@@ -262,7 +263,11 @@ fn listen(
         if turn.cancel.is_set() {
             break (State::Stopped, None, None);
         }
-        match deltas.recv_timeout(BATCH_EVERY) {
+        let next = {
+            let _waits = threads::waits("more of the reply");
+            deltas.recv_timeout(BATCH_EVERY)
+        };
+        match next {
             Ok(Delta::Text(more)) => {
                 ear.hear(&more, events);
                 text.push_str(&more);

@@ -194,7 +194,10 @@ pub fn start(on: u8, out: Out) {
 
 /// A log file, made if need be with access for its owner alone. `failed` is told of the first
 /// write that fails; the work goes on.
-pub fn file(path: &Path, failed: impl Fn(&std::io::Error) + Send + Sync + 'static) -> std::io::Result<Out> {
+pub fn file(
+    path: &Path,
+    failed: impl Fn(&std::io::Error) + Send + Sync + 'static,
+) -> std::io::Result<Out> {
     let mut file = File::options();
     let file = file.create(true).append(true).mode(0o600).open(path)?;
     let has_failed = AtomicBool::new(false);
@@ -209,6 +212,11 @@ pub fn file(path: &Path, failed: impl Fn(&std::io::Error) + Send + Sync + 'stati
     }))
 }
 
+/// Whether nothing is logged at all.
+pub fn is_off() -> bool {
+    ON.load(Ordering::Relaxed) == 0
+}
+
 /// Whether anything about `topic` is logged.
 pub fn is_on(topic: Topic) -> bool {
     ON.load(Ordering::Relaxed) & topic as u8 != 0
@@ -217,14 +225,22 @@ pub fn is_on(topic: Topic) -> bool {
 /// `[Lock][<thread>] ACTION message | reason: …`
 pub fn lock(action: Action, message: impl FnOnce() -> String) {
     if is_on(action.topic()) {
-        emit(&head_of_lock(action), &message(), &format!(" | reason: {}", reason()));
+        emit(
+            &head_of_lock(action),
+            &message(),
+            &format!(" | reason: {}", reason()),
+        );
     }
 }
 
 /// As [`lock`], for a ticket of somebody else's operation.
 pub fn lock_of(action: Action, reason: &str, message: impl FnOnce() -> String) {
     if is_on(action.topic()) {
-        emit(&head_of_lock(action), &message(), &format!(" | reason: {reason}"));
+        emit(
+            &head_of_lock(action),
+            &message(),
+            &format!(" | reason: {reason}"),
+        );
     }
 }
 
@@ -238,7 +254,11 @@ pub fn retry(message: impl FnOnce() -> String) {
 /// `[Lock][Delete][<thread>] message`
 pub fn delete(message: impl FnOnce() -> String) {
     if is_on(Topic::Locks) {
-        emit(&format!("[Lock][Delete][{}]", threads::id()), &message(), "");
+        emit(
+            &format!("[Lock][Delete][{}]", threads::id()),
+            &message(),
+            "",
+        );
     }
 }
 
@@ -258,7 +278,7 @@ pub fn queue(message: impl FnOnce() -> String) {
 
 /// `[Queue] PANIC message`, then its frames, a line each; whatever the topics, if any is on.
 pub fn panicked(panicked: &Panicked) {
-    if ON.load(Ordering::Relaxed) == 0 {
+    if is_off() {
         return;
     }
     let head = format!("[Queue] PANIC [{}]", threads::id());
@@ -348,7 +368,11 @@ fn line(head: &str, message: &str, tail: &str) -> String {
             shown.push(c);
         }
     }
-    format!("{} {} {head} {shown}{tail}\n", clock::stamp(), std::process::id())
+    format!(
+        "{} {} {head} {shown}{tail}\n",
+        clock::stamp(),
+        std::process::id()
+    )
 }
 
 #[cfg(test)]
@@ -367,7 +391,10 @@ mod tests {
     #[test]
     fn a_line_stays_a_line_whatever_it_holds() {
         let shown = line("[Queue]", "a\nb\x1b[31m\u{9b}", "");
-        assert!(shown.ends_with("[Queue] a\\nb\\u{1b}[31m\\u{9b}\n"), "{shown}");
+        assert!(
+            shown.ends_with("[Queue] a\\nb\\u{1b}[31m\\u{9b}\n"),
+            "{shown}"
+        );
         assert_eq!(shown.matches('\n').count(), 1);
     }
 

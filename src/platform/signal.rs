@@ -54,8 +54,8 @@ pub fn survive_questions() -> Result<()> {
 
 /// Calls `heard` for each signal, from a thread named "signals".
 pub fn watch(mut heard: impl FnMut(Signal) + Send + 'static) -> Result<Watch> {
-    let mut signals =
-        Signals::new([SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGUSR1]).context("installing signal handlers")?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGUSR1])
+        .context("installing signal handlers")?;
     let handle = signals.handle();
     let thread = std::thread::Builder::new()
         .name("signals".to_owned())

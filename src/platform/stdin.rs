@@ -68,6 +68,7 @@ impl Piped {
 impl Read for Piped {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
+            let _waits = super::threads::waits("standard input");
             let waited = [self.input.as_fd(), self.cancel.as_fd()];
             let ready = super::wait::readable(&waited, POLL).map_err(io::Error::other)?;
             if self.cancel.is_set() {

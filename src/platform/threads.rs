@@ -74,7 +74,9 @@ pub fn report() -> String {
     );
     for (tid, name) in threads {
         let slot = slots.iter().find(|slot| slot.tid == tid);
-        let waits = slot.map(|slot| slot.waits.lock().clone()).unwrap_or_default();
+        let waits = slot
+            .map(|slot| slot.waits.lock().clone())
+            .unwrap_or_default();
         let name = slot.map_or(name.as_str(), |slot| slot.name.as_str());
         let doing = match waits.as_slice() {
             [] if tid == id() => "prints this".to_owned(),
@@ -125,7 +127,9 @@ fn running(slots: &[Arc<Slot>]) -> Vec<(u32, String)> {
 fn state(tid: u32) -> &'static str {
     let stat = std::fs::read_to_string(format!("/proc/self/task/{tid}/stat")).unwrap_or_default();
     // The name stands in parentheses and may hold any character; the state follows the last one.
-    let letter = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    let letter = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
     match letter {
         Some('R') => "works",
         Some('D') => "waits for the disk",
@@ -160,7 +164,9 @@ mod tests {
             .unwrap();
         let tid = is_ready.recv().unwrap();
         let line = |report: &str| {
-            let found = report.lines().find(|line| line.contains(&format!("{tid} patient:")));
+            let found = report
+                .lines()
+                .find(|line| line.contains(&format!("{tid} patient:")));
             found.unwrap_or_else(|| panic!("{report}")).to_owned()
         };
         let seen = report();

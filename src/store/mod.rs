@@ -46,7 +46,7 @@ pub use transaction::{AppendTx, ChooseTx, JournalTx, ReadTx, TicketTx, WriteTx};
 
 use crate::platform::file_lock::DirLock;
 use tickets::Permit;
-use transaction::{Durability, Tx};
+use transaction::{Durability, Tx, logged};
 
 /// The database's files in the state directory: the database, its log, its shared memory. Nobody but
 /// SQLite may open them; looking at them by name (stat, chmod) does no harm.
@@ -324,13 +324,17 @@ impl Store {
         work: impl FnOnce(&TicketTx<'_>) -> Result<T>,
     ) -> Result<T> {
         self.check_usable()?;
-        let entered = self.gate.enter(patience)?;
-        let tx = Tx::begin_write(connection, Durability::Normal)?;
-        let ticket_tx = TicketTx::new(&tx);
-        let value = work(&ticket_tx)?;
-        let rings = ticket_tx.into_rings();
-        self.commit(tx)?;
-        drop(entered);
+        let (value, rings) = logged(Durability::Normal, |times| {
+            let entered = self.gate.enter(patience)?;
+            times.entered();
+            let tx = Tx::begin_write(connection, Durability::Normal)?;
+            let ticket_tx = TicketTx::new(&tx);
+            let value = work(&ticket_tx)?;
+            let rings = ticket_tx.into_rings();
+            self.commit(tx)?;
+            drop(entered);
+            Ok((value, rings))
+        })?;
         for (doorbell, ring) in rings {
             crate::platform::bell::ring(&doorbell, ring);
         }
@@ -346,11 +350,15 @@ impl Store {
     ) -> Result<T> {
         self.with(|connection| {
             self.check_usable()?;
-            let entered = self.gate.enter(Some(patience))?;
-            let tx = Tx::begin_write(connection, durability)?;
-            let value = work(&tx)?;
-            self.commit(tx)?;
-            drop(entered);
+            let value = logged(durability, |times| {
+                let entered = self.gate.enter(Some(patience))?;
+                times.entered();
+                let tx = Tx::begin_write(connection, durability)?;
+                let value = work(&tx)?;
+                self.commit(tx)?;
+                drop(entered);
+                Ok(value)
+            })?;
             self.checkpoint_if_long(connection);
             Ok(value)
         })

@@ -354,7 +354,12 @@ fn work_off(handed: &Receiver<Handed>, shared: &Weak<Shared>) {
         let (reason, begun) = (job.reason, Instant::now());
         log::queue(|| format!("started: {reason} on plan {plan_id}"));
         (job.run)();
-        log::queue(|| format!("done: {reason} on plan {plan_id} after {:?}", begun.elapsed()));
+        log::queue(|| {
+            format!(
+                "done: {reason} on plan {plan_id} after {:?}",
+                begun.elapsed()
+            )
+        });
         if let Some(shared) = shared.upgrade() {
             Shared::finished(&shared, &plan_id);
         }

@@ -41,7 +41,9 @@ pub struct Queues<J> {
 #[derive(Debug)]
 struct PlanQueue<J> {
     waiting: VecDeque<(Place, J)>,
+    /// What runs: so many, each of which works on this.
     running: usize,
+    group: Option<Place>,
 }
 
 impl<J> Default for Queues<J> {
@@ -61,27 +63,35 @@ impl<J> Queues<J> {
             .or_insert_with(|| PlanQueue {
                 waiting: VecDeque::new(),
                 running: 0,
+                group: None,
             });
         plan.waiting.push_back((place, job));
     }
 
-    /// Takes the next group of `plan_id` out, if none of the plan runs: one write or root read, or
-    /// the reads of one branch that stand together. Each is to be reported [`finished`](Self::finished).
+    /// Takes out what of `plan_id` may run now: if nothing runs, the next group (one write or root
+    /// read, or the reads of one branch that stand together); else the reads that stand first in
+    /// line and belong to the group that runs. Each is to be reported
+    /// [`finished`](Self::finished).
     pub fn next_group(&mut self, plan_id: &str) -> Vec<J> {
         let Some(queue) = self.plans.get_mut(plan_id) else {
             return Vec::new();
         };
-        if queue.running > 0 {
+        let most = queue.waiting.iter().take(GROUP_MAX - queue.running);
+        let claims = most.map(|(place, _)| place.claim());
+        let count = match &queue.group {
+            // Nobody is passed over: whoever stands before it belongs to the group too.
+            Some(group) => claims
+                .take_while(|claim| !rules::conflicts(group.claim(), *claim))
+                .count(),
+            None => rules::next_batch(&claims.collect::<Vec<_>>()),
+        };
+        if queue.running == 0 && count == 0 {
+            self.plans.remove(plan_id);
             return Vec::new();
         }
-        let most = queue.waiting.iter().take(GROUP_MAX);
-        let claims: Vec<Claim<'_>> = most.map(|(place, _)| place.claim()).collect();
-        let count = rules::next_batch(&claims);
-        queue.running = count;
-        let group = queue.waiting.drain(..count).map(|(_, job)| job).collect();
-        if count == 0 {
-            self.plans.remove(plan_id);
-        }
+        queue.running += count;
+        let (places, group): (Vec<Place>, Vec<J>) = queue.waiting.drain(..count).unzip();
+        queue.group = queue.group.take().or(places.into_iter().next());
         group
     }
 
@@ -89,6 +99,9 @@ impl<J> Queues<J> {
     pub fn finished(&mut self, plan_id: &str) {
         if let Some(queue) = self.plans.get_mut(plan_id) {
             queue.running = queue.running.saturating_sub(1);
+            if queue.running == 0 {
+                queue.group = None;
+            }
         }
     }
 
@@ -99,7 +112,9 @@ impl<J> Queues<J> {
 
     /// How many wait in the line of `plan_id`.
     pub fn waiting(&self, plan_id: &str) -> usize {
-        self.plans.get(plan_id).map_or(0, |queue| queue.waiting.len())
+        self.plans
+            .get(plan_id)
+            .map_or(0, |queue| queue.waiting.len())
     }
 }
 
@@ -161,8 +176,35 @@ mod tests {
 
     #[test]
     fn a_group_has_a_limit_and_the_rest_follows() {
-        let sizes: Vec<usize> = groups(vec![read("a", "main"); 150]).iter().map(Vec::len).collect();
+        let sizes: Vec<usize> = groups(vec![read("a", "main"); 150])
+            .iter()
+            .map(Vec::len)
+            .collect();
         assert_eq!(sizes, [64, 64, 22]);
+    }
+
+    #[test]
+    fn reads_join_the_group_that_runs_unless_somebody_stands_before_them() {
+        let mut queues = Queues::default();
+        queues.push(read("a", "main"), 1);
+        assert_eq!(queues.next_group("a"), [1]);
+        queues.push(read("a", "main"), 2);
+        assert_eq!(queues.next_group("a"), [2]);
+        queues.push(write("a"), 3);
+        queues.push(read("a", "main"), 4);
+        assert!(queues.next_group("a").is_empty());
+        queues.finished("a");
+        assert!(queues.next_group("a").is_empty());
+        queues.finished("a");
+        assert_eq!(queues.next_group("a"), [3]);
+        queues.finished("a");
+        assert_eq!(queues.next_group("a"), [4]);
+        // A root read runs alone, and nobody joins it.
+        queues.push(read("a", ""), 5);
+        queues.finished("a");
+        assert_eq!(queues.next_group("a"), [5]);
+        queues.push(read("a", ""), 6);
+        assert!(queues.next_group("a").is_empty());
     }
 
     #[test]

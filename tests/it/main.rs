@@ -10,10 +10,12 @@
 
 mod apply_crash;
 mod bad_input;
+mod batch;
 mod commands;
 mod commit_crash;
 mod crash_points;
 mod disk;
+mod log;
 mod model;
 mod queue;
 mod schema;

@@ -215,7 +215,9 @@ fn unclosed(quote: char) -> String {
 
 /// A shell would do something here, and we would not.
 fn no_shell(sign: char) -> String {
-    format!("{sign} means nothing here, as no shell reads it: put it in quotes, or use `exec -- sh -c '…'`")
+    format!(
+        "{sign} means nothing here, as no shell reads it: put it in quotes, or use `exec -- sh -c '…'`"
+    )
 }
 
 #[cfg(test)]

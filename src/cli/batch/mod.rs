@@ -137,7 +137,10 @@ impl Together {
 
 /// `plandex batch FILE|-`
 pub(super) fn batch(cli: &Cli, args: &Batch) -> Result<ExitCode> {
-    let name = args.file.display().to_string();
+    let name = match args.file.as_os_str() == "-" {
+        true => "standard input".to_owned(),
+        false => args.file.display().to_string(),
+    };
     let lines = match lines::parse(&read(cli, args)?) {
         Ok(lines) => lines,
         Err(malformed) => {
@@ -147,7 +150,9 @@ pub(super) fn batch(cli: &Cli, args: &Batch) -> Result<ExitCode> {
             }
             let count = render::counted(malformed.len() as u64, "malformed line");
             let message = format!("{count} in {name}; nothing was run");
-            return Err(UsageError::new(message, "`plandex batch --help` shows what a line is").into());
+            return Err(
+                UsageError::new(message, "`plandex batch --help` shows what a line is").into(),
+            );
         }
     };
     // Nobody can know which of the lines would read it.

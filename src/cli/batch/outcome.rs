@@ -8,9 +8,7 @@ use super::lines::Line;
 
 /// The exit codes by badness, the worst first; whatever is not listed counts as 1. README.md has
 /// this list.
-const WORST_FIRST: [u8; 16] = [
-    79, 69, 1, 2, 5, 6, 4, 143, 130, 129, 141, 10, 3, 7, 9, 75,
-];
+const WORST_FIRST: [u8; 16] = [79, 69, 1, 2, 5, 6, 4, 143, 130, 129, 141, 10, 3, 7, 9, 75];
 
 /// How a line ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +45,10 @@ pub(super) fn worst(codes: impl Iterator<Item = u8>) -> u8 {
         place.unwrap_or(as_one)
     };
     // The first of equals: min_by_key keeps it.
-    codes.filter(|code| *code != 0).min_by_key(badness).unwrap_or(0)
+    codes
+        .filter(|code| *code != 0)
+        .min_by_key(badness)
+        .unwrap_or(0)
 }
 
 /// One line's result as a line of JSON.
@@ -129,7 +130,9 @@ fn documents(stdout: &[u8]) -> Option<Vec<Value>> {
 
 /// The last line of `stderr`, if it is an error of ours.
 fn error(stderr: &[u8]) -> Option<Value> {
-    let last = stderr.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty())?;
+    let last = stderr
+        .split(|byte| *byte == b'\n')
+        .rfind(|line| !line.is_empty())?;
     let document: Value = serde_json::from_slice(last).ok()?;
     document.get("exitCode").is_some().then_some(document)
 }

@@ -14,10 +14,10 @@ use crossbeam_channel::Sender;
 
 use super::super::exit::ExitCode;
 use super::super::session::Cli;
+use super::Together;
 use super::lines::Line;
 use super::order::{self, Order};
 use super::outcome::{self, LineDocument, Status, Tally};
-use super::Together;
 use crate::platform::panic::{self, Panicked};
 use crate::platform::{log, threads};
 use crate::store::tickets::Scope;
@@ -311,13 +311,7 @@ fn read_whole(file: &File) -> std::io::Result<Vec<u8>> {
 }
 
 /// One line, on its own thread, from its surroundings to its exit code.
-fn run_line(
-    cli: &Cli,
-    together: &Arc<Together>,
-    line: &Line,
-    index: usize,
-    ended: &Sender<Ended>,
-) {
+fn run_line(cli: &Cli, together: &Arc<Together>, line: &Line, index: usize, ended: &Sender<Ended>) {
     let begun = Instant::now();
     log::queue(|| format!("line {} begins", line.number));
     let outcome = panic::contain(|| -> Result<(ExitCode, bool, [File; 2])> {
@@ -342,7 +336,13 @@ fn run_line(
         }
     };
     let took = begun.elapsed();
-    log::queue(|| format!("line {} ends: exit {} after {took:?}", line.number, code.code()));
+    log::queue(|| {
+        format!(
+            "line {} ends: exit {} after {took:?}",
+            line.number,
+            code.code()
+        )
+    });
     // There is room for every line that runs.
     ended
         .send(Ended {
