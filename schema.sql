@@ -163,7 +163,8 @@ CREATE INDEX stream_events_stream ON stream_events (stream_id, id);
 --   waiting    in line; blocks what conflicts and stands behind it
 --   granted    its turn, by the grant step of somebody's transaction; its owner has yet to confirm
 --   held       confirmed: work may be done under it
---   parked     out of line: a grant nobody confirmed, or a wait that timed out; blocks nobody
+--   parked     out of line, blocks nobody: a grant nobody confirmed, or the place of a wait that
+--              timed out, which has no owner and is kept for a minute
 --   condemned  held by an owner that hangs; fenced off, still blocks until it is removed
 --
 -- All but plan_id and scope have defaults: a row inserted by hand is a lock without an owner,
@@ -181,8 +182,13 @@ CREATE TABLE repo_locks (
     -- The branch that a read is on; NULL for the root and for writes of the whole plan.
     branch            TEXT,
     reason            TEXT NOT NULL DEFAULT '',
-    -- The hold that this ticket works below (plandex inside `plandex exec`).
+    -- The hold that this ticket works below (plandex inside `plandex exec`), on whatever plan: it
+    -- falls with it. NULL for most.
     parent            INTEGER REFERENCES repo_locks (id) ON DELETE CASCADE,
+    -- The nearest of those holds that is on the same plan: it queues among the tickets below that
+    -- one, and not in the plan's own line (0).
+    below             INTEGER NOT NULL DEFAULT 0,
+    -- What proves that a process runs below this hold (PLANDEX_LOCK_TOKEN); '' if none does.
     hold_token        TEXT NOT NULL DEFAULT '',
     doorbell          TEXT NOT NULL DEFAULT '',
     owner_id          TEXT NOT NULL DEFAULT '',
@@ -207,12 +213,13 @@ BEGIN
     UPDATE repo_locks SET place = NEW.id WHERE id = NEW.id;
 END;
 
--- One index, of columns that never change: a grant and its confirmation write one page.
-CREATE INDEX repo_locks_line ON repo_locks (plan_id, place);
+-- What falls with a hold is found without a look at every ticket.
+CREATE INDEX repo_locks_parent ON repo_locks (parent) WHERE parent IS NOT NULL;
 
--- A second belt: whatever the grant step says, one granted writer a plan and parent.
-CREATE UNIQUE INDEX repo_locks_one_writer ON repo_locks (plan_id, coalesce(parent, 0))
-    WHERE scope = 'w' AND state IN ('granted', 'held', 'condemned');
+-- The lines in their order, and a second belt in the same page: whatever the grant step says, there
+-- is one granted writer a line. It stands at 0 of its line, everybody else at his place.
+CREATE UNIQUE INDEX repo_locks_line ON repo_locks (plan_id, below,
+    CASE WHEN scope = 'w' AND state IN ('granted', 'held', 'condemned') THEN 0 ELSE place END);
 
 -- Who waited and held what, for how long, and how it ended. Each grant inserts one row, and its id
 -- is the fence; a wait that ended without a grant inserts one too. Bounded: the oldest go first.
@@ -232,7 +239,7 @@ CREATE TABLE repo_locks_audit (
     granted_at INTEGER,
     ended_at   INTEGER,
     outcome    TEXT CHECK (outcome IN ('released', 'lease expired', 'owner died', 'forced',
-        'cancelled', 'timed out', 'unconfirmed'))
+        'cancelled', 'timed out', 'unconfirmed', 'deadlock', 'parent ended'))
 ) STRICT;
 
 CREATE INDEX repo_locks_audit_plan ON repo_locks_audit (plan_id, created_at);

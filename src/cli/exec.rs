@@ -18,6 +18,7 @@ use crate::platform::cancel::{Cancel, Reason};
 use crate::platform::process::{self, GroupSignal};
 use crate::platform::wait;
 use crate::project::Turn;
+use crate::store::tickets::Permit as _;
 
 /// Between TERM and KILL when the lock was lost.
 const GRACE: Duration = Duration::from_secs(5);
@@ -35,7 +36,7 @@ pub(super) fn exec(cli: &Cli, args: &args::Exec) -> Result<ExitCode> {
     let plan_id = selected.plan.id.as_str();
     let program = args.program.clone();
     let output = cli.output_files()?;
-    let work = move |turn: &Turn<'_>| run(turn, &program, output);
+    let work = move |ticket, turn: &Turn<'_>| run(turn, ticket, &program, output);
     let ended = if args.read {
         let branch = (!args.root).then_some(selected.branch.name.as_str());
         let job = Job {
@@ -47,7 +48,7 @@ pub(super) fn exec(cli: &Cli, args: &args::Exec) -> Result<ExitCode> {
         operate(
             cli,
             &job,
-            move |_, turn, _: &mut dyn FnMut(())| work(turn),
+            move |permit, turn, _: &mut dyn FnMut(())| work(permit.proof().ticket(), turn),
             |()| {},
         )?
     } else {
@@ -60,7 +61,7 @@ pub(super) fn exec(cli: &Cli, args: &args::Exec) -> Result<ExitCode> {
         operate(
             cli,
             &job,
-            move |_, turn, _: &mut dyn FnMut(())| work(turn),
+            move |permit, turn, _: &mut dyn FnMut(())| work(permit.proof().ticket(), turn),
             |()| {},
         )?
     };
@@ -88,6 +89,7 @@ fn code_of(status: ExitStatus) -> ExitCode {
 /// thread that spawns, and this one lives until the command has ended.
 fn run(
     turn: &Turn<'_>,
+    ticket: i64,
     program: &[std::ffi::OsString],
     output: Option<[File; 2]>,
 ) -> Result<Ended> {
@@ -100,6 +102,9 @@ fn run(
     command.args(arguments);
     if let Some([stdout, stderr]) = output {
         command.stdout(stdout).stderr(stderr);
+    }
+    if let Some(token) = turn.project.locks().token_of(ticket) {
+        command.env("PLANDEX_LOCK_TOKEN", token.to_string());
     }
     if !on_terminal {
         // Its own group, so that one signal reaches all that it starts. On a terminal it stays in

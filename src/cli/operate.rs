@@ -11,8 +11,8 @@ use crossbeam_channel::{Receiver, Sender, select};
 use serde::Serialize;
 
 use super::session::Cli;
-use crate::lock::Waiting;
 use crate::lock::operation::{self, Operation};
+use crate::lock::{Notice, Retry, Waiting};
 use crate::platform::cancel::Reason;
 use crate::platform::signal::{self, Signal};
 use crate::platform::threads;
@@ -36,7 +36,7 @@ pub(super) struct Job<'a, P> {
 }
 
 enum Said<E> {
-    Waiting(Waiting),
+    Notice(Notice),
     /// The turn was had, and what a dead operation left is repaired.
     Started,
     Event(E),
@@ -69,8 +69,8 @@ where
         patience: cli.patience(job.project)?,
         cancel,
         // A full channel means that this thread is busy printing: it will hear of the next look.
-        on_wait: Box::new(move |waiting| {
-            waits.try_send(Said::Waiting(waiting.clone())).ok();
+        on_wait: Box::new(move |notice| {
+            waits.try_send(Said::Notice(notice.clone())).ok();
         }),
     };
     let pending = workers::submit(job.project, params, move |permit: &P, turn| {
@@ -101,7 +101,8 @@ fn listen<E, T>(
     show: &mut impl FnMut(E),
 ) -> Result<T> {
     let mut hear = |heard: Said<E>, wait: &mut WaitText<'_>| match heard {
-        Said::Waiting(waiting) => wait.look(waiting),
+        Said::Notice(Notice::Waiting(waiting)) => wait.look(waiting),
+        Said::Notice(Notice::Retrying(retry)) => wait.retry(&retry),
         Said::Started => {
             wait.over();
             started();
@@ -168,6 +169,16 @@ impl<'a> WaitText<'a> {
         if self.begun.elapsed() >= SILENT {
             self.show();
         }
+    }
+
+    /// SEED.md 4.1.1.
+    fn retry(&self, retry: &Retry) {
+        let (attempt, of, delay) = (retry.attempt, retry.of, retry.delay.as_millis());
+        let ui = &self.cli.ui;
+        if attempt == 1 {
+            ui.note("Another operation is in progress on this plan. Waiting...");
+        }
+        ui.note(format!("Retry {attempt}/{of}: Will retry in {delay}ms"));
     }
 
     /// When to look whether something is to be shown.

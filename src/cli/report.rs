@@ -8,7 +8,7 @@ use super::session::{Cli, SCHEMA_VERSION};
 use crate::apply::ApplyError;
 use crate::config::Environment;
 use crate::context::ContextError;
-use crate::lock::LockError;
+use crate::lock::{LockError, RetryReason};
 use crate::plan::TellError;
 use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
@@ -159,6 +159,34 @@ fn lock(error: &LockError) -> Verdict {
             "nothing was changed; try again later, or look with `plandex locks`",
         ),
         LockError::Cancelled(reason) => (ExitCode::from(*reason), "cancelled", ""),
+        LockError::Deadlock { .. } => (
+            ExitCode::NotAcquired,
+            "deadlock",
+            "nothing was changed; take the plans in the same order everywhere, then try again",
+        ),
+        LockError::RetryEnded {
+            reason: None,
+            why: RetryReason::Deadlock,
+            ..
+        } => (
+            ExitCode::NotAcquired,
+            "deadlock",
+            "nothing was changed; take the plans in the same order everywhere, then try again",
+        ),
+        LockError::Spent { .. } | LockError::RetryEnded { reason: None, .. } => (
+            ExitCode::NotAcquired,
+            "busy",
+            "nothing was changed; try again, or look with `plandex doctor`",
+        ),
+        LockError::RetryEnded {
+            reason: Some(reason),
+            ..
+        } => (ExitCode::from(*reason), "cancelled", ""),
+        LockError::WriteBelowRead { .. } => (
+            ExitCode::Usage,
+            "write_below_read",
+            "run the outer command without `--read`",
+        ),
         LockError::Removed => (
             ExitCode::Failed,
             "removed",

@@ -210,6 +210,7 @@ impl Cli {
             terminal,
             actor: actor.unwrap_or_default(),
             command: config::command_line(),
+            lock_token: self.environment.lock_token.clone(),
             connections: Connections::One,
             repairs: REPAIRS,
         }

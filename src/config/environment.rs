@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow};
 
+use super::token::LockToken;
 use super::wait::{Wait, parse_wait};
 
 /// What the environment says, read once at the start of a command.
@@ -23,7 +24,7 @@ pub struct Environment {
     /// `PLANDEX_ACTOR`: who is working, for people and for kept places.
     pub actor: Option<String>,
     /// `PLANDEX_LOCK_TOKEN`: the hold of the `plandex exec` that this process runs below.
-    pub lock_token: Option<String>,
+    pub lock_token: Option<LockToken>,
     /// `PLANDEX_LOG`: the topics of the verbose log.
     pub log: Option<String>,
     /// `PLANDEX_LOG_FILE`: where the verbose log goes in place of standard error.
@@ -98,7 +99,9 @@ impl Environment {
                 .map(|value| parse_wait(&value).context("reading PLANDEX_WAIT"))
                 .transpose()?,
             actor: ours("PLANDEX_ACTOR")?,
-            lock_token: ours("PLANDEX_LOCK_TOKEN")?,
+            lock_token: ours("PLANDEX_LOCK_TOKEN")?
+                .map(|value| value.parse().context("reading PLANDEX_LOCK_TOKEN"))
+                .transpose()?,
             log: ours("PLANDEX_LOG")?,
             log_file: path("PLANDEX_LOG_FILE"),
             no_color: set("NO_COLOR").is_some(),

@@ -6,6 +6,7 @@
 
 mod environment;
 mod settings;
+mod token;
 mod wait;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use jiff::tz::TimeZone;
 
 pub use environment::Environment;
 pub use settings::{MAX_FILE_SIZE_DEFAULT, Settings};
+pub use token::LockToken;
 pub use wait::{WAIT_DEFAULT, WAIT_LONGEST, Wait, parse_wait};
 
 /// The directory this process was started in; an error if it has been removed since.

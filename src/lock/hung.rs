@@ -134,5 +134,5 @@ pub(super) fn is_out_of_sight(ticket: &Ticket) -> bool {
 
 /// Whether the ticket is an `exec`'s: its owner file is inherited by a command of the user's.
 fn is_command(ticket: &Ticket) -> bool {
-    ticket.reason == operation::EXEC.reason() || ticket.reason == operation::EXEC_READ.reason()
+    operation::is_command(&ticket.reason)
 }

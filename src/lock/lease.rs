@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use rand::RngExt as _;
 
 use super::owner::Owner;
+use crate::config::LockToken;
 use crate::platform::cancel::{Cancel, Reason};
 use crate::platform::{log, threads, wait};
 use crate::store::settings::Intervals;
@@ -26,11 +27,23 @@ const ERRORS_MAX: u32 = 6;
 ///
 /// Written on acquire and release, read by the heartbeat: `MutexUsage/activeLockIds` of the seed.
 #[derive(Debug, Default)]
-pub(super) struct Registry(Mutex<HashMap<i64, Cancel>>);
+pub(super) struct Registry(Mutex<HashMap<i64, Held>>);
+
+/// What is known of one held ticket.
+#[derive(Debug)]
+struct Held {
+    cancel: Cancel,
+    /// What its command is given, if it runs one.
+    token: Option<LockToken>,
+}
 
 impl Registry {
-    pub(super) fn insert(&self, ticket: i64, cancel: Cancel) {
-        self.0.lock().insert(ticket, cancel);
+    pub(super) fn insert(&self, ticket: i64, cancel: Cancel, token: Option<LockToken>) {
+        self.0.lock().insert(ticket, Held { cancel, token });
+    }
+
+    pub(super) fn token(&self, ticket: i64) -> Option<LockToken> {
+        self.0.lock().get(&ticket)?.token.clone()
     }
 
     /// Takes a ticket out before it is released, so that no beat misses its row.
@@ -47,8 +60,8 @@ impl Registry {
     }
 
     fn cancel(&self, ticket: i64, reason: Reason) {
-        if let Some(cancel) = self.0.lock().get(&ticket) {
-            cancel.set(reason);
+        if let Some(held) = self.0.lock().get(&ticket) {
+            held.cancel.set(reason);
         }
     }
 }
@@ -206,7 +219,7 @@ mod tests {
                 scope.spawn(move || {
                     for step in 0..50 {
                         let id = thread * 1000 + step;
-                        registry.insert(id, Cancel::new().unwrap());
+                        registry.insert(id, Cancel::new().unwrap(), None);
                         assert!(registry.ids().contains(&id));
                         registry.cancel(id, Reason::Stopped);
                         if step % 2 == 0 {
@@ -222,7 +235,7 @@ mod tests {
                 .0
                 .lock()
                 .values()
-                .all(|cancel| cancel.reason() == Some(Reason::Stopped))
+                .all(|held| held.cancel.reason() == Some(Reason::Stopped))
         );
     }
 }

@@ -21,10 +21,18 @@
 //! deadlock between them. No transaction is open while anything is waited for, no ticket is ever
 //! upgraded, and a permit can only be made by the SQL that granted it.
 
+pub mod backoff;
+mod error;
+pub mod estimate;
+pub mod graph;
 mod hung;
 mod lease;
+mod notice;
 pub mod operation;
 pub mod owner;
+mod past;
+mod place;
+mod retry;
 pub mod rules;
 mod wait;
 
@@ -34,19 +42,24 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use parking_lot::Mutex;
 
+pub use error::LockError;
+pub use graph::{Link, Tie};
 pub use hung::{Hung, replace_hung};
+pub use notice::{Ahead, Notice, Retry, RetryReason, Waiting};
 pub use operation::Operation;
-use wait::is_busy;
-pub use wait::{Waiting, grant_step};
+pub use wait::grant_step;
+
+use crate::config::LockToken;
 
 use crate::platform::cancel::{Cancel, Reason};
 use crate::store::audit::Outcome;
 use crate::store::settings::{self, Intervals};
-use crate::store::tickets::{self, NewTicket, OnConflict, Permit, Placed, State, Ticket};
+use crate::store::tickets::{self, NewTicket, Permit};
 use crate::store::{Store, StoreError};
 use lease::Registry;
 use owner::Owner;
-use rules::{Claim, Standing};
+use place::Attempt;
+use retry::Retries;
 
 /// How long a command waits for everything it may wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,9 +75,6 @@ pub enum Patience {
 /// The gate opens within this even for a command that does not wait in line: the transactions
 /// before it take milliseconds.
 const GATE_PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long one try at the gate lasts before it is looked whether the wait was called off.
-const GATE_TURN: Duration = Duration::from_millis(250);
 
 impl Patience {
     /// Until `limit` from now.
@@ -96,61 +106,6 @@ impl Patience {
     }
 }
 
-/// Why a ticket could not be had; callers branch on it.
-#[derive(Debug, thiserror::Error)]
-pub enum LockError {
-    /// The wait was over.
-    #[error(
-        "could not start operation after {} seconds: another operation is still in progress on \
-         this plan ({title} waited)",
-        waited.as_secs()
-    )]
-    Timeout {
-        /// The operation's title.
-        title: &'static str,
-        /// How long it waited.
-        waited: Duration,
-        /// The line at the end.
-        waiting: Box<Waiting>,
-    },
-    /// It would have had to wait, and was told not to.
-    #[error(
-        "lock conflict: cannot acquire {scope} lock: {}",
-        describe_first(ahead)
-    )]
-    Conflict {
-        /// "read" or "write".
-        scope: &'static str,
-        /// What is in the way.
-        ahead: Vec<Ticket>,
-    },
-    /// So many tickets wait on the plan that no more are taken.
-    #[error("the queue of this plan is full: {waiting} operations wait already")]
-    QueueFull {
-        /// How many wait.
-        waiting: i64,
-    },
-    /// The wait was called off (Ctrl-C, TERM, HUP, `stop`).
-    #[error("left the queue: nothing was changed")]
-    Cancelled(Reason),
-    /// The ticket was taken out of the line by somebody else.
-    #[error("the ticket was removed from the queue while it waited")]
-    Removed,
-}
-
-fn describe_first(ahead: &[Ticket]) -> String {
-    ahead.first().map_or_else(
-        || "another operation is in progress on this plan".to_owned(),
-        |ticket| {
-            let title = operation::title_of(&ticket.reason);
-            format!(
-                "{title} by pid {} ({}) is in progress",
-                ticket.pid, ticket.command
-            )
-        },
-    )
-}
-
 /// What an operation asks for.
 pub struct Request<'a, P> {
     /// The plan.
@@ -169,6 +124,8 @@ pub struct Request<'a, P> {
 #[derive(Clone)]
 pub struct Locks {
     inner: Arc<Inner>,
+    /// The hold that this process runs below.
+    token: Option<LockToken>,
 }
 
 struct Inner {
@@ -198,56 +155,55 @@ impl Locks {
                 owner: Mutex::new(None),
                 end: Cancel::new()?,
             }),
+            token: None,
         })
+    }
+
+    /// The same below the hold that `token` proves: what `plandex exec` hands to its command. A
+    /// token of a hold that is over counts as none.
+    #[must_use]
+    pub fn below(mut self, token: Option<LockToken>) -> Self {
+        self.token = token;
+        self
     }
 
     /// Takes a ticket and waits until it is held.
     ///
-    /// `on_wait` is called with the line whenever it changed, from the waiting thread, with no
-    /// transaction open. Fails with a [`LockError`] where the ticket could not be had.
+    /// `on_wait` is called with the line whenever it changed, and before each pause of a retry,
+    /// from the waiting thread, with no transaction open. Fails with a [`LockError`] where the
+    /// ticket could not be had.
     pub fn acquire<P: Permit>(
         &self,
         request: &Request<'_, P>,
-        on_wait: &mut dyn FnMut(&Waiting),
+        on_wait: &mut dyn FnMut(&Notice),
     ) -> Result<Hold<P>> {
         let begun = Instant::now();
-        if let Some(reason) = request.cancel.reason() {
-            return Err(LockError::Cancelled(reason).into());
-        }
         let owner = self.inner.owner()?;
-        let doorbell = crate::platform::bell::name_for(rand::random());
-        let scope = request.operation.scope();
-        let new = NewTicket {
-            plan_id: request.plan_id.to_owned(),
-            scope,
-            branch: request
-                .branch
-                .filter(|_| scope == tickets::Scope::Read)
-                .map(str::to_owned),
-            reason: request.operation.reason().to_owned(),
-            doorbell,
-            owner: owner.row.clone(),
-        };
-        let permit = match self.inner.place(&new, request)? {
-            Placed::Held(permit) => permit,
-            Placed::Waiting(ticket) => {
-                let mut waiter =
-                    wait::Waiter::new(&self.inner, &owner, ticket, &new, request, begun);
-                waiter.wait(on_wait)?
+        let mut retries = Retries::new(request);
+        // Whether the hold above was there: from then on the work must not go on without it.
+        let mut was_below = false;
+        let (permit, hold_token) = loop {
+            if let Some(reason) = request.cancel.reason() {
+                return Err(LockError::Cancelled(reason).into());
             }
-            Placed::QueueFull(waiting) => return Err(LockError::QueueFull { waiting }.into()),
-            Placed::Conflict => {
-                let ahead = self.in_the_way(&new)?;
-                return Err(LockError::Conflict {
-                    scope: scope.word(),
-                    ahead,
-                }
-                .into());
+            let new = self.new_ticket(request, &owner);
+            let attempt = Attempt {
+                inner: &self.inner,
+                owner: &owner,
+                request,
+                new: &new,
+                begun,
+            };
+            match attempt.run(&mut was_below, on_wait) {
+                Ok(permit) => break (permit, new.hold_token),
+                Err(error) => retries.pause(error, on_wait)?,
             }
         };
+        let ticket = permit.proof().ticket();
+        let token = (!hold_token.is_empty()).then(|| LockToken::new(ticket, &hold_token));
         self.inner
             .registry
-            .insert(permit.proof().ticket(), request.cancel.clone());
+            .insert(ticket, request.cancel.clone(), token);
         Ok(Hold {
             permit: Some(permit),
             inner: Arc::clone(&self.inner),
@@ -255,21 +211,31 @@ impl Locks {
         })
     }
 
-    /// What keeps a new ticket from being granted: for the words of a refusal.
-    fn in_the_way(&self, new: &NewTicket) -> Result<Vec<Ticket>> {
-        let line = self
-            .inner
-            .store
-            .read(|tx| tickets::line(tx, &new.plan_id))?;
-        let claim = Claim {
-            scope: new.scope,
-            branch: new.branch.as_deref(),
+    fn new_ticket<P: Permit>(&self, request: &Request<'_, P>, owner: &Owner) -> NewTicket {
+        let scope = request.operation.scope();
+        let reason = request.operation.reason();
+        let branch = request.branch.filter(|_| scope == tickets::Scope::Read);
+        let hold_token = if operation::is_command(reason) {
+            LockToken::secret_of(rand::random())
+        } else {
+            String::new()
         };
-        let conflicts = |ticket: &Ticket| {
-            let in_line = ticket.state.blocks() || ticket.state == State::Waiting;
-            in_line && rules::conflicts(Standing::from(ticket).claim, claim)
-        };
-        Ok(line.into_iter().filter(conflicts).collect())
+        NewTicket {
+            plan_id: request.plan_id.to_owned(),
+            scope,
+            branch: branch.map(str::to_owned),
+            reason: reason.to_owned(),
+            doorbell: crate::platform::bell::name_for(rand::random()),
+            owner: owner.row.clone(),
+            token: self.token.clone(),
+            hold_token,
+        }
+    }
+
+    /// What a command run under the held ticket is to be given as `PLANDEX_LOCK_TOKEN`; `None` if
+    /// it is not held, or its operation runs no command.
+    pub fn token_of(&self, ticket: i64) -> Option<LockToken> {
+        self.inner.registry.token(ticket)
     }
 
     /// The owner file of this process, for a command that inherits it; created if need be.
@@ -300,38 +266,6 @@ impl Inner {
         })?;
         *slot = Some(Arc::clone(&owner));
         Ok(owner)
-    }
-
-    /// One transaction: dead tickets of the plan go, then the new one is placed.
-    fn place<P: Permit>(&self, new: &NewTicket, request: &Request<'_, P>) -> Result<Placed<P>> {
-        let on_conflict = match request.patience {
-            Patience::None => OnConflict::Refuse,
-            Patience::Until(_) | Patience::Forever => OnConflict::Queue,
-        };
-        let until = Instant::now().checked_add(request.patience.at_the_gate());
-        loop {
-            // In short turns, so that whoever is stopped inside the gate keeps nobody from Ctrl-C.
-            let left = until.map_or(GATE_TURN, |until| {
-                GATE_TURN.min(until.saturating_duration_since(Instant::now()))
-            });
-            let placed = self.store.tickets(left, |tx| {
-                self.remove_dead(tx, &new.plan_id)?;
-                tickets::place(tx, new, on_conflict)
-            });
-            let is_over = until.is_some_and(|until| Instant::now() >= until);
-            match placed {
-                Err(error) if !is_over && is_busy(&error) => {
-                    if let Some(reason) = request.cancel.reason() {
-                        return Err(LockError::Cancelled(reason).into());
-                    }
-                }
-                placed => return placed,
-            }
-        }
-    }
-
-    fn remove_dead(&self, tx: &crate::store::TicketTx<'_>, plan_id: &str) -> Result<usize> {
-        tickets::remove_dead(tx, plan_id, &|id| owner::is_alive(self.store.dir(), id))
     }
 }
 

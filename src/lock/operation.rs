@@ -67,6 +67,12 @@ pub const EXEC_READ: Operation<ReadPermit> = Operation::new("exec read", "Readin
 /// `doctor --fix`, and a reader that met something to repair.
 pub const REPAIR: Operation<WritePermit> = Operation::new("repair", "Repair");
 
+/// Whether an operation with this reason runs a command of the user's, which inherits the owner
+/// file and may run plandex commands below the hold.
+pub fn is_command(reason: &str) -> bool {
+    reason == EXEC.reason || reason == EXEC_READ.reason
+}
+
 /// Every operation's reason and title.
 pub const TITLES: [(&str, &str); 9] = [
     (TELL.reason, TELL.title),

@@ -13,47 +13,32 @@ use anyhow::Result;
 
 use super::hung;
 use super::owner::{self, Owner};
-use super::rules::{self, Lease, Standing};
-use super::{Inner, LockError, Patience, Request};
+use super::past::Past;
+use super::place::{deadlock, give_way};
+use super::rules::{self, Claim, Lease, Standing};
+use super::{Ahead, Inner, LockError, Notice, Patience, Request, Waiting};
 use crate::platform::bell::{self, Bell, Ring};
 use crate::platform::cancel::Reason;
 use crate::platform::{clock, process, wait};
 use crate::store::audit::Outcome;
-use crate::store::tickets::{self, NewTicket, Permit, State, Ticket};
+use crate::store::tickets::{self, Line, NewTicket, Permit, Scope, State, Ticket};
 use crate::store::{Store, StoreError, TicketTx};
 
 /// The poll's limit where a doorbell cannot be heard.
 const DEAF: Duration = Duration::from_millis(10);
-
-/// The line as a waiter sees it.
-#[derive(Debug, Clone)]
-pub struct Waiting {
-    /// The waiter's own ticket.
-    pub ticket: i64,
-    /// What waits, for people.
-    pub title: &'static str,
-    /// All tickets of the plan, in order.
-    pub line: Vec<Ticket>,
-    /// The waiter's position, from 1, the running ones first.
-    pub position: usize,
-    /// How long it has waited.
-    pub waited: Duration,
-    /// When it gives up; `None` for never.
-    pub left: Option<Duration>,
-}
-
-impl Waiting {
-    /// The tickets that run now.
-    pub fn running(&self) -> impl Iterator<Item = &Ticket> {
-        self.line.iter().filter(|ticket| ticket.state.blocks())
-    }
-}
+/// A wait shorter than this is not estimated: turns that change hands at once are not held up by
+/// reading the past.
+const UNKNOWN: Duration = Duration::from_millis(200);
 
 /// One ticket's wait.
 pub(super) struct Waiter<'a, P> {
     inner: &'a Inner,
     owner: &'a Arc<Owner>,
     ticket: i64,
+    /// The hold it queues below; 0 for the plan's own line.
+    below: i64,
+    /// The hold its process runs below.
+    parent: Option<i64>,
     bell: Option<Bell>,
     request: &'a Request<'a, P>,
     begun: Instant,
@@ -61,6 +46,8 @@ pub(super) struct Waiter<'a, P> {
     watched: HashMap<String, Option<OwnedFd>>,
     /// Leases found over: ticket → (stamp, when seen first).
     looks: HashMap<i64, (i64, Instant)>,
+    /// How long such operations took before, by reason; read once a wait.
+    past: Past,
     /// Whether some bell in the line is out of reach, so that rings may be lost.
     deaf: bool,
 }
@@ -78,7 +65,7 @@ impl<'a, P: Permit> Waiter<'a, P> {
     pub(super) fn new(
         inner: &'a Inner,
         owner: &'a Arc<Owner>,
-        ticket: i64,
+        row: &Ticket,
         new: &NewTicket,
         request: &'a Request<'a, P>,
         begun: Instant,
@@ -90,45 +77,55 @@ impl<'a, P: Permit> Waiter<'a, P> {
         Self {
             inner,
             owner,
-            ticket,
+            ticket: row.id,
+            below: row.below,
+            parent: row.parent,
             bell,
             request,
             begun,
             watched,
             looks,
+            past: Past::default(),
             deaf,
         }
     }
 
-    pub(super) fn wait(&mut self, on_wait: &mut dyn FnMut(&Waiting)) -> Result<P> {
+    fn line(&self) -> Line<'a> {
+        Line {
+            plan_id: self.request.plan_id,
+            below: self.below,
+        }
+    }
+
+    pub(super) fn wait(&mut self, on_wait: &mut dyn FnMut(&Notice)) -> Result<P> {
         let result = self.wait_in_line(on_wait);
-        if result.as_ref().is_err_and(|error| !is_busy(error)) {
-            // Nothing of it may stay in line. If the database cannot be written now, the row falls
+        let has_left = |error: &anyhow::Error| {
+            is_busy(error) || matches!(error.downcast_ref(), Some(LockError::Timeout { .. }))
+        };
+        if result.as_ref().is_err_and(|error| !has_left(error)) {
+            // Nothing of it may stay in line, but for a place that is kept. If the database cannot be written now, the row falls
             // with its owner.
             self.leave(Outcome::Cancelled).ok();
         }
         result
     }
 
-    fn wait_in_line(&mut self, on_wait: &mut dyn FnMut(&Waiting)) -> Result<P> {
+    fn wait_in_line(&mut self, on_wait: &mut dyn FnMut(&Notice)) -> Result<P> {
         loop {
             if let Some(reason) = self.request.cancel.reason() {
                 return Err(LockError::Cancelled(reason).into());
             }
-            let line = self
-                .inner
-                .store
-                .read(|tx| tickets::line(tx, self.request.plan_id))?;
+            let line = self.inner.store.read(|tx| tickets::line(tx, self.line()))?;
             let changed = match self.look(&line) {
                 Look::Confirm => match self.confirm()? {
                     Some(permit) => return Ok(permit),
                     None => true,
                 },
                 Look::Rejoin => {
-                    self.change_soon(|tx| tickets::rejoin(tx, self.ticket, &self.owner.row))?;
+                    self.rejoin()?;
                     true
                 }
-                Look::Removed => return Err(LockError::Removed.into()),
+                Look::Removed => return Err(self.removed()?),
                 Look::Stopped => return Err(LockError::Cancelled(Reason::Stopped).into()),
                 Look::Wait => self.tend(&line)?,
             };
@@ -139,7 +136,7 @@ impl<'a, P: Permit> Waiter<'a, P> {
             if self.is_over() {
                 return self.give_up(waiting);
             }
-            on_wait(&waiting);
+            on_wait(&Notice::Waiting(waiting));
             if let Some(permit) = self.sleep()? {
                 return Ok(permit);
             }
@@ -180,11 +177,12 @@ impl<'a, P: Permit> Waiter<'a, P> {
             .iter()
             .any(|ticket| !owner::is_alive(dir, &ticket.owner_id))
         {
-            self.change_soon(|tx| self.inner.remove_dead(tx, self.request.plan_id))?;
+            let is_alive = |id: &str| owner::is_alive(dir, id);
+            self.change_soon(|tx| tickets::remove_dead(tx, self.line(), &is_alive))?;
             return Ok(true);
         }
         if !rules::grantable(&standings).is_empty() {
-            self.change_soon(|tx| tickets::grant(tx, self.request.plan_id))?;
+            self.change_soon(|tx| tickets::grant(tx, self.line()))?;
             return Ok(true);
         }
         self.tend_hung(&tended)
@@ -199,8 +197,7 @@ impl<'a, P: Permit> Waiter<'a, P> {
                 continue;
             };
             if rules::is_overdue(ticket.state, silence, limit) {
-                let plan = self.request.plan_id;
-                self.change_soon(|tx| tickets::park_unconfirmed(tx, plan, limit))?;
+                self.change_soon(|tx| tickets::park_unconfirmed(tx, self.line(), limit))?;
                 return Ok(true);
             }
             changed |= match ticket.state {
@@ -308,6 +305,11 @@ impl<'a, P: Permit> Waiter<'a, P> {
         } else {
             self.grace()
         };
+        // Soon enough that whoever is told of the wait after 400 ms is told the estimate too.
+        let tick = match UNKNOWN.checked_sub(self.begun.elapsed()) {
+            Some(left) => tick.min(left + Duration::from_millis(1)),
+            None => tick,
+        };
         self.within_patience(tick)
     }
 
@@ -330,19 +332,51 @@ impl<'a, P: Permit> Waiter<'a, P> {
         }
     }
 
+    /// Back to waiting after a turn that was not taken up, which may close a circle of waits.
+    fn rejoin(&self) -> Result<()> {
+        let circle = self.change_soon(|tx| {
+            tickets::rejoin(tx, self.ticket, &self.owner.row)?;
+            match tickets::by_id(tx, self.ticket)? {
+                Some(row) => give_way(tx, &row),
+                None => Ok(None),
+            }
+        })?;
+        circle
+            .flatten()
+            .map_or(Ok(()), |chain| Err(deadlock(chain)))
+    }
+
+    /// Why the ticket is gone: with the hold above it, or by somebody's hand.
+    fn removed(&self) -> Result<anyhow::Error> {
+        let Some(ticket) = self.parent else {
+            return Ok(LockError::Removed.into());
+        };
+        let parent = self.inner.store.read(|tx| tickets::by_id(tx, ticket))?;
+        Ok(match parent {
+            Some(_) => LockError::Removed.into(),
+            None => StoreError::LockLost { ticket }.into(),
+        })
+    }
+
     fn confirm(&self) -> Result<Option<P>> {
         let permit = self.change_soon(|tx| tickets::confirm(tx, self.ticket, &self.owner.row))?;
         Ok(permit.flatten())
     }
 
-    /// The wait is over: learns in the deleting transaction whether it was granted meanwhile.
+    /// The wait is over: learns in its last transaction whether it was granted meanwhile, else
+    /// leaves its place to the same command of the same actor, if that can be told.
     fn give_up(&self, waiting: Waiting) -> Result<P> {
-        let granted = self.change(|tx| {
+        let keeps = !self.owner.row.actor.is_empty();
+        let (granted, is_kept) = self.change(|tx| {
             let permit = tickets::confirm(tx, self.ticket, &self.owner.row)?;
-            if permit.is_none() {
-                tickets::leave(tx, self.ticket, Outcome::TimedOut)?;
+            if permit.is_some() {
+                return Ok((permit, false));
             }
-            Ok(permit)
+            if keeps && tickets::keep_place(tx, self.ticket)? {
+                return Ok((None, true));
+            }
+            tickets::leave(tx, self.ticket, Outcome::TimedOut)?;
+            Ok((None, false))
         })?;
         granted.ok_or_else(|| {
             let (title, waited) = (self.request.operation.title(), self.begun.elapsed());
@@ -350,6 +384,7 @@ impl<'a, P: Permit> Waiter<'a, P> {
                 title,
                 waited,
                 waiting: Box::new(waiting),
+                kept: is_kept.then_some(tickets::KEPT),
             }
             .into()
         })
@@ -387,16 +422,37 @@ impl<'a, P: Permit> Waiter<'a, P> {
         Ok(done.unwrap_or(false))
     }
 
-    fn report(&self, line: Vec<Ticket>) -> Waiting {
+    fn report(&mut self, line: Vec<Ticket>) -> Waiting {
         let standings: Vec<Standing<'_>> = line.iter().map(Standing::from).collect();
         let me = line.iter().position(|ticket| ticket.id == self.ticket);
-        let position = me
-            .and_then(|me| rules::position(&standings, me))
-            .unwrap_or(line.len());
+        let me = me.unwrap_or(line.len());
+        let position = match me < line.len() {
+            true => rules::position(&standings, me).unwrap_or(line.len()),
+            false => line.len(),
+        };
+        let total = line.iter().filter(|row| row.state != State::Parked);
+        let waiting_before = line[..me].iter().filter(|row| row.state == State::Waiting);
+        let before: Vec<&Ticket> = waiting_before.collect();
+        let running: Vec<&Ticket> = line.iter().filter(|row| row.state.blocks()).collect();
+        let ahead = Ahead::count(running.iter().chain(&before).copied());
+        let scope = self.request.operation.scope();
+        let me = Claim {
+            scope,
+            branch: self.request.branch.filter(|_| scope == Scope::Read),
+        };
+        let estimate = (self.begun.elapsed() >= UNKNOWN)
+            .then(|| {
+                let (store, plan_id) = (&self.inner.store, self.request.plan_id);
+                self.past.until_turn(store, plan_id, &running, &before, me)
+            })
+            .flatten();
         Waiting {
             ticket: self.ticket,
             title: self.request.operation.title(),
             position,
+            total: total.count(),
+            ahead,
+            estimate,
             waited: self.begun.elapsed(),
             left: self.request.patience.left(),
             line,
@@ -407,12 +463,23 @@ impl<'a, P: Permit> Waiter<'a, P> {
 pub(super) fn is_busy(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(StoreError::Busy(_)))
 }
-/// Runs the grant step of a plan after removing its dead tickets: what every waiter does, for
-/// `doctor --fix`.
+/// Runs the grant step of all lines of a plan after removing its dead tickets: what every waiter
+/// does, for `doctor --fix`.
 pub fn grant_step(store: &Store, plan_id: &str) -> Result<usize> {
     store.tickets(Duration::from_secs(5), |tx| {
-        let removed = tickets::remove_dead(tx, plan_id, &|id| owner::is_alive(store.dir(), id))?;
-        tickets::grant(tx, plan_id)?;
+        let mut removed = 0;
+        let mut lines: Vec<i64> = tickets::of_plan(tx, plan_id)?
+            .iter()
+            .map(|row| row.below)
+            .collect();
+        lines.push(0);
+        lines.sort_unstable();
+        lines.dedup();
+        for below in lines {
+            let line = Line { plan_id, below };
+            removed += tickets::remove_dead(tx, line, &|id| owner::is_alive(store.dir(), id))?;
+            tickets::grant(tx, line)?;
+        }
         Ok(removed)
     })
 }

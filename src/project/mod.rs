@@ -18,7 +18,8 @@ use anyhow::{Context as _, Result, bail};
 pub use find::{Place, ProjectError, find, place_for_new};
 pub use select::{DecidedBy, SelectError, Selected, find_plan};
 
-use crate::lock::{Locks, owner};
+use crate::config::LockToken;
+use crate::lock::{Locks, operation, owner};
 use crate::platform::cancel::Cancel;
 use crate::repo::{PlanRepo, TreeChange, Version};
 use crate::store::branches::{self, Branch};
@@ -45,6 +46,8 @@ pub struct Session {
     pub actor: String,
     /// The command as typed.
     pub command: String,
+    /// The hold that this process runs below, if somebody says so.
+    pub lock_token: Option<LockToken>,
     /// How many connections are kept.
     pub connections: Connections,
     /// What is run after each grant for writing.
@@ -86,7 +89,8 @@ impl Project {
 
     fn with(place: &Place, store: Store, session: Session) -> Result<Arc<Self>> {
         let store = Arc::new(store);
-        let locks = Locks::new(Arc::clone(&store), &session.actor, &session.command)?;
+        let locks = Locks::new(Arc::clone(&store), &session.actor, &session.command)?
+            .below(session.lock_token.clone());
         Ok(Arc::new(Self {
             root: place.root.clone(),
             store,
@@ -221,9 +225,11 @@ impl Project {
             if !claimed.any(|branch| branch.status.claims_work()) {
                 return Ok(false);
             }
-            let backed = tickets::line(tx, plan_id)?.iter().any(|ticket| {
+            // A command that holds the plan claims nothing by itself: those below it do.
+            let backed = tickets::of_plan(tx, plan_id)?.iter().any(|ticket| {
                 ticket.scope == Scope::Write
                     && ticket.state.blocks()
+                    && !operation::is_command(&ticket.reason)
                     && owner::is_alive(self.dir(), &ticket.owner_id)
             });
             Ok(!backed)

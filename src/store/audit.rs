@@ -32,6 +32,10 @@ pub enum Outcome {
     TimedOut,
     /// It was granted and nobody took the turn up.
     Unconfirmed,
+    /// Its wait would have closed a circle of waits.
+    Deadlock,
+    /// The hold that it worked below ended.
+    ParentEnded,
 }
 
 impl Outcome {
@@ -45,6 +49,8 @@ impl Outcome {
             Self::Cancelled => "cancelled",
             Self::TimedOut => "timed out",
             Self::Unconfirmed => "unconfirmed",
+            Self::Deadlock => "deadlock",
+            Self::ParentEnded => "parent ended",
         }
     }
 }
@@ -137,6 +143,18 @@ pub fn history(tx: &ReadTx<'_>, plan_id: &str, limit: i64) -> Result<Vec<Entry>>
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// As [`durations`], of one plan, among its newest 500 grants.
+pub fn durations_of(tx: &ReadTx<'_>, plan_id: &str, reason: &str, limit: i64) -> Result<Vec<i64>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT ended_at - granted_at FROM
+            (SELECT * FROM repo_locks_audit WHERE plan_id = ?1
+                ORDER BY created_at DESC, id DESC LIMIT 500)
+         WHERE reason = ?2 AND outcome = 'released' LIMIT ?3",
+    )?;
+    let rows = select.query_map(params![plan_id, reason, limit], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// How long past operations of `reason` held their tickets, in milliseconds, newest first, among
 /// the newest 5,000 grants of the project.
 pub fn durations(tx: &ReadTx<'_>, reason: &str, limit: i64) -> Result<Vec<i64>> {
@@ -204,4 +222,69 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Entry> {
         ended_at: row.get("ended_at")?,
         outcome: row.get("outcome")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tickets::{OnConflict, Owner, Placed, ReadPermit, Scope, place};
+    use crate::store::{Connections, Store};
+    use std::time::Duration;
+
+    const PLAN: &str = "a plan";
+    /// The first grant at which the oldest are looked for and found.
+    const SWEPT: i64 = (KEPT / SWEEP_EVERY + 1) * SWEEP_EVERY;
+
+    fn grant(tx: &TicketTx<'_>) -> Result<()> {
+        let new = NewTicket {
+            plan_id: PLAN.to_owned(),
+            scope: Scope::Read,
+            branch: Some("main".to_owned()),
+            reason: "a test".to_owned(),
+            doorbell: String::new(),
+            owner: Owner::default(),
+            token: None,
+            hold_token: String::new(),
+        };
+        let placed = place::<ReadPermit>(tx, &new, OnConflict::Refuse)?;
+        assert!(matches!(placed, Placed::Held(_)));
+        Ok(())
+    }
+
+    /// The newest million stay, and with them whatever has not ended.
+    #[test]
+    fn the_oldest_rows_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::create(dir.path(), Connections::One).unwrap();
+        let change = |work: &dyn Fn(&TicketTx<'_>) -> Result<()>| {
+            store.tickets(Duration::from_secs(5), work).unwrap();
+        };
+        change(&|tx| (0..200).try_for_each(|_| grant(tx)));
+        change(&|tx| {
+            let sql = "UPDATE repo_locks_audit SET ended_at = 1, outcome = 'released'
+                       WHERE id <> 3";
+            tx.sql().execute(sql, [])?;
+            let sql = "UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'repo_locks_audit'";
+            tx.sql().execute(sql, [SWEPT - SWEEP_EVERY])?;
+            Ok(())
+        });
+        let ids = || {
+            let rows = store.read(|tx| history(tx, PLAN, i64::MAX)).unwrap();
+            let mut ids: Vec<i64> = rows.into_iter().map(|row| row.id).collect();
+            ids.sort_unstable();
+            ids
+        };
+        assert_eq!(ids().len(), 200);
+        change(&|tx| (1..SWEEP_EVERY).try_for_each(|_| grant(tx)));
+        assert_eq!(ids()[0], 1);
+        change(&|tx| grant(tx));
+        let after = ids();
+        assert_eq!(after[after.len() - 1], SWEPT);
+        let left: Vec<i64> = after.into_iter().filter(|id| *id <= 200).collect();
+        let wanted: Vec<i64> = (1..=200)
+            .filter(|id| *id == 3 || *id > SWEPT - KEPT)
+            .collect();
+        assert_eq!(left, wanted);
+        assert!(wanted.len() > 1 && wanted.len() < 200);
+    }
 }

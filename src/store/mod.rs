@@ -254,6 +254,23 @@ impl Store {
             .map_err(|error| self.name(error))
     }
 
+    /// As [`Store::tickets`], but SQLite itself waits only for `busy` if somebody outside plandex
+    /// holds its write lock: whoever calls has a schedule of its own ([`is_conflicted`]).
+    pub fn tickets_trying<T>(
+        &self,
+        patience: Duration,
+        busy: Duration,
+        work: impl FnOnce(&TicketTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.with(|connection| {
+            connection.busy_timeout(busy)?;
+            let result = self.tickets_on(connection, Some(patience), work);
+            connection.busy_timeout(open::BUSY)?;
+            result
+        })
+        .map_err(|error| self.name(error))
+    }
+
     /// As [`Store::tickets`] on a thread's own connection, and without a limit at the gate: while
     /// nobody can write, nobody can take the lock either.
     pub fn tickets_patiently<T>(
@@ -451,6 +468,13 @@ pub fn is_own_file(dir: &Path, meta: &std::fs::Metadata) -> bool {
         let own = std::fs::metadata(dir.join(name));
         own.is_ok_and(|own| (own.dev(), own.ino()) == (meta.dev(), meta.ino()))
     })
+}
+
+/// Whether a transaction could not begin because somebody outside plandex's gate keeps SQLite's
+/// write lock: unlike the gate, nobody there gives turns.
+pub fn is_conflicted(error: &anyhow::Error) -> bool {
+    let is_busy = matches!(error.downcast_ref(), Some(StoreError::Busy(_)));
+    is_busy && error.downcast_ref::<rusqlite::Error>().is_some()
 }
 
 /// How deep [`Store::integrity`] looks.

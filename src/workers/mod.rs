@@ -21,7 +21,7 @@ use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
 use crate::lock::operation::{self, Operation};
-use crate::lock::{Patience, Request, Waiting};
+use crate::lock::{LockError, Notice, Patience, Request};
 use crate::platform::cancel::{Cancel, Reason};
 use crate::platform::{log, panic, threads};
 use crate::project::{Project, Turn};
@@ -47,8 +47,8 @@ pub struct Params<P> {
     pub patience: Patience,
     /// Calls the wait and the work off.
     pub cancel: Cancel,
-    /// Told of the line while the operation waits in it; called from the worker.
-    pub on_wait: Box<dyn FnMut(&Waiting) + Send>,
+    /// Told of the line while the operation waits in it, and of retries; called from the worker.
+    pub on_wait: Box<dyn FnMut(&Notice) + Send>,
 }
 
 /// An operation that was submitted; its reply comes when everything is committed and released.
@@ -186,7 +186,11 @@ fn repair_before_reading<P>(project: &Arc<Project>, params: &Params<P>) -> Resul
         patience: params.patience,
         cancel: &params.cancel,
     };
-    let hold = project.locks().acquire(&request, &mut |_| {})?;
+    let hold = match project.locks().acquire(&request, &mut |_| {}) {
+        // Below a command that only reads, the next writer repairs.
+        Err(error) if is_below_read(&error) => return Ok(()),
+        hold => hold?,
+    };
     let turn = Turn::new(
         project,
         &params.plan_id,
@@ -196,6 +200,10 @@ fn repair_before_reading<P>(project: &Arc<Project>, params: &Params<P>) -> Resul
     let repaired = contain(|| project.repair(hold.permit(), &turn));
     hold.release(Outcome::Released)?;
     repaired
+}
+
+fn is_below_read(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(LockError::WriteBelowRead { .. }))
 }
 
 /// Runs `work`; a panic becomes its error, and its backtrace goes to the log.

@@ -79,6 +79,7 @@ impl Place {
             terminal: None,
             actor: "bench".to_owned(),
             command: "bench".to_owned(),
+            lock_token: None,
             connections: Connections::One,
             repairs: &[],
         };

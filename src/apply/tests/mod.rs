@@ -154,6 +154,8 @@ impl Ground {
             reason: "apply".to_owned(),
             doorbell: String::new(),
             owner,
+            token: None,
+            hold_token: String::new(),
         };
         let placed = self
             .store

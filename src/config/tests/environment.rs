@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::config::{Environment, Wait};
+use crate::config::{Environment, LockToken, Wait};
 
 fn environment(variables: &[(&str, &str)]) -> Result<Environment> {
     Environment::from_lookup(|name| {
@@ -30,7 +30,7 @@ fn each_variable_arrives_in_its_own_field() {
         ("PLANDEX_BRANCH", "main"),
         ("PLANDEX_WAIT", "2m"),
         ("PLANDEX_ACTOR", "ci-7"),
-        ("PLANDEX_LOCK_TOKEN", "t0"),
+        ("PLANDEX_LOCK_TOKEN", "17-0123456789abcdef0123456789abcdef"),
         ("PLANDEX_LOG", "locks,queue"),
         ("NO_COLOR", "1"),
         ("CLICOLOR_FORCE", "1"),
@@ -56,7 +56,7 @@ fn each_variable_arrives_in_its_own_field() {
         branch: Some("main".into()),
         wait: Some(Wait::For(std::time::Duration::from_secs(120))),
         actor: Some("ci-7".into()),
-        lock_token: Some("t0".into()),
+        lock_token: Some(LockToken::new(17, "0123456789abcdef0123456789abcdef")),
         log: Some("locks,queue".into()),
         log_file: Some("log/file".into()),
         no_color: true,

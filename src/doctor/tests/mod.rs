@@ -125,6 +125,8 @@ impl Sandbox {
             reason: operation::TELL.reason().to_owned(),
             doorbell: String::new(),
             owner: owner.clone(),
+            token: None,
+            hold_token: String::new(),
         };
         let placed = self.store().tickets(Duration::from_secs(5), |tx| {
             if scope == Scope::Write {
@@ -148,7 +150,7 @@ fn number<P: tickets::Permit>(placed: &Placed<P>) -> i64 {
     match placed {
         Placed::Held(permit) => permit.proof().ticket(),
         Placed::Waiting(ticket) => *ticket,
-        Placed::QueueFull(_) | Placed::Conflict => panic!("refused"),
+        Placed::QueueFull(_) | Placed::Conflict | Placed::WriteBelowRead(_) => panic!("refused"),
     }
 }
 
@@ -201,6 +203,7 @@ fn session() -> Session {
         terminal: None,
         actor: String::new(),
         command: "plandex doctor".to_owned(),
+        lock_token: None,
         connections: Connections::One,
         repairs: REPAIRS,
     }

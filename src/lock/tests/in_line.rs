@@ -114,7 +114,7 @@ fn a_release_rings_for_the_next() {
         let (stands, standing) = mpsc::channel();
         let waits = scope.spawn(move || {
             let request = waiter.request(Patience::within(AMPLE));
-            let on_wait = &mut |_: &Waiting| {
+            let on_wait = &mut |_: &Notice| {
                 stands.send(()).ok();
             };
             waiter.locks.acquire(&request, on_wait).unwrap().waited()

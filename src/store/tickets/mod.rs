@@ -1,18 +1,23 @@
 //! Tickets: the queue that is the lock. Permits are minted here and nowhere else.
 
+mod below;
+mod kept;
 mod permit;
 mod queue;
 
 use anyhow::{Result, bail};
 use rusqlite::{OptionalExtension as _, Row, params};
 
+pub use below::{Line, has_waiting_behind, is_honoured, line_of_new};
+pub use kept::{KEPT, keep_place};
 pub use permit::{AppendPermit, Permit, Proof, ReadPermit, WritePermit};
 pub use queue::{
-    OnConflict, Placed, beat, condemn, confirm, grant, held_by, leave, park_unconfirmed, place,
-    rejoin, release, remove_condemned, remove_dead, remove_forced, request_cancel,
+    OnConflict, Placed, beat, condemn, confirm, enter, grant, held_by, leave, park_unconfirmed,
+    place, rejoin, release, remove_condemned, remove_dead, remove_forced, request_cancel,
 };
 
 use super::{ReadTx, StoreError};
+use crate::config::LockToken;
 use crate::platform::clock::{self, Frame};
 
 /// Whether an operation reads or changes a plan.
@@ -104,6 +109,10 @@ pub struct Ticket {
     pub branch: Option<String>,
     /// The operation's stable reason.
     pub reason: String,
+    /// The hold that its command runs below, on whatever plan.
+    pub parent: Option<i64>,
+    /// The hold of the same plan that it queues below; 0 for the plan's own line.
+    pub below: i64,
     /// Where its owner hears of changes.
     pub doorbell: String,
     /// The owner file that proves its owner alive.
@@ -134,8 +143,8 @@ pub struct Ticket {
     pub cancel_requested: bool,
 }
 
-const COLUMNS: &str = "id, place, state, fence, plan_id, scope, branch, reason, doorbell, owner_id, \
-     actor, pid, pid_ns, process_start, host, command, queued_at, granted_at, last_heartbeat_at, \
+const COLUMNS: &str = "id, place, state, fence, plan_id, scope, branch, reason, parent, below, doorbell, \
+     owner_id, actor, pid, pid_ns, process_start, host, command, queued_at, granted_at, last_heartbeat_at, \
      lease_stamp, boot_id, time_ns, cancel_requested";
 
 impl Ticket {
@@ -155,6 +164,8 @@ impl Ticket {
             },
             branch: row.get("branch")?,
             reason: row.get("reason")?,
+            parent: row.get("parent")?,
+            below: row.get("below")?,
             doorbell: row.get("doorbell")?,
             owner_id: row.get("owner_id")?,
             actor: row.get("actor")?,
@@ -199,6 +210,10 @@ pub struct NewTicket {
     pub doorbell: String,
     /// Whose it is.
     pub owner: Owner,
+    /// The hold that its process says it runs below.
+    pub token: Option<LockToken>,
+    /// The random part of the token that its own command is given; empty if it runs none.
+    pub hold_token: String,
 }
 
 /// The process a ticket belongs to.
@@ -222,10 +237,20 @@ pub struct Owner {
     pub command: String,
 }
 
-/// All tickets of `plan_id` (not those below a hold) in the order of the line.
-pub fn line(tx: &ReadTx<'_>, plan_id: &str) -> Result<Vec<Ticket>> {
+/// All tickets of one line, in its order: given a plan, its own line without those below a hold.
+pub fn line<'a>(tx: &ReadTx<'_>, line: impl Into<Line<'a>>) -> Result<Vec<Ticket>> {
+    let line = line.into();
     let mut select = tx.sql().prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM repo_locks WHERE plan_id = ?1 AND parent IS NULL ORDER BY place, id"
+        "SELECT {COLUMNS} FROM repo_locks WHERE plan_id = ?1 AND below = ?2 ORDER BY place, id"
+    ))?;
+    let rows = select.query_map(params![line.plan_id, line.below], Ticket::from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// All tickets of a plan, in whatever line of it.
+pub fn of_plan(tx: &ReadTx<'_>, plan_id: &str) -> Result<Vec<Ticket>> {
+    let mut select = tx.sql().prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM repo_locks WHERE plan_id = ?1 ORDER BY place, id"
     ))?;
     let rows = select.query_map([plan_id], Ticket::from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -257,14 +282,22 @@ pub fn names_owner(tx: &ReadTx<'_>, owner_id: &str) -> Result<bool> {
         .query_row([owner_id], |row| row.get(0))?)
 }
 
-/// Fails with [`StoreError::LockLost`] unless the ticket is held with its fence.
+/// Fails with [`StoreError::LockLost`] unless the ticket is held with its fence, and so is every
+/// hold above it.
 pub(super) fn check_fence(tx: &super::transaction::Tx<'_>, proof: &Proof) -> Result<()> {
+    let sql = if proof.has_parent {
+        "WITH RECURSIVE up (parent, state) AS (
+            SELECT parent, state FROM repo_locks WHERE id = ?1 AND fence = ?2 AND plan_id = ?3
+            UNION ALL
+            SELECT r.parent, r.state FROM up JOIN repo_locks r ON r.id = up.parent)
+         SELECT total(parent IS NULL) = 1 AND total(state <> 'held') = 0 FROM up"
+    } else {
+        "SELECT EXISTS (SELECT 1 FROM repo_locks
+            WHERE id = ?1 AND fence = ?2 AND plan_id = ?3 AND state = 'held')"
+    };
     let held: bool = tx
         .connection()
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM repo_locks
-                WHERE id = ?1 AND fence = ?2 AND plan_id = ?3 AND state = 'held')",
-        )?
+        .prepare_cached(sql)?
         .query_row(params![proof.ticket, proof.fence, proof.plan_id], |row| {
             row.get(0)
         })?;

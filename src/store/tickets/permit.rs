@@ -9,6 +9,10 @@ pub struct Proof {
     pub(super) fence: i64,
     pub(super) plan_id: String,
     pub(super) branch: Option<String>,
+    /// Whether it works below a hold, which must be held too.
+    pub(super) has_parent: bool,
+    /// Whether its command was given a token, so that others may work below it.
+    pub(super) hands_on: bool,
 }
 
 impl Proof {

@@ -8,6 +8,8 @@
 use anyhow::Result;
 use rusqlite::{OptionalExtension as _, named_params, params};
 
+use super::below::{self, Footing, Found, Line};
+use super::kept;
 use super::permit::{Permit, Proof};
 use super::{COLUMNS, NewTicket, Owner, Scope, State, Ticket, by_id, line};
 use crate::platform::bell::Ring;
@@ -20,12 +22,14 @@ use crate::store::{ReadTx, TicketTx, settings};
 pub enum Placed<P> {
     /// It is held already.
     Held(P),
-    /// It waits.
+    /// It waits; or has been granted in its kept place, and is to be confirmed.
     Waiting(i64),
     /// It was refused, and there is no row: `queue.max` tickets wait already.
     QueueFull(i64),
     /// It was refused, and there is no row: it would have had to wait.
     Conflict,
+    /// It was refused, and there is no row: it would write below this hold, which reads.
+    WriteBelowRead(Option<Box<Ticket>>),
 }
 
 /// What to do with a new ticket that cannot be granted at once.
@@ -44,53 +48,92 @@ pub enum OnConflict {
 const CONFLICTS: &str =
     "NOT (e.scope = 'r' AND :scope = 'r' AND e.branch IS NOT NULL AND e.branch IS :branch)";
 
-/// Inserts a ticket: held at once if nothing in line conflicts with it, else waiting or refused.
+/// The order of the index of the lines: a granted writer first, everybody else by place.
+const IN_LINE: &str = "CASE WHEN scope = 'w' AND state IN ('granted', 'held', 'condemned') \
+     THEN 0 ELSE place END";
+
+/// Inserts a ticket: held at once if nothing in its line conflicts with it, else waiting or
+/// refused.
 pub fn place<P: Permit>(
     tx: &TicketTx<'_>,
     new: &NewTicket,
     on_conflict: OnConflict,
 ) -> Result<Placed<P>> {
+    enter(tx, new, on_conflict, &|_| true)
+}
+
+/// As [`place`], after the dead tickets of its line (`is_alive` denies their owners) are removed.
+/// One look at the line serves both.
+pub fn enter<P: Permit>(
+    tx: &TicketTx<'_>,
+    new: &NewTicket,
+    on_conflict: OnConflict,
+    is_alive: &dyn Fn(&str) -> bool,
+) -> Result<Placed<P>> {
     debug_assert_eq!(new.scope, P::SCOPE);
-    let mut blocked = tx.sql().prepare_cached(&format!(
-        "SELECT EXISTS (SELECT 1 FROM repo_locks e WHERE e.plan_id = :plan AND e.parent IS NULL
-            AND e.state IN ('granted', 'held', 'condemned', 'waiting') AND {CONFLICTS})"
-    ))?;
-    let conflict: bool = blocked.query_row(
-        named_params! {":plan": new.plan_id, ":scope": new.scope.letter(), ":branch": new.branch},
-        |row| row.get(0),
-    )?;
-    if !conflict {
-        let now = clock::wall_ms();
-        let fence = audit::granted(tx, new, now, now)?;
-        let ticket = insert(tx, new, State::Held, fence, Some(now))?;
-        let (plan_id, branch) = (new.plan_id.clone(), new.branch.clone());
-        return Ok(Placed::Held(P::mint(Proof {
-            ticket,
-            fence,
-            plan_id,
-            branch,
-        })));
+    let footing = match below::footing(tx, new)? {
+        Found::Footing(footing) => footing,
+        Found::WriteBelowRead(hold) => {
+            return Ok(Placed::WriteBelowRead(below::reading_hold(tx, hold)?));
+        }
+    };
+    let its_line = footing.line(new);
+    let (_, there) = clear(tx, its_line, is_alive)?;
+    let kept = there.iter().find(|row| row.is_kept_for(new, footing));
+    if there.is_empty() || !is_kept_out(tx, new, its_line)? {
+        if let Some(kept) = kept {
+            delete(tx, kept.id)?;
+        }
+        return Ok(Placed::Held(hold_at_once(tx, new, footing)?));
     }
     if on_conflict == OnConflict::Refuse {
         return Ok(Placed::Conflict);
     }
-    let waiting: i64 = tx
-        .sql()
-        .prepare_cached(
-            "SELECT count(*) FROM repo_locks
-             WHERE plan_id = ?1 AND parent IS NULL AND state = 'waiting'",
-        )?
-        .query_row([&new.plan_id], |row| row.get(0))?;
-    let most = settings::queue_max(tx)?;
-    if waiting >= most {
-        return Ok(Placed::QueueFull(most));
+    if let Some(kept) = kept {
+        kept::take_up(tx, kept.id, new, its_line)?;
+        return Ok(Placed::Waiting(kept.id));
     }
-    Ok(Placed::Waiting(insert(tx, new, State::Waiting, 0, None)?))
+    let waiting = there.iter().filter(|row| row.state == State::Waiting);
+    let waiting = i64::try_from(waiting.count()).unwrap_or(i64::MAX);
+    // Those below a hold do not count: the hold itself is one place.
+    if footing.below == 0 && waiting >= settings::queue_max(tx)? {
+        return Ok(Placed::QueueFull(waiting));
+    }
+    let ticket = insert(tx, new, footing, State::Waiting, 0, None)?;
+    Ok(Placed::Waiting(ticket))
+}
+
+/// Whether something in `line` keeps a new ticket from being granted at once.
+fn is_kept_out(tx: &ReadTx<'_>, new: &NewTicket, line: Line<'_>) -> Result<bool> {
+    let mut blocked = tx.sql().prepare_cached(&format!(
+        "SELECT EXISTS (SELECT 1 FROM repo_locks e WHERE e.plan_id = :plan AND e.below = :below
+            AND e.state IN ('granted', 'held', 'condemned', 'waiting') AND {CONFLICTS})"
+    ))?;
+    Ok(blocked.query_row(
+        named_params! {":plan": line.plan_id, ":below": line.below, ":scope": new.scope.letter(),
+        ":branch": new.branch},
+        |row| row.get(0),
+    )?)
+}
+
+fn hold_at_once<P: Permit>(tx: &TicketTx<'_>, new: &NewTicket, footing: Footing) -> Result<P> {
+    let now = clock::wall_ms();
+    let fence = audit::granted(tx, new, now, now)?;
+    let ticket = insert(tx, new, footing, State::Held, fence, Some(now))?;
+    Ok(P::mint(Proof {
+        ticket,
+        fence,
+        plan_id: new.plan_id.clone(),
+        branch: new.branch.clone(),
+        has_parent: footing.parent.is_some(),
+        hands_on: !new.hold_token.is_empty(),
+    }))
 }
 
 fn insert(
     tx: &TicketTx<'_>,
     new: &NewTicket,
+    footing: Footing,
     state: State,
     fence: i64,
     granted_at: Option<i64>,
@@ -106,10 +149,10 @@ fn insert(
         .prepare_cached(
             "INSERT INTO repo_locks (place, state, fence, plan_id, scope, branch, reason, doorbell,
                 owner_id, actor, pid, pid_ns, process_start, host, command, queued_at, granted_at,
-                last_heartbeat_at, lease_stamp, boot_id, time_ns)
+                last_heartbeat_at, lease_stamp, boot_id, time_ns, parent, below, hold_token)
              VALUES (1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'repo_locks'), 0),
                 ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?15,
-                ?17, ?18, ?19)",
+                ?17, ?18, ?19, ?20, ?21, ?22)",
         )?
         .execute(params![
             state.word(),
@@ -131,23 +174,23 @@ fn insert(
             clock::monotonic_ms(),
             frame.boot_id,
             frame.time_ns,
+            footing.parent,
+            footing.below,
+            new.hold_token,
         ])?;
     Ok(tx.sql().last_insert_rowid())
 }
 
-/// The grant step: grants the head of the line while it conflicts with no granted ticket, and
+/// The grant step of one line: grants its head while it conflicts with no granted ticket, and
 /// rings the granted and the one then first in line. Returns how many were granted.
-pub fn grant(tx: &TicketTx<'_>, plan_id: &str) -> Result<usize> {
+pub fn grant<'a>(tx: &TicketTx<'_>, line: impl Into<Line<'a>>) -> Result<usize> {
+    let line = line.into();
     let mut granted = 0;
     loop {
         let head = tx
             .sql()
-            .prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM repo_locks
-                 WHERE plan_id = ?1 AND parent IS NULL AND state = 'waiting'
-                 ORDER BY place LIMIT 1"
-            ))?
-            .query_row([plan_id], Ticket::from_row)
+            .prepare_cached(&head())?
+            .query_row(params![line.plan_id, line.below], Ticket::from_row)
             .optional()?;
         let Some(head) = head else { return Ok(granted) };
         if is_blocked(tx, &head)? {
@@ -167,16 +210,24 @@ pub fn grant(tx: &TicketTx<'_>, plan_id: &str) -> Result<usize> {
     }
 }
 
+/// The first that waits in a line.
+pub(super) fn head() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM repo_locks
+         WHERE plan_id = ?1 AND below = ?2 AND state = 'waiting' ORDER BY {IN_LINE} LIMIT 1"
+    )
+}
+
 fn is_blocked(tx: &ReadTx<'_>, ticket: &Ticket) -> Result<bool> {
     Ok(tx
         .sql()
         .prepare_cached(&format!(
-            "SELECT EXISTS (SELECT 1 FROM repo_locks e WHERE e.plan_id = :plan AND e.parent IS NULL
+            "SELECT EXISTS (SELECT 1 FROM repo_locks e WHERE e.plan_id = :plan AND e.below = :below
                 AND e.state IN ('granted', 'held', 'condemned') AND {CONFLICTS})"
         ))?
         .query_row(
-            named_params! {":plan": ticket.plan_id, ":scope": ticket.scope.letter(),
-            ":branch": ticket.branch},
+            named_params! {":plan": ticket.plan_id, ":below": ticket.below,
+            ":scope": ticket.scope.letter(), ":branch": ticket.branch},
             |row| row.get(0),
         )?)
 }
@@ -189,7 +240,7 @@ pub fn confirm<P: Permit>(tx: &TicketTx<'_>, id: i64, owner: &Owner) -> Result<O
             "UPDATE repo_locks SET state = 'held', doorbell = ?3, lease_stamp = ?4,
                 last_heartbeat_at = ?5
              WHERE id = ?1 AND owner_id = ?2 AND state = 'granted' AND scope = ?6
-             RETURNING fence, plan_id, branch",
+             RETURNING fence, plan_id, branch, parent IS NOT NULL, hold_token <> ''",
         )?
         .query_row(
             params![
@@ -201,12 +252,13 @@ pub fn confirm<P: Permit>(tx: &TicketTx<'_>, id: i64, owner: &Owner) -> Result<O
                 P::SCOPE.letter()
             ],
             |row| {
-                let (fence, plan_id, branch) = (row.get(0)?, row.get(1)?, row.get(2)?);
                 Ok(Proof {
                     ticket: id,
-                    fence,
-                    plan_id,
-                    branch,
+                    fence: row.get(0)?,
+                    plan_id: row.get(1)?,
+                    branch: row.get(2)?,
+                    has_parent: row.get(3)?,
+                    hands_on: row.get(4)?,
                 })
             },
         )
@@ -215,16 +267,28 @@ pub fn confirm<P: Permit>(tx: &TicketTx<'_>, id: i64, owner: &Owner) -> Result<O
 }
 
 /// Releases a held ticket, keyed by id and fence, and grants the next. `false` if it was lost.
+/// What works below it falls with it.
 pub fn release(tx: &TicketTx<'_>, proof: &Proof, outcome: Outcome) -> Result<bool> {
-    let deleted = tx
+    let fallen = if proof.hands_on {
+        below::all_below(tx, proof.ticket)?
+    } else {
+        Vec::new()
+    };
+    let below: Option<i64> = tx
         .sql()
-        .prepare_cached("DELETE FROM repo_locks WHERE id = ?1 AND fence = ?2 AND state = 'held'")?
-        .execute(params![proof.ticket, proof.fence])?;
-    if deleted == 0 {
+        .prepare_cached(
+            "DELETE FROM repo_locks WHERE id = ?1 AND fence = ?2 AND state = 'held'
+             RETURNING below",
+        )?
+        .query_row(params![proof.ticket, proof.fence], |row| row.get(0))
+        .optional()?;
+    let Some(below) = below else {
         return Ok(false);
-    }
+    };
     audit::ended(tx, proof.fence, outcome)?;
-    grant(tx, &proof.plan_id)?;
+    below::settle_fallen(tx, proof.ticket, &fallen)?;
+    let plan_id = &proof.plan_id;
+    grant(tx, Line { plan_id, below })?;
     Ok(true)
 }
 
@@ -232,51 +296,71 @@ pub fn release(tx: &TicketTx<'_>, proof: &Proof, outcome: Outcome) -> Result<boo
 pub fn leave(tx: &TicketTx<'_>, id: i64, outcome: Outcome) -> Result<()> {
     if let Some(ticket) = by_id(tx, id)? {
         remove(tx, &ticket, outcome)?;
-        grant(tx, &ticket.plan_id)?;
+        grant(tx, &ticket)?;
     }
     Ok(())
 }
 
 /// Puts a parked ticket of `owner` back to waiting in its place.
 pub fn rejoin(tx: &TicketTx<'_>, id: i64, owner: &Owner) -> Result<()> {
-    let plan: Option<String> = tx
+    let back: Option<(String, i64)> = tx
         .sql()
         .prepare_cached(
             "UPDATE repo_locks SET state = 'waiting', fence = 0, granted_at = NULL
-             WHERE id = ?1 AND owner_id = ?2 AND state = 'parked' RETURNING plan_id",
+             WHERE id = ?1 AND owner_id = ?2 AND state = 'parked' RETURNING plan_id, below",
         )?
-        .query_row(params![id, owner.id], |row| row.get(0))
+        .query_row(params![id, owner.id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    if let Some(plan) = plan {
-        grant(tx, &plan)?;
+    if let Some((plan_id, below)) = &back {
+        let below = *below;
+        grant(tx, Line { plan_id, below })?;
     }
     Ok(())
 }
 
-/// Removes the tickets of `plan_id` whose owners `is_alive` denies, then grants. Parked tickets
-/// without an owner are kept places and stay.
-pub fn remove_dead(
+/// Removes the tickets of a line whose owners `is_alive` denies, and kept places that nobody came
+/// back to, then grants.
+pub fn remove_dead<'a>(
     tx: &TicketTx<'_>,
-    plan_id: &str,
+    line: impl Into<Line<'a>>,
     is_alive: &dyn Fn(&str) -> bool,
 ) -> Result<usize> {
+    Ok(clear(tx, line.into(), is_alive)?.0)
+}
+
+/// How many were removed, and the line after it.
+fn clear(
+    tx: &TicketTx<'_>,
+    its_line: Line<'_>,
+    is_alive: &dyn Fn(&str) -> bool,
+) -> Result<(usize, Vec<Ticket>)> {
+    let there = line(tx, its_line)?;
     let mut removed = 0;
-    for ticket in line(tx, plan_id)? {
-        let is_kept_place = ticket.state == State::Parked && ticket.owner_id.is_empty();
-        if !is_kept_place && !is_alive(&ticket.owner_id) {
-            remove(tx, &ticket, Outcome::OwnerDied)?;
+    for ticket in &there {
+        if ticket.is_kept_too_long() {
+            // How its wait ended was noted when it did.
+            delete(tx, ticket.id)?;
+            removed += 1;
+        } else if !ticket.is_kept_place() && !is_alive(&ticket.owner_id) {
+            remove(tx, ticket, Outcome::OwnerDied)?;
             removed += 1;
         }
     }
-    if removed > 0 {
-        grant(tx, plan_id)?;
+    if removed == 0 {
+        return Ok((0, there));
     }
-    Ok(removed)
+    grant(tx, its_line)?;
+    Ok((removed, line(tx, its_line)?))
 }
 
-/// Parks the grants of `plan_id` that nobody confirmed within `limit_ms`, then grants the next.
-pub fn park_unconfirmed(tx: &TicketTx<'_>, plan_id: &str, limit_ms: i64) -> Result<usize> {
-    let overdue: Vec<Ticket> = line(tx, plan_id)?
+/// Parks the grants of a line that nobody confirmed within `limit_ms`, then grants the next.
+pub fn park_unconfirmed<'a>(
+    tx: &TicketTx<'_>,
+    its_line: impl Into<Line<'a>>,
+    limit_ms: i64,
+) -> Result<usize> {
+    let its_line = its_line.into();
+    let overdue: Vec<Ticket> = line(tx, its_line)?
         .into_iter()
         .filter(|ticket| ticket.state == State::Granted)
         .filter(|ticket| {
@@ -293,7 +377,7 @@ pub fn park_unconfirmed(tx: &TicketTx<'_>, plan_id: &str, limit_ms: i64) -> Resu
         tx.ring(&ticket.doorbell, Ring::Look);
     }
     if !overdue.is_empty() {
-        grant(tx, plan_id)?;
+        grant(tx, its_line)?;
     }
     Ok(overdue.len())
 }
@@ -317,7 +401,7 @@ pub fn remove_condemned(tx: &TicketTx<'_>, id: i64) -> Result<()> {
         && ticket.state == State::Condemned
     {
         remove(tx, &ticket, Outcome::LeaseExpired)?;
-        grant(tx, &ticket.plan_id)?;
+        grant(tx, &ticket)?;
     }
     Ok(())
 }
@@ -328,22 +412,30 @@ pub fn remove_forced(tx: &TicketTx<'_>, id: i64, fence: i64) -> Result<bool> {
         Some(ticket) if ticket.fence == fence => {
             remove(tx, &ticket, Outcome::Forced)?;
             tx.ring(&ticket.doorbell, Ring::Look);
-            grant(tx, &ticket.plan_id)?;
+            grant(tx, &ticket)?;
             Ok(true)
         }
         _ => Ok(false),
     }
 }
 
+/// Deletes a ticket, with what works below it, and notes how it ended.
 fn remove(tx: &TicketTx<'_>, ticket: &Ticket, outcome: Outcome) -> Result<()> {
+    let fallen = below::all_below(tx, ticket.id)?;
+    delete(tx, ticket.id)?;
+    if ticket.state.blocks() && ticket.fence != 0 {
+        audit::ended(tx, ticket.fence, outcome)?;
+    } else if !ticket.is_kept_place() {
+        audit::gave_up(tx, ticket, outcome)?;
+    }
+    below::settle_fallen(tx, ticket.id, &fallen)
+}
+
+fn delete(tx: &TicketTx<'_>, id: i64) -> Result<()> {
     tx.sql()
         .prepare_cached("DELETE FROM repo_locks WHERE id = ?1")?
-        .execute([ticket.id])?;
-    if ticket.state.blocks() && ticket.fence != 0 {
-        audit::ended(tx, ticket.fence, outcome)
-    } else {
-        audit::gave_up(tx, ticket, outcome)
-    }
+        .execute([id])?;
+    Ok(())
 }
 
 /// Renews the leases of the tickets `ids` that `owner_id` holds; returns those still there, with

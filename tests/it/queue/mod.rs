@@ -8,8 +8,12 @@ mod cancel;
 mod clock;
 mod conflicts;
 mod crash;
+mod deadlock;
+mod kept_places;
 mod lost;
+mod nesting;
 mod order;
+mod retries;
 mod stress;
 mod workers;
 

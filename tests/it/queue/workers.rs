@@ -28,6 +28,7 @@ pub(super) fn open(sandbox: &Sandbox) -> Arc<Project> {
         terminal: None,
         actor: "library".to_owned(),
         command: "a test".to_owned(),
+        lock_token: None,
         connections: Connections::Pool,
         repairs: &[plandex::plan::repair],
     };
