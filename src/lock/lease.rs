@@ -17,7 +17,9 @@ use super::owner::Owner;
 use crate::config::LockToken;
 use crate::platform::cancel::{Cancel, Reason};
 use crate::platform::{log, threads, wait};
+use crate::store::audit::Outcome;
 use crate::store::settings::Intervals;
+use crate::store::tickets::Proof;
 use crate::store::{OwnConnection, Store, tickets};
 
 /// So many failed beats in a row end the operations (SEED.md 5.4: more than five).
@@ -27,7 +29,12 @@ const ERRORS_MAX: u32 = 6;
 ///
 /// Written on acquire and release, read by the heartbeat: `MutexUsage/activeLockIds` of the seed.
 #[derive(Debug, Default)]
-pub(super) struct Registry(Mutex<HashMap<i64, Held>>);
+pub(super) struct Registry {
+    held: Mutex<HashMap<i64, Held>>,
+    /// Tickets that are over and could not be released: a full disk, a busy database, a panic. They
+    /// would keep their plans until this process ends.
+    owed: Mutex<Vec<(Proof, Outcome)>>,
+}
 
 /// What is known of one held ticket.
 #[derive(Debug)]
@@ -39,28 +46,38 @@ struct Held {
 
 impl Registry {
     pub(super) fn insert(&self, ticket: i64, cancel: Cancel, token: Option<LockToken>) {
-        self.0.lock().insert(ticket, Held { cancel, token });
+        self.held.lock().insert(ticket, Held { cancel, token });
     }
 
     pub(super) fn token(&self, ticket: i64) -> Option<LockToken> {
-        self.0.lock().get(&ticket)?.token.clone()
+        self.held.lock().get(&ticket)?.token.clone()
     }
 
     /// Takes a ticket out before it is released, so that no beat misses its row.
     pub(super) fn remove(&self, ticket: i64) {
-        self.0.lock().remove(&ticket);
+        self.held.lock().remove(&ticket);
     }
 
+    /// Whether nothing is held, and nothing has to be given back yet.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
+        self.held.lock().is_empty() && self.owed.lock().is_empty()
+    }
+
+    /// Leaves a ticket to the heartbeat, which releases it as soon as it can.
+    pub(super) fn owe(&self, proof: Proof, outcome: Outcome) {
+        self.owed.lock().push((proof, outcome));
+    }
+
+    fn take_owed(&self) -> Vec<(Proof, Outcome)> {
+        std::mem::take(&mut self.owed.lock())
     }
 
     fn ids(&self) -> Vec<i64> {
-        self.0.lock().keys().copied().collect()
+        self.held.lock().keys().copied().collect()
     }
 
     fn cancel(&self, ticket: i64, reason: Reason) {
-        if let Some(held) = self.0.lock().get(&ticket) {
+        if let Some(held) = self.held.lock().get(&ticket) {
             held.cancel.set(reason);
         }
     }
@@ -120,6 +137,7 @@ impl Heart {
             if !rang && Instant::now() < next {
                 continue;
             }
+            self.release_owed(connection);
             let ids = self.registry.ids();
             if !ids.is_empty() {
                 self.beat(connection, &ids, &mut failures);
@@ -171,6 +189,19 @@ impl Heart {
                     ids.iter()
                         .for_each(|id| self.registry.cancel(*id, Reason::LockLost));
                 }
+            }
+        }
+    }
+
+    /// Releases what could not be released when it was over.
+    fn release_owed(&self, connection: &OwnConnection) {
+        for (proof, outcome) in self.registry.take_owed() {
+            let released = self
+                .store
+                .tickets_patiently(connection, |tx| tickets::release(tx, &proof, outcome));
+            // A ticket that is gone is owed to nobody.
+            if released.is_err() {
+                self.registry.owe(proof, outcome);
             }
         }
     }
@@ -232,7 +263,7 @@ mod tests {
         assert_eq!(registry.ids().len(), 100 * 25);
         assert!(
             registry
-                .0
+                .held
                 .lock()
                 .values()
                 .all(|held| held.cancel.reason() == Some(Reason::Stopped))

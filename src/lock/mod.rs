@@ -34,6 +34,7 @@ mod past;
 mod place;
 mod retry;
 pub mod rules;
+mod said;
 mod wait;
 
 use std::sync::Arc;
@@ -52,9 +53,10 @@ pub use wait::grant_step;
 use crate::config::LockToken;
 
 use crate::platform::cancel::{Cancel, Reason};
+use crate::platform::log;
 use crate::store::audit::Outcome;
 use crate::store::settings::{self, Intervals};
-use crate::store::tickets::{self, NewTicket, Permit};
+use crate::store::tickets::{self, NewTicket, Permit, Proof};
 use crate::store::{Store, StoreError};
 use lease::Registry;
 use owner::Owner;
@@ -179,12 +181,16 @@ impl Locks {
     ) -> Result<Hold<P>> {
         let begun = Instant::now();
         let owner = self.inner.owner()?;
+        let reason = request.operation.reason();
+        said::asked(request);
         let mut retries = Retries::new(request);
         // Whether the hold above was there: from then on the work must not go on without it.
         let mut was_below = false;
         let (permit, hold_token) = loop {
-            if let Some(reason) = request.cancel.reason() {
-                return Err(LockError::Cancelled(reason).into());
+            if let Some(why) = request.cancel.reason() {
+                let error = LockError::Cancelled(why).into();
+                said::refused(reason, &error, begun);
+                return Err(error);
             }
             let new = self.new_ticket(request, &owner);
             let attempt = Attempt {
@@ -196,9 +202,12 @@ impl Locks {
             };
             match attempt.run(&mut was_below, on_wait) {
                 Ok(permit) => break (permit, new.hold_token),
-                Err(error) => retries.pause(error, on_wait)?,
+                Err(error) => retries
+                    .pause(error, on_wait)
+                    .inspect_err(|error| said::refused(reason, error, begun))?,
             }
         };
+        said::had(reason, permit.proof(), begun);
         let ticket = permit.proof().ticket();
         let token = (!hold_token.is_empty()).then(|| LockToken::new(ticket, &hold_token));
         self.inner
@@ -322,18 +331,50 @@ impl<P: Permit> Hold<P> {
     fn give_back(&self, permit: &P, outcome: Outcome) -> Result<()> {
         let proof = permit.proof();
         self.inner.registry.remove(proof.ticket());
+        // Whatever keeps it from being released, a panic too: somebody will do it.
+        let owed = Owed {
+            registry: &self.inner.registry,
+            owed: Some((proof.for_release(), outcome)),
+        };
         let lease = self.inner.intervals.lease;
         let released = self
             .inner
             .store
             .tickets(lease, |tx| tickets::release(tx, proof, outcome))?;
+        owed.settled();
         if !released {
+            log::lock(log::Action::Lost, || {
+                format!(
+                    "ticket {}: it was gone when it was to be released",
+                    proof.ticket()
+                )
+            });
             return Err(StoreError::LockLost {
                 ticket: proof.ticket(),
             }
             .into());
         }
         Ok(())
+    }
+}
+
+/// A ticket that is left to the heartbeat unless it is [`settled`](Self::settled).
+struct Owed<'r> {
+    registry: &'r Registry,
+    owed: Option<(Proof, Outcome)>,
+}
+
+impl Owed<'_> {
+    fn settled(mut self) {
+        self.owed = None;
+    }
+}
+
+impl Drop for Owed<'_> {
+    fn drop(&mut self) {
+        if let Some((proof, outcome)) = self.owed.take() {
+            self.registry.owe(proof, outcome);
+        }
     }
 }
 

@@ -322,13 +322,25 @@ fn reason() -> &'static str {
 /// Keeps what this thread logs until the guard is dropped: while a transaction is open.
 pub fn hold() -> Hold {
     HOLDS.set(HOLDS.get() + 1);
-    Hold(())
+    Hold {
+        from: HELD.with_borrow(String::len),
+    }
 }
 
 /// See [`hold`].
 #[derive(Debug)]
 #[must_use]
-pub struct Hold(());
+pub struct Hold {
+    /// How much was kept before.
+    from: usize,
+}
+
+impl Hold {
+    /// Forgets what was kept since: it was rolled back, and so it did not happen.
+    pub fn forget(&self) {
+        HELD.with_borrow_mut(|held| held.truncate(self.from));
+    }
+}
 
 impl Drop for Hold {
     fn drop(&mut self) {

@@ -41,6 +41,7 @@ use rusqlite::Connection;
 
 pub use gate::Quiet;
 pub use migrate::SCHEMA_VERSION;
+pub use open::is_own_file;
 pub use probe::answer as answer_probe;
 pub use transaction::{AppendTx, ChooseTx, JournalTx, ReadTx, TicketTx, WriteTx};
 
@@ -171,7 +172,7 @@ impl Store {
     /// Whether `meta` is of one of [`FILES`], under whatever name: closing a descriptor of it would
     /// drop SQLite's locks, so whoever opens what a person named asks first.
     pub fn is_own_file(&self, meta: &std::fs::Metadata) -> bool {
-        is_own_file(&self.dir, meta)
+        open::is_own_file(&self.dir, meta)
     }
 
     /// Runs `work` on one snapshot; never waits for a writer and writes nothing.
@@ -459,15 +460,6 @@ impl Store {
     fn name(&self, error: anyhow::Error) -> anyhow::Error {
         open::name_error(&self.path(), error)
     }
-}
-
-/// As [`Store::is_own_file`], for the state directory `dir` before it is opened.
-pub fn is_own_file(dir: &Path, meta: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    FILES.iter().any(|name| {
-        let own = std::fs::metadata(dir.join(name));
-        own.is_ok_and(|own| (own.dev(), own.ino()) == (meta.dev(), meta.ino()))
-    })
 }
 
 /// Whether a transaction could not begin because somebody outside plandex's gate keeps SQLite's

@@ -239,9 +239,12 @@ pub(super) fn logged<T>(
     let result = transaction(&times);
     match &result {
         Ok(_) => log::lock(log::Action::Commit, || times.words()),
-        Err(error) => log::lock(log::Action::Rollback, || {
-            format!("{}: {error:#}", times.words())
-        }),
+        Err(error) => {
+            hold.forget();
+            log::lock(log::Action::Rollback, || {
+                format!("{}: {error:#}", times.words())
+            });
+        }
     }
     drop(hold);
     result

@@ -31,6 +31,7 @@ fn project(count: usize) -> (Sandbox, Arc<Project>, Vec<String>) {
         actor: "library".to_owned(),
         command: "a test".to_owned(),
         connections: Connections::Pool,
+        lock_token: None,
         repairs: &[],
     };
     let project = Project::create(&place, session).unwrap();
