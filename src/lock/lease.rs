@@ -68,7 +68,8 @@ impl Registry {
         self.owed.lock().push((proof, outcome));
     }
 
-    fn take_owed(&self) -> Vec<(Proof, Outcome)> {
+    /// What has to be given back yet, for one try.
+    pub(super) fn take_owed(&self) -> Vec<(Proof, Outcome)> {
         std::mem::take(&mut self.owed.lock())
     }
 

@@ -281,6 +281,14 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.end.set(Reason::GivenUp);
+        for (proof, outcome) in self.registry.take_owed() {
+            let released = self
+                .store
+                .tickets(LAST_TRY, |tx| tickets::release(tx, &proof, outcome));
+            if released.is_err() {
+                self.registry.owe(proof, outcome);
+            }
+        }
         // A ticket that could not be released keeps its owner file, which is free from here on
         // and tells whoever comes next.
         if let Some(owner) = self.owner.lock().take()
@@ -357,6 +365,9 @@ impl<P: Permit> Hold<P> {
         Ok(())
     }
 }
+
+/// How long the last try to release a ticket lasts, at the end of its owner.
+const LAST_TRY: Duration = Duration::from_millis(250);
 
 /// A ticket that is left to the heartbeat unless it is [`settled`](Self::settled).
 struct Owed<'r> {

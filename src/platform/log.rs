@@ -345,6 +345,10 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         HOLDS.set(HOLDS.get() - 1);
+        if std::thread::panicking() {
+            // The transaction is rolled back by the same panic.
+            self.forget();
+        }
         if HOLDS.get() == 0 {
             let held = HELD.take();
             if !held.is_empty() {

@@ -71,6 +71,8 @@ fn a_tell_and_a_batch_say_it_into_the_log_file() {
         .plandex(["batch", "-"])
         .stdin("exec --plan b -- sleep 1000\n")
         .start();
+    // By then it can be asked: before that, a signal ends it as it ends any program.
+    sandbox.until_queue("the line runs", |line| !line.is_empty());
     sandbox.until("the batch says so", || {
         batch.signal(Signal::USR1);
         let said = batch.stderr();
