@@ -34,7 +34,8 @@ pub(super) struct Global {
         long,
         global = true,
         value_name = "DURATION",
-        conflicts_with = "no_wait"
+        conflicts_with = "no_wait",
+        allow_hyphen_values = true
     )]
     pub(super) wait: Option<String>,
     /// Do not wait: exit 75 if the plan is taken.
@@ -225,6 +226,7 @@ pub(super) enum Conflict {
 
 /// `plandex exec`
 #[derive(Debug, Args)]
+#[command(after_help = EXEC_EXAMPLES)]
 pub(super) struct Exec {
     /// Hold the branch for reading only: others may read it at the same time.
     #[arg(long)]
@@ -232,10 +234,34 @@ pub(super) struct Exec {
     /// With --read: hold the whole plan for reading, not a branch.
     #[arg(long, requires = "read")]
     pub(super) root: bool,
+    /// Exit with this code if the plan could not be had, instead of 75.
+    #[arg(short = 'E', long, value_name = "N")]
+    pub(super) conflict_exit_code: Option<u8>,
+    /// COMMAND is one string for /bin/sh; without it, the shell reads standard input.
+    #[arg(short = 'c', long)]
+    pub(super) shell: bool,
     /// The program and its arguments.
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(
+        value_name = "COMMAND",
+        required_unless_present = "shell",
+        trailing_var_arg = true
+    )]
     pub(super) program: Vec<OsString>,
 }
+
+const EXEC_EXAMPLES: &str = "\
+Examples:
+  plandex exec -- make deploy                 one at a time, waiting up to 30 s for the turn
+  plandex exec --wait forever -- make deploy  as long as it takes
+  plandex exec --no-wait -E 0 -- make report  only if nobody else is at it; else exit 0
+  plandex exec --read -- make docs            together with other readers of the branch
+  plandex exec -c 'make && make test'         a script in one string
+  plandex exec -c <<'EOF'                     a script on standard input
+
+The exit code is the command's own (128 + its signal); 126 if it cannot be run, 127 if there is no
+such program, 75 (or -E) if the plan could not be had, 79 if it was lost meanwhile. Signals are
+passed on. The command ends when plandex does, even on SIGKILL, and plandex commands inside it
+join its turn.";
 
 /// `plandex doctor`
 #[derive(Debug, Args)]

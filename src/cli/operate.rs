@@ -47,6 +47,27 @@ pub(super) fn operate<P, E, T>(
     cli: &Cli,
     job: &Job<'_, P>,
     work: impl FnOnce(&P, &Turn<'_>, &mut dyn FnMut(E)) -> Result<T> + Send + 'static,
+    show: impl FnMut(E),
+) -> Result<T>
+where
+    P: Permit,
+    E: Send + 'static,
+    T: Send + 'static,
+{
+    // The signals of a line are heard by its batch.
+    let signals = match cli.is_line() {
+        true => None,
+        false => Some(hear_signals(job.project)?),
+    };
+    operate_hearing(cli, job, signals, work, show)
+}
+
+/// As [`operate`], with `signals` (or nobody at all) hearing them until the operation is over.
+pub(super) fn operate_hearing<P, E, T>(
+    cli: &Cli,
+    job: &Job<'_, P>,
+    signals: Option<signal::Watch>,
+    work: impl FnOnce(&P, &Turn<'_>, &mut dyn FnMut(E)) -> Result<T> + Send + 'static,
     mut show: impl FnMut(E),
 ) -> Result<T>
 where
@@ -55,11 +76,6 @@ where
     T: Send + 'static,
 {
     let cancel = job.project.cancel.child()?;
-    // The signals of a line are heard by its batch.
-    let signals = match cli.is_line() {
-        true => None,
-        false => Some(hear_signals(job.project)?),
-    };
     let (sender, said) = crossbeam_channel::bounded(BUFFERED);
     let waits: Sender<Said<E>> = sender.clone();
     let params = Params {
@@ -129,19 +145,26 @@ fn listen<E, T>(
 
 /// Turns signals into the project's cancel flag; Ctrl-Z stops the process between transactions.
 fn hear_signals(project: &Arc<Project>) -> Result<signal::Watch> {
-    let (cancel, store) = (project.cancel.clone(), Arc::clone(&project.store));
-    signal::watch(move |heard| match heard {
+    let project = Arc::clone(project);
+    signal::watch(move |heard| heed(&project, heard))
+}
+
+/// What a signal means to plandex itself.
+pub(super) fn heed(project: &Project, heard: Signal) {
+    let cancel = &project.cancel;
+    match heard {
         // The second Ctrl-C: whatever is at work is rolled back by the next process.
         Signal::Interrupt if cancel.is_set() => signal::exit_now(130),
         Signal::Interrupt => cancel.set(Reason::Interrupted),
         Signal::Terminate => cancel.set(Reason::Terminated),
         Signal::HangUp => cancel.set(Reason::HungUp),
         Signal::Suspend => {
-            let quiet = store.quiet();
+            let quiet = project.store.quiet();
             signal::stop_self();
             drop(quiet);
         }
-    })
+        Signal::Quit | Signal::User2 => signal::end_by(heard),
+    }
 }
 
 /// What a person reads while the operation waits.

@@ -3,6 +3,7 @@
 use anyhow::Error;
 use serde::Serialize;
 
+use super::exec::ExecError;
 use super::exit::ExitCode;
 use super::session::{Cli, SCHEMA_VERSION};
 use crate::apply::ApplyError;
@@ -122,6 +123,7 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(select))
         .or_else(|| error.downcast_ref().map(tell))
         .or_else(|| error.downcast_ref().map(apply))
+        .or_else(|| error.downcast_ref().map(exec))
         .or_else(|| error.downcast_ref().map(context));
     found.unwrap_or_else(|| Verdict::new(ExitCode::Failed, "failed", machine(error)))
 }
@@ -296,6 +298,13 @@ fn tell(error: &TellError) -> Verdict {
 fn apply(error: &ApplyError) -> Verdict {
     let (code, kind, hint) = super::apply::verdict(error);
     Verdict::new(code, kind, hint)
+}
+
+fn exec(error: &ExecError) -> Verdict {
+    match error {
+        ExecError::NotFound(_) => Verdict::new(ExitCode::NotFound, "not_found", ""),
+        ExecError::CannotRun(_) => Verdict::new(ExitCode::CannotRun, "cannot_run", ""),
+    }
 }
 
 fn context(error: &ContextError) -> Verdict {

@@ -209,7 +209,7 @@ impl Cli {
                 .or_else(|| self.environment.branch.clone()),
             terminal,
             actor: actor.unwrap_or_default(),
-            command: config::command_line(),
+            command: shortened(config::command_line()),
             lock_token: self.environment.lock_token.clone(),
             connections: Connections::One,
             repairs: REPAIRS,
@@ -254,6 +254,16 @@ pub(super) fn wait(global: &Global) -> Result<Option<Wait>> {
 pub(super) fn own_file(name: &str) -> anyhow::Error {
     let message = format!("{name} is plandex's own database, which only SQLite may open");
     UsageError::new(message, "give a file of your own").into()
+}
+
+/// A command as its ticket shows it: of a huge one, the beginning.
+fn shortened(mut command: String) -> String {
+    const LONGEST: usize = 900;
+    if command.len() > LONGEST {
+        command.truncate(command.floor_char_boundary(LONGEST));
+        command.push('…');
+    }
+    command
 }
 
 /// A wall time in milliseconds as RFC 3339 UTC.

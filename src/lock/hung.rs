@@ -10,6 +10,7 @@ use anyhow::Result;
 
 use super::{operation, owner, rules};
 use crate::platform::cancel::Cancel;
+use crate::platform::process::Killing;
 use crate::platform::{clock, process, wait};
 use crate::store::settings::Intervals;
 use crate::store::tickets::{self, State, Ticket};
@@ -17,6 +18,10 @@ use crate::store::{Store, TicketTx, settings};
 
 /// How long what a condemned owner started may take to die of SIGKILL.
 const DYING: Duration = Duration::from_secs(5);
+/// So many rounds are made at least.
+const ROUNDS_LEAST: u32 = 4;
+/// The pid of no process, and the parent of none that we may kill.
+const NOBODY: u32 = u32::MAX;
 /// Between two looks at whether it died.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -93,37 +98,50 @@ fn at_once(
 }
 
 /// Kills what a condemned owner started (not the owner itself), then removes its ticket. `false`
-/// if something of it still lives.
+/// if something of it still lives after `patience`.
 pub(super) fn end_condemned(
     store: &Store,
     ticket: &Ticket,
     cancel: &Cancel,
     patience: Duration,
 ) -> Result<bool> {
-    if is_command(ticket) && !kill_started(store, ticket, cancel)? {
+    if is_command(ticket) && !kill_started(store, ticket, cancel, patience.min(DYING))? {
         return Ok(false);
     }
     store.tickets(patience, |tx| tickets::remove_condemned(tx, ticket.id))?;
     Ok(true)
 }
 
-fn kill_started(store: &Store, ticket: &Ticket, cancel: &Cancel) -> Result<bool> {
+fn kill_started(store: &Store, ticket: &Ticket, cancel: &Cancel, limit: Duration) -> Result<bool> {
     let path = owner::path(store.dir(), &ticket.owner_id);
-    let started = || -> Vec<u32> {
-        process::with_open(&path)
-            .into_iter()
-            .filter(|pid| *pid != ticket.pid)
-            .collect()
-    };
-    let until = Instant::now() + DYING;
-    let mut left = started();
-    while !left.is_empty() && Instant::now() < until && !cancel.is_set() {
-        left.iter()
-            .for_each(|pid| process::kill_if_open(*pid, &path));
+    let until = Instant::now() + limit;
+    let mut killing = Killing::default();
+    let mut seen_empty = false;
+    // Some rounds however short the limit, which bounds the others: to stop, to kill, to see.
+    for round in 0_u32.. {
+        // The owner itself is left alone, as long as it is that very process: its pid may be
+        // another's by now.
+        let owner_lives = process::is_running(ticket.pid, ticket.process_start);
+        let root = if owner_lives { ticket.pid } else { NOBODY };
+        let is_empty = !killing.round(&path, root, &[]);
+        // While a look through /proc goes on, a process may start another behind its back and end.
+        // The lock on the file misses none, but an owner that lives keeps it too: looked at twice.
+        let is_gone = if owner_lives {
+            std::mem::replace(&mut seen_empty, is_empty)
+        } else {
+            !owner::is_alive(store.dir(), &ticket.owner_id)
+        };
+        if is_empty && is_gone {
+            return Ok(true);
+        }
+        // Where nothing can be seen and the file is held all the same, looking on helps nobody.
+        let is_over = is_empty || Instant::now() >= until;
+        if cancel.is_set() || (round >= ROUNDS_LEAST && is_over) {
+            break;
+        }
         wait::readable(&[cancel.as_fd()], TICK)?;
-        left = started();
     }
-    Ok(left.is_empty())
+    Ok(false)
 }
 
 /// Whether it is a command's whose processes cannot be seen from this pid namespace. No fence

@@ -252,6 +252,11 @@ impl Locks {
         Ok(self.inner.owner()?.file.try_clone()?)
     }
 
+    /// Where that file is.
+    pub fn owner_path(&self) -> Result<std::path::PathBuf> {
+        Ok(self.inner.owner()?.path.clone())
+    }
+
     /// The intervals of this project.
     pub fn intervals(&self) -> Intervals {
         self.inner.intervals

@@ -17,7 +17,7 @@ use crate::store::{self, StoreError, TicketTx, plans};
 const GATE_TURN: Duration = Duration::from_millis(250);
 /// How long SQLite itself waits for a writer outside the gate: with the longest pauses of the
 /// schedule, seven such tries end within the thirty seconds that a command waits by default.
-const BUSY: Duration = Duration::from_millis(500);
+const BUSY: Duration = GATE_TURN;
 
 /// One try to get a ticket and to have it held.
 pub(super) struct Attempt<'a, P> {

@@ -16,10 +16,16 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 pub struct Stat {
     /// The kernel's letter: R, S, D, T (stopped), Z, …
     pub state: char,
+    /// The parent's pid.
+    pub parent: u32,
+    /// The process group.
+    pub group: i64,
     /// The session leader's pid.
     pub session: u32,
     /// The controlling terminal's device number; 0 for none.
     pub tty: i64,
+    /// The process group in the foreground of that terminal; -1 for none.
+    pub foreground: i64,
     /// The number of threads.
     pub threads: u64,
     /// When the process started, in clock ticks since boot.
@@ -30,24 +36,43 @@ pub struct Stat {
 
 /// The facts of process `pid`, if there is one in this pid namespace.
 pub fn stat(pid: u32) -> Option<Stat> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat_at(&format!("/proc/{pid}/stat"))
+}
+
+fn stat_at(path: &str) -> Option<Stat> {
+    let text = std::fs::read_to_string(path).ok()?;
     // The second field is the command in parentheses and may hold anything, so count from the end.
     let (_, rest) = text.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
     let number = |index: usize| fields.get(index)?.parse::<i64>().ok();
     Some(Stat {
         state: fields.first()?.chars().next()?,
+        parent: u32::try_from(number(1)?).ok()?,
+        group: number(2)?,
         session: u32::try_from(number(3)?).ok()?,
         tty: number(4)?,
+        foreground: number(5)?,
         threads: u64::try_from(number(17)?).ok()?,
         start_ticks: number(19)?,
         resident_pages: u64::try_from(number(21)?).ok()?,
     })
 }
 
+impl Stat {
+    /// Whether it is dead and only not waited for yet.
+    fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
 /// Whether process `pid` that started at `start_ticks` is stopped (Ctrl-Z, SIGSTOP).
 pub fn is_stopped(pid: u32, start_ticks: i64) -> bool {
     stat(pid).is_some_and(|stat| stat.start_ticks == start_ticks && matches!(stat.state, 'T' | 't'))
+}
+
+/// Whether process `pid` that started at `start_ticks` has not ended.
+pub fn is_running(pid: u32, start_ticks: i64) -> bool {
+    stat(pid).is_some_and(|stat| stat.start_ticks == start_ticks && !stat.has_ended())
 }
 
 /// The name of process `pid` as the kernel keeps it: the first 15 bytes of its program's.
@@ -73,40 +98,136 @@ pub fn exit_watch(pid: u32, start_ticks: i64) -> Option<OwnedFd> {
     (stat(pid)?.start_ticks == start_ticks).then_some(fd)
 }
 
+/// Whether the signals of a terminal (Ctrl-C) reach this process by themselves, or will: its group
+/// is in the foreground of its terminal, or it reads from one.
+pub fn shares_terminal() -> bool {
+    let in_front =
+        |stat: Stat| stat.tty != 0 && stat.foreground > 0 && stat.group == stat.foreground;
+    rustix::termios::isatty(rustix::stdio::stdin())
+        || stat_at("/proc/self/stat").is_some_and(in_front)
+}
+
+/// A descriptor that is readable when `child` has ended, which has not been waited for.
+pub fn end_of(child: &std::process::Child) -> Option<OwnedFd> {
+    rustix::process::pidfd_open(Pid::from_child(child), PidfdFlags::empty()).ok()
+}
+
 /// The pids, our own excluded, of all visible processes that have the file `path` open.
 pub fn with_open(path: &Path) -> Vec<u32> {
-    let Ok(wanted) = std::fs::metadata(path) else {
+    let Some(wanted) = identity(path) else {
         return Vec::new();
     };
-    let is_wanted = |entry: &std::fs::DirEntry| {
-        std::fs::metadata(entry.path())
-            .is_ok_and(|meta| meta.st_ino() == wanted.st_ino() && meta.st_dev() == wanted.st_dev())
-    };
-    let Ok(processes) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    processes
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|pid| *pid != std::process::id())
-        .filter(|pid| {
-            std::fs::read_dir(format!("/proc/{pid}/fd"))
-                .is_ok_and(|fds| fds.flatten().any(|entry| is_wanted(&entry)))
-        })
+    let pids = living().into_iter().map(|process| process.pid);
+    pids.filter(|pid| *pid != std::process::id() && has_open(*pid, wanted))
         .collect()
 }
 
-/// Kills `pid` (SIGKILL), but only while it still has `path` open.
-pub fn kill_if_open(pid: u32, path: &Path) {
-    let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-        return;
+/// A process that a pid alone could confuse with a later one.
+#[derive(Debug, Clone, Copy)]
+pub struct Process {
+    /// Its pid.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot.
+    pub start_ticks: i64,
+    parent: u32,
+    /// Its process group.
+    pub group: i64,
+}
+
+/// The visible living processes that have the file `path` open or are `known`, with all that
+/// descend from them or from `root`; this process and `root` are not among them.
+///
+/// Descendants, because some programs close what they inherited before they start others.
+pub fn family(path: &Path, root: u32, known: &[Process]) -> Vec<Process> {
+    let us = std::process::id();
+    let mut others = living();
+    others.retain(|process| process.pid != us && process.pid != root);
+    let wanted = identity(path);
+    let is_holder = |process: &Process| wanted.is_some_and(|wanted| has_open(process.pid, wanted));
+    let is_seed = |process: &Process| {
+        process.parent == root || known.iter().any(|known| known.is(process)) || is_holder(process)
     };
-    let Ok(fd) = rustix::process::pidfd_open(id, PidfdFlags::empty()) else {
-        return;
+    let (mut found, mut rest): (Vec<_>, Vec<_>) = others.into_iter().partition(is_seed);
+    let mut next = 0;
+    // Bounded by the number of processes: each is moved once.
+    while let Some(parent) = found.get(next).map(|process: &Process| process.pid) {
+        let (children, others): (Vec<_>, Vec<_>) = rest
+            .into_iter()
+            .partition(|process| process.parent == parent);
+        found.extend(children);
+        rest = others;
+        next += 1;
+    }
+    found
+}
+
+fn living() -> Vec<Process> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
     };
-    // The descriptor pins the process: if it has the file open now, it is the one we mean.
-    if with_open(path).contains(&pid) {
-        rustix::process::pidfd_send_signal(&fd, Signal::KILL).ok();
+    let process = |entry: std::fs::DirEntry| {
+        let pid = entry.file_name().to_str()?.parse::<u32>().ok()?;
+        let stat = stat(pid).filter(|stat| !stat.has_ended())?;
+        Some(Process {
+            pid,
+            start_ticks: stat.start_ticks,
+            parent: stat.parent,
+            group: stat.group,
+        })
+    };
+    entries.flatten().filter_map(process).collect()
+}
+
+/// Which file it is: device and inode.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.st_dev(), meta.st_ino()))
+}
+
+fn has_open(pid: u32, wanted: (u64, u64)) -> bool {
+    let is_wanted = |entry: std::fs::DirEntry| identity(&entry.path()) == Some(wanted);
+    std::fs::read_dir(format!("/proc/{pid}/fd")).is_ok_and(|fds| fds.flatten().any(is_wanted))
+}
+
+impl Process {
+    /// Whether the two are one process, whoever its parent is by now.
+    pub fn is(&self, other: &Self) -> bool {
+        self.pid == other.pid && self.start_ticks == other.start_ticks
+    }
+
+    /// Sends it a signal, if it has not ended.
+    pub fn signal(&self, signal: GroupSignal) {
+        // Opened first, checked after: the descriptor is of the process that the check sees.
+        if let Some(fd) = exit_watch(self.pid, self.start_ticks) {
+            rustix::process::pidfd_send_signal(&fd, signal.into()).ok();
+        }
+    }
+}
+
+/// A family being killed. A process is stopped when it is first seen and killed when no new one is:
+/// none starts another between the look and its end.
+#[derive(Debug, Default)]
+pub struct Killing {
+    stopped: Vec<Process>,
+}
+
+impl Killing {
+    /// One round over the family of `path`, `root` and `known`, as [`family`] sees it; returns
+    /// whether there was any.
+    pub fn round(&mut self, path: &Path, root: u32, known: &[Process]) -> bool {
+        // Those, too, that are no relatives any more since their parents died.
+        let known: Vec<Process> = known.iter().chain(&self.stopped).copied().collect();
+        let family = family(path, root, &known);
+        let is_new = |process: &&Process| !self.stopped.iter().any(|known| known.is(process));
+        let new: Vec<Process> = family.iter().filter(is_new).copied().collect();
+        let signal = if new.is_empty() {
+            GroupSignal::Kill
+        } else {
+            GroupSignal::Stop
+        };
+        family.iter().for_each(|process| process.signal(signal));
+        self.stopped.extend(new);
+        !family.is_empty()
     }
 }
 
@@ -117,7 +238,7 @@ pub fn kill_self() -> ! {
     }
 }
 
-/// Sends SIGTERM, SIGINT or SIGHUP (by its number) or SIGKILL to the process group `leader`.
+/// Sends a signal to the process group that `leader` leads.
 pub fn signal_group(leader: u32, signal: GroupSignal) {
     let Some(id) = i32::try_from(leader).ok().and_then(Pid::from_raw) else {
         return;
@@ -126,7 +247,7 @@ pub fn signal_group(leader: u32, signal: GroupSignal) {
     rustix::process::kill_process_group(id, signal.into()).ok();
 }
 
-/// The signals that are passed on to a command's process group.
+/// The signals that are sent to a command's processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupSignal {
     /// SIGINT.
@@ -135,6 +256,16 @@ pub enum GroupSignal {
     Terminate,
     /// SIGHUP.
     HangUp,
+    /// SIGQUIT.
+    Quit,
+    /// SIGUSR2.
+    User2,
+    /// SIGTSTP.
+    Suspend,
+    /// SIGCONT.
+    Continue,
+    /// SIGSTOP.
+    Stop,
     /// SIGKILL.
     Kill,
 }
@@ -145,9 +276,29 @@ impl From<GroupSignal> for Signal {
             GroupSignal::Interrupt => Self::INT,
             GroupSignal::Terminate => Self::TERM,
             GroupSignal::HangUp => Self::HUP,
+            GroupSignal::Quit => Self::QUIT,
+            GroupSignal::User2 => Self::USR2,
+            GroupSignal::Suspend => Self::TSTP,
+            GroupSignal::Continue => Self::CONT,
+            GroupSignal::Stop => Self::STOP,
             GroupSignal::Kill => Self::KILL,
         }
     }
+}
+
+/// A second descriptor of `file` with so high a number that no script's own redirection (`9>FILE`)
+/// takes its place; closed on exec like all others.
+pub fn kept_high(file: &std::fs::File) -> std::io::Result<OwnedFd> {
+    const HIGH: i32 = 800;
+    rustix::io::fcntl_dupfd_cloexec(file, HIGH)
+        // So few descriptors are allowed here.
+        .or_else(|_| rustix::io::fcntl_dupfd_cloexec(file, 10))
+        .map_err(std::io::Error::from)
+}
+
+/// A name of an open file, whatever its own is or if it has none: for this process, while it is open.
+pub fn path_of(file: &OwnedFd) -> std::path::PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
 /// Makes the child of `command` inherit `kept` and end (SIGKILL) when the thread that spawned it
@@ -194,5 +345,80 @@ pub fn effective_user() -> u32 {
 pub fn signal_process(pid: u32, signal: GroupSignal) {
     if let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         rustix::process::kill_process(id, signal.into()).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::process::{Child, Stdio};
+
+    /// A shell that has started a program of its own, with `kept` open in both or in neither.
+    fn pair(kept: Option<&std::fs::File>) -> (Child, u32) {
+        let mut command = Command::new("sh");
+        command.args(["-c", "cat & echo $!; cat"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let file;
+        if let Some(kept) = kept {
+            file = kept_high(kept).unwrap();
+            bind_to_us(&mut command, std::os::fd::AsFd::as_fd(&file));
+        }
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        (child, line.trim().parse().unwrap())
+    }
+
+    fn end(mut child: Child) {
+        let stdin = child.stdin.take().unwrap();
+        (&stdin).flush().unwrap();
+        drop(stdin);
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_family_is_found_by_its_file_and_by_its_parents() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let pids = |path: &Path, root: u32, known: &[Process]| -> Vec<u32> {
+            let family = family(path, root, known);
+            family.iter().map(|process| process.pid).collect()
+        };
+        // A pid that no process has.
+        let nobody = u32::MAX;
+        let nothing = Path::new("/no/such/file");
+        let (first, first_child) = pair(Some(file.as_file()));
+        let (other, other_child) = pair(None);
+        let found = pids(file.path(), nobody, &[]);
+        assert!(found.contains(&first.id()), "{found:?}");
+        assert!(!found.contains(&other.id()) && !found.contains(&other_child));
+        assert!(!found.contains(&std::process::id()));
+        // The child reads from /dev/null and may have ended.
+        let below = pids(nothing, other.id(), &[]);
+        assert!(!below.contains(&other.id()) && !below.contains(&first_child));
+        let known = family(nothing, std::process::id(), &[]);
+        let known: Vec<Process> = known
+            .into_iter()
+            .filter(|process| process.pid == other.id())
+            .collect();
+        assert_eq!(known.len(), 1);
+        assert!(pids(nothing, nobody, &known).contains(&other.id()));
+        let mut stale = known.clone();
+        stale[0].start_ticks += 1;
+        assert_eq!(pids(nothing, nobody, &stale), Vec::<u32>::new());
+        end(first);
+        end(other);
+    }
+
+    #[test]
+    fn a_process_is_itself_only_with_its_start() {
+        let us = std::process::id();
+        let start = stat(us).unwrap().start_ticks;
+        assert!(is_running(us, start));
+        assert!(!is_running(us, start + 1));
+        assert!(!is_running(u32::MAX, start));
+        assert!(exit_watch(us, start).is_some());
+        assert!(exit_watch(us, start + 1).is_none());
     }
 }

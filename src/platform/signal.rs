@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::{Handle, Signals};
 
 use super::{log, threads};
@@ -24,7 +24,28 @@ pub enum Signal {
     HangUp,
     /// Ctrl-Z.
     Suspend,
+    /// Ctrl-\\.
+    Quit,
+    /// SIGUSR2: whatever the program makes of it.
+    User2,
 }
+
+const NUMBERS: [(Signal, i32); 6] = [
+    (Signal::Interrupt, SIGINT),
+    (Signal::Terminate, SIGTERM),
+    (Signal::HangUp, SIGHUP),
+    (Signal::Suspend, SIGTSTP),
+    (Signal::Quit, SIGQUIT),
+    (Signal::User2, SIGUSR2),
+];
+
+/// What every operation listens to.
+const USUAL: [Signal; 4] = [
+    Signal::Interrupt,
+    Signal::Terminate,
+    Signal::HangUp,
+    Signal::Suspend,
+];
 
 /// Keeps the watch alive; dropping it ends the thread.
 #[derive(Debug)]
@@ -43,6 +64,47 @@ impl Drop for Watch {
     }
 }
 
+/// Calls `heard` for each INT, TERM, HUP and TSTP, from a thread named "signals".
+pub fn watch(heard: impl FnMut(Signal) + Send + 'static) -> Result<Watch> {
+    watch_these(&USUAL, heard)
+}
+
+/// Calls `heard` for each of the signals `wanted`, from a thread named "signals", which also answers
+/// SIGUSR1 with what each thread waits for: never from the handler, and without stopping anything.
+///
+/// A signal that this process was started to ignore (`nohup`, `command &` in a script) stays
+/// ignored, by it and by the programs that it runs.
+pub fn watch_these(
+    wanted: &[Signal],
+    mut heard: impl FnMut(Signal) + Send + 'static,
+) -> Result<Watch> {
+    let ignored = ignored();
+    let numbers = NUMBERS
+        .iter()
+        .filter(|(signal, number)| wanted.contains(signal) && !is_in(ignored, *number))
+        .map(|(_, number)| number)
+        .chain([&SIGUSR1]);
+    let mut signals = Signals::new(numbers).context("installing signal handlers")?;
+    let handle = signals.handle();
+    let thread = std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for number in signals.forever() {
+                if number == SIGUSR1 {
+                    log::asked(&threads::report());
+                }
+                if let Some((signal, _)) = NUMBERS.iter().find(|(_, known)| *known == number) {
+                    heard(*signal);
+                }
+            }
+        })
+        .context("starting the signal thread")?;
+    Ok(Watch {
+        handle,
+        thread: Some(thread),
+    })
+}
+
 /// Keeps SIGUSR1 from ending this process: somebody asks what it waits for, and a command that has
 /// no [`watch`] has no answer. A handler, not "ignored", which programs started here would inherit.
 pub fn survive_questions() -> Result<()> {
@@ -52,30 +114,24 @@ pub fn survive_questions() -> Result<()> {
     Ok(())
 }
 
-/// Calls `heard` for each signal, from a thread named "signals".
-pub fn watch(mut heard: impl FnMut(Signal) + Send + 'static) -> Result<Watch> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGUSR1])
-        .context("installing signal handlers")?;
-    let handle = signals.handle();
-    let thread = std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for signal in signals.forever() {
-                match signal {
-                    SIGINT => heard(Signal::Interrupt),
-                    SIGTERM => heard(Signal::Terminate),
-                    SIGHUP => heard(Signal::HangUp),
-                    // Printed from here, never from the handler, and nothing is stopped by it.
-                    SIGUSR1 => log::asked(&threads::report()),
-                    _ => heard(Signal::Suspend),
-                }
-            }
-        })
-        .context("starting the signal thread")?;
-    Ok(Watch {
-        handle,
-        thread: Some(thread),
-    })
+/// The signals that this process ignores, a bit each, as the kernel lists them; none where it does
+/// not.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignored_in(&status)
+}
+
+fn ignored_in(status: &str) -> u64 {
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .unwrap_or_default();
+    u64::from_str_radix(mask.trim(), 16).unwrap_or_default()
+}
+
+fn is_in(mask: u64, number: i32) -> bool {
+    let bit = u32::try_from(number - 1).unwrap_or(u32::MAX);
+    1_u64.checked_shl(bit).is_some_and(|bit| mask & bit != 0)
 }
 
 /// Stops this process as Ctrl-Z would; returns when it is continued.
@@ -87,4 +143,38 @@ pub fn stop_self() {
 /// Ends this process at once, running no destructor: for the second Ctrl-C.
 pub fn exit_now(code: i32) -> ! {
     signal_hook::low_level::exit(code)
+}
+
+/// Ends this process as `signal` would without a handler.
+pub fn end_by(signal: Signal) {
+    if let Some((_, number)) = NUMBERS.iter().find(|(known, _)| *known == signal) {
+        // It fails only for signals that have no default, and none of ours is one.
+        drop(signal_hook::low_level::emulate_default_handler(*number));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_says_what_is_ignored() {
+        // SIGHUP is 1, SIGINT 2, SIGPIPE 13.
+        let mask = ignored_in("Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n");
+        assert!(is_in(mask, SIGHUP) && is_in(mask, 13));
+        assert!(!is_in(mask, SIGINT) && !is_in(mask, SIGTERM));
+        assert_eq!(ignored_in("SigIgn:\tnonsense\n"), 0);
+        assert_eq!(ignored_in(""), 0);
+    }
+
+    #[test]
+    fn a_thread_hears_each_signal_that_is_wanted() {
+        let (said, heard) = std::sync::mpsc::channel();
+        let watch =
+            watch_these(&[Signal::User2], move |signal| said.send(signal).unwrap()).unwrap();
+        signal_hook::low_level::raise(SIGUSR2).unwrap();
+        let limit = std::time::Duration::from_secs(10);
+        assert_eq!(heard.recv_timeout(limit), Ok(Signal::User2));
+        drop(watch);
+    }
 }

@@ -46,9 +46,12 @@ pub fn set_intervals(tx: &ChooseTx<'_>, intervals: Intervals) -> Result<()> {
         intervals.lease >= intervals.heartbeat * 5 && !intervals.heartbeat.is_zero(),
         "lock.lease must be at least five times lock.heartbeat"
     );
-    let tickets: i64 = tx
-        .sql()
-        .query_row("SELECT count(*) FROM repo_locks", [], |row| row.get(0))?;
+    let tickets: i64 = tx.sql().query_row(
+        // A kept place is nobody's, and knows no intervals.
+        "SELECT count(*) FROM repo_locks WHERE state <> 'parked' OR owner_id <> ''",
+        [],
+        |row| row.get(0),
+    )?;
     ensure!(
         tickets == 0,
         "the intervals can be changed only while no operation runs or waits"

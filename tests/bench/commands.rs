@@ -71,6 +71,7 @@ pub(crate) fn exec(place: &Place) -> Vec<Figure> {
     let open = place.project();
     let [beside, flock_beside] = in_turn(count, commands);
     drop(open);
+    let [together, flock_together] = contended(place, count, commands);
     let yardstick = "flock FILE true";
     let row = |name: &str, ours: &Sample, theirs: &Sample, limit: f64| {
         Figure::medians(name, "µs", ours, yardstick, theirs, Wanted::AtMost(limit))
@@ -83,7 +84,37 @@ pub(crate) fn exec(place: &Place) -> Vec<Figure> {
             &flock_beside,
             1.7,
         ),
+        Figure {
+            quantity: "exec -- true, 8 loops at once".to_owned(),
+            unit: "/s",
+            ours: together,
+            yardstick: yardstick.to_owned(),
+            theirs: flock_together,
+            wanted: Wanted::Nothing,
+            samples: count * 8,
+        },
     ]
+}
+
+/// Turns a second of `count` runs in each of eight loops, of the two commands one after the other.
+fn contended(place: &Place, count: usize, commands: impl Fn() -> [Command; 2]) -> [f64; 2] {
+    let script = format!("i=0; while [ $i -lt {count} ]; do \"$@\" || exit; i=$((i + 1)); done");
+    commands().map(|command| {
+        let begun = now();
+        let mut loops: Vec<_> = (0..8)
+            .map(|_| {
+                let mut shell = place.command("sh");
+                shell.args(["-c", script.as_str(), "sh"]);
+                shell.arg(command.get_program()).args(command.get_args());
+                shell.spawn().unwrap()
+            })
+            .collect();
+        for each in &mut loops {
+            let status = each.wait().unwrap();
+            assert!(status.success(), "{command:?} ended with {status}");
+        }
+        (count * 8) as f64 / (micros(begun, now()) / 1e6)
+    })
 }
 
 /// Runs each command `count` times, in turn, and measures from start to exit.

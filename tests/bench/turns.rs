@@ -240,6 +240,55 @@ pub(crate) fn fairness(place: &Place) -> Vec<Figure> {
     ]
 }
 
+/// 64 processes that take 100 turns each: all of them come, in order, and to all alike.
+pub(crate) fn hundred(place: &Place) -> Vec<Figure> {
+    let (processes, each) = (64, place.count(100));
+    let players = place.players(processes, "rounds", Kind::Ticket, &[each as u64, 0]);
+    let printed = Place::together(players).1;
+    let all = processes * each;
+    let taken: usize = printed.iter().map(Vec::len).sum();
+    // How many each had had when the first had had all its: before that, all 64 wanted more.
+    let last = |turns: &Vec<Vec<u64>>| turns.iter().map(|turn| turn[1]).max().unwrap_or(0);
+    let first_done = printed.iter().map(last).min().unwrap_or(0);
+    let by_then = |turns: &Vec<Vec<u64>>| turns.iter().filter(|turn| turn[1] <= first_done).count();
+    let counts: Vec<usize> = printed.iter().map(by_then).collect();
+    let least = counts.iter().min().copied().unwrap_or(0) as f64;
+    let most = counts.iter().max().copied().unwrap_or(0) as f64;
+    let row = |quantity: &str, ours, yardstick: &str, theirs, wanted| Figure {
+        quantity: quantity.to_owned(),
+        unit: "turns",
+        ours,
+        yardstick: yardstick.to_owned(),
+        theirs,
+        wanted,
+        samples: taken,
+    };
+    let all_of_them = format!("64 × {each}");
+    vec![
+        row(
+            "turns had",
+            taken as f64,
+            &all_of_them,
+            all as f64,
+            Wanted::AtLeast(1.0),
+        ),
+        row(
+            "fewest turns when the first was done",
+            least,
+            "most turns",
+            most,
+            Wanted::AtLeast(0.85),
+        ),
+        row(
+            "turns out of order, 64 × 100",
+            inversions(place),
+            "all turns",
+            taken as f64,
+            Wanted::AtMost(0.0),
+        ),
+    ]
+}
+
 /// Grants that came after a younger ticket's, by the audit.
 fn inversions(place: &Place) -> f64 {
     let project = place.project();

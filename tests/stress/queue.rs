@@ -10,12 +10,20 @@ use crate::ledger::conflict;
 pub(crate) fn check(entries: &[Entry]) -> Vec<String> {
     let mut sorted: Vec<&Entry> = entries.iter().collect();
     sorted.sort_by_key(|entry| entry.id);
+    let passed_over: BTreeSet<i64> = sorted
+        .iter()
+        .filter(|entry| {
+            let outcome = entry.outcome.as_deref();
+            outcome == Some("unconfirmed") || outcome == Some("timed out")
+        })
+        .map(|entry| entry.ticket)
+        .collect();
     let granted: Vec<&Entry> = sorted
         .into_iter()
         .filter(|entry| entry.granted_at.is_some())
         .collect();
     let mut found = overlaps(&granted);
-    found.extend(inversions(&granted));
+    found.extend(inversions(&granted, &passed_over));
     found
 }
 
@@ -55,13 +63,9 @@ fn overlaps(granted: &[&Entry]) -> Vec<String> {
 }
 
 /// Tickets that were granted before an older one. One that was granted and did not take its turn
-/// up (a suspended waiter) was passed over by right, and is left out.
-fn inversions(granted: &[&Entry]) -> Vec<String> {
-    let passed_over: BTreeSet<i64> = granted
-        .iter()
-        .filter(|entry| entry.outcome.as_deref() == Some("unconfirmed"))
-        .map(|entry| entry.ticket)
-        .collect();
+/// up (a suspended waiter), or whose wait had timed out and whose place was kept, was passed over by
+/// right, and is left out.
+fn inversions(granted: &[&Entry], passed_over: &BTreeSet<i64>) -> Vec<String> {
     let mut newest = (0, 0);
     let mut found = Vec::new();
     for entry in granted

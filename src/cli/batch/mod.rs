@@ -243,5 +243,7 @@ fn hear_signals(together: &Arc<Together>) -> Result<signal::Watch> {
             signal::stop_self();
             drop(quiet);
         }
+        // Not listened to.
+        Signal::Quit | Signal::User2 => {}
     })
 }

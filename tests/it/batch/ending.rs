@@ -130,6 +130,32 @@ fn a_line_that_is_stopped_fails_alone() {
     assert_eq!(line(&results, 2)["stdout"], "after\n");
 }
 
+/// The command of a line that is stopped is ended with all that it started; another line's command,
+/// which has the same owner file open, runs on.
+#[test]
+fn ending_one_lines_command_spares_the_others() {
+    let sandbox = project();
+    let open = pipe(&sandbox, "open");
+    let lines = format!(
+        "exec --plan a -- sh -c 'sleep 1000 & sleep 1000'\n\
+         exec --plan b -- sh -c 'echo begun > begun; cat {open}; echo whole'\n"
+    );
+    let run = sandbox
+        .plandex(["batch", "-", "--json"])
+        .stdin(&lines)
+        .start();
+    sandbox.until_queue("both run", |line| line.len() == 2);
+    sandbox.until("line 2 has begun", || {
+        sandbox.root().join("begun").exists().then_some(())
+    });
+    sandbox.ok(&["stop", "--plan", "a"]);
+    run.until_says("\"line\":1");
+    std::fs::write(&open, "go on\n").unwrap();
+    let (results, _) = objects(&run.finish());
+    assert_eq!(line(&results, 2)["stdout"], "go on\nwhole\n");
+    assert_eq!(line(&results, 1)["exitCode"], 143);
+}
+
 /// A panic in the middle of a transaction: that line's error, wherever it strikes, and no other's.
 #[test]
 fn a_panicking_line_takes_nothing_else_down() {

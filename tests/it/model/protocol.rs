@@ -25,10 +25,16 @@ pub(super) enum Fault {
     LooksPastTheGate,
     /// Only the first in line looks after those that hold.
     FirstAloneTends,
+    /// Whoever comes takes up any place that is out of line.
+    TakesAnyPlace,
 }
 
 pub(super) struct Protocol {
     fault: Fault,
+    /// The first of the claims that are made; the others follow in the order of `CLAIMS`.
+    first_claim: usize,
+    /// Whether a wait that times out may leave its place behind, one at a time.
+    keeps: bool,
     /// States from which everybody is known to be served.
     served: Mutex<HashSet<u64>>,
 }
@@ -40,6 +46,8 @@ pub(super) enum Step {
     Confirm(usize),
     Rejoin(usize),
     Leave(usize),
+    Keep(usize),
+    TakeUp(usize, usize),
     Write(usize),
     Release(usize),
     Beat(usize),
@@ -49,6 +57,8 @@ pub(super) enum Step {
     RemoveCondemned(usize),
     RemoveDead,
     Park,
+    /// By whoever comes: a place that was kept for a minute.
+    Forget(usize),
     /// To a process.
     Stop(usize),
     Resume(usize),
@@ -59,21 +69,32 @@ pub(super) enum Step {
     LeasePasses(usize),
 }
 
+fn is_dead(row: &Row) -> bool {
+    row.owner.is_none() && !row.kept
+}
+
 impl Protocol {
     pub(super) fn new(fault: Fault) -> Self {
         Self {
             fault,
+            // Writes alone show every fault, and the shortest way to it the soonest.
+            first_claim: if fault == Fault::None { 0 } else { WRITE },
+            keeps: false,
             served: Mutex::default(),
         }
     }
 
-    /// Writes alone show every fault, and the shortest way to it the soonest.
-    fn claims(&self) -> Range<usize> {
-        if self.fault == Fault::None {
-            0..CLAIMS.len()
-        } else {
-            WRITE..CLAIMS.len()
+    /// With kept places, and with one branch fewer to read.
+    pub(super) fn keeping() -> Self {
+        Self {
+            first_claim: 1,
+            keeps: true,
+            ..Self::new(Fault::None)
         }
+    }
+
+    fn claims(&self) -> Range<usize> {
+        self.first_claim..CLAIMS.len()
     }
 
     fn judge(&self, row: &Row, by: usize) -> Lease {
@@ -86,6 +107,10 @@ impl Protocol {
         match world.processes[process].phase {
             Phase::Idle => {
                 steps.extend(self.claims().map(|claim| Step::Acquire(process, claim)));
+                let takes_any = self.fault == Fault::TakesAnyPlace;
+                let is_free = |row: &Row| row.kept || (takes_any && row.state == State::Parked);
+                let free = world.line.iter().position(is_free);
+                steps.extend(free.map(|index| Step::TakeUp(process, index)));
             }
             Phase::Working(_) => {
                 steps.extend([
@@ -96,6 +121,11 @@ impl Protocol {
             }
             Phase::Waiting => {
                 steps.push(Step::Leave(process));
+                let state = world.row_of(process).map(|me| world.line[me].state);
+                let is_out_of_turn = matches!(state, Some(State::Waiting | State::Parked));
+                if self.keeps && is_out_of_turn && !world.line.iter().any(|row| row.kept) {
+                    steps.push(Step::Keep(process));
+                }
                 match world.row_of(process).map(|me| world.line[me].state) {
                     Some(State::Granted) => steps.push(Step::Confirm(process)),
                     Some(State::Parked) => steps.push(Step::Rejoin(process)),
@@ -131,7 +161,7 @@ impl Protocol {
             return;
         }
         let is_overdue = |row: &Row| rules::is_overdue(row.state, row.silence, GRACE);
-        if world.line.iter().any(|row| row.owner.is_none()) {
+        if world.line.iter().any(is_dead) {
             steps.push(Step::RemoveDead);
         }
         if self.fault != Fault::NoParking && world.line.iter().any(is_overdue) {
@@ -193,10 +223,7 @@ impl Protocol {
         } else {
             rules::watched(&standings, me)
         };
-        if tended
-            .iter()
-            .any(|other| world.line[*other].owner.is_none())
-        {
+        if tended.iter().any(|other| is_dead(&world.line[*other])) {
             return Some(Step::RemoveDead);
         }
         tended.into_iter().find_map(|other| {
@@ -292,6 +319,8 @@ impl Model for Protocol {
             self.tending(world, steps);
         }
         if is_open {
+            let kept = world.line.iter().position(|row| row.kept);
+            steps.extend(kept.map(Step::Forget));
             Self::to_processes(world, steps);
         }
         Self::time(world, steps);
@@ -311,6 +340,9 @@ impl Model for Protocol {
                 world.grant();
             }
             Step::Leave(process) => world.leave(process),
+            Step::Keep(process) => world.keep(process),
+            Step::TakeUp(process, index) => world.take_up(process, index),
+            Step::Forget(index) => world.remove(index),
             Step::Write(process) => world.write(process, before.work(process)?, self.fault),
             Step::Release(process) => world.release(process, before.work(process)?),
             Step::Beat(process) => world.beat(process),

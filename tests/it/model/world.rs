@@ -50,8 +50,10 @@ pub(super) struct Row {
     pub(super) claim: usize,
     /// The rank of the fence among those that anybody remembers; 0 before the grant.
     pub(super) fence: i64,
-    /// `None` if its owner file is free.
+    /// `None` if its owner file is free, or it is a kept place.
     pub(super) owner: Option<usize>,
+    /// The place of a wait that timed out.
+    pub(super) kept: bool,
     pub(super) silence: i64,
     /// Whether its owner stood still while that silence grew.
     pub(super) hung: bool,
@@ -186,7 +188,7 @@ impl World {
 
     pub(super) fn remove_dead(&mut self) {
         let before = self.line.len();
-        self.line.retain(|row| row.owner.is_some());
+        self.line.retain(|row| row.owner.is_some() || row.kept);
         if self.line.len() < before {
             self.grant();
         }
@@ -199,6 +201,7 @@ impl World {
             claim,
             fence: 0,
             owner: Some(process),
+            kept: false,
             silence: RENEWED,
             hung: false,
             looks: [Look::None; PROCESSES],
@@ -262,6 +265,38 @@ impl World {
         self.forget_looks_of(process);
         if let Some(index) = self.row_of(process) {
             self.remove(index);
+        }
+    }
+
+    /// A wait times out, and its place is kept.
+    pub(super) fn keep(&mut self, process: usize) {
+        self.processes[process].phase = Phase::Idle;
+        self.forget_looks_of(process);
+        if let Some(index) = self.row_of(process) {
+            let row = &mut self.line[index];
+            (row.owner, row.kept, row.fence) = (None, true, 0);
+            (row.silence, row.looks) = (RENEWED, [Look::None; PROCESSES]);
+            row.state = State::Parked;
+            self.grant();
+        }
+    }
+
+    /// The same command of the same actor comes again.
+    pub(super) fn take_up(&mut self, process: usize, index: usize) {
+        let claim = self.line[index].claim;
+        let mut there = self.standings();
+        there.retain(|standing| standing.state != State::Parked);
+        let conflicts = |standing: &Standing<'_>| rules::conflicts(standing.claim, CLAIMS[claim]);
+        if there.iter().any(conflicts) {
+            let row = &mut self.line[index];
+            (row.owner, row.kept, row.state) = (Some(process), false, State::Waiting);
+            self.processes[process].phase = Phase::Waiting;
+            self.remove_dead();
+            self.grant();
+        } else {
+            // Nothing is in the way: it needs the place no more.
+            self.line.remove(index);
+            self.place(process, claim);
         }
     }
 

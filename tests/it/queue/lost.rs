@@ -1,12 +1,8 @@
 //! Holders that die, hang or lose their lock: nothing late is written, and the next proceeds.
 
-use std::path::Path;
-
-use rustix::process::Signal;
-
 use crate::support::{Outcome, Sandbox};
 
-use super::{SOON, convo, edit, error_type, holds, is_free, project, quick_project, raw, suspend};
+use super::{SOON, convo, edit, error_type, is_free, project, quick_project, raw, suspend};
 
 /// Tells, waiting for as long as a lease and its looks take, and must succeed.
 fn next_tell(sandbox: &Sandbox) -> Outcome {
@@ -148,47 +144,6 @@ fn the_waiter_hears_of_a_killed_holder() {
 }
 
 #[test]
-fn a_killed_exec_takes_its_command_with_it() {
-    let sandbox = project();
-    let mut holder = sandbox
-        .plandex(["exec", "--", "sh", "-c", "echo $$; exec cat"])
-        .held_stdin()
-        .start();
-    let command: u32 = sandbox.until("the command runs", || holder.stdout().trim().parse().ok());
-    assert!(Path::new(&format!("/proc/{command}")).exists());
-    holder.signal(Signal::KILL);
-    // Its pipe stays open: what ends the command is the death of its parent and nothing else.
-    assert_eq!(holder.wait(SOON).signal, Some(9));
-    let run = sandbox.plandex(["exec", "--wait", "20s", "--", "true"]);
-    run.finish().ok();
-    let state = plandex::platform::process::stat(command).map(|stat| stat.state);
-    assert!(
-        matches!(state, None | Some('Z')),
-        "{command} still runs: {state:?}"
-    );
-}
-
-/// What the command itself has started outlives it and keeps the owner file: it is killed when
-/// the lease is over, and not before.
-#[test]
-fn what_a_killed_exec_left_running_is_killed_with_the_lease() {
-    let sandbox = quick_project();
-    let script = "sleep 1000 & echo $!; exec cat";
-    let mut holder = sandbox
-        .plandex(["exec", "--", "sh", "-c", script])
-        .held_stdin()
-        .start();
-    let left: u32 = sandbox.until("the command runs", || holder.stdout().trim().parse().ok());
-    holder.signal(Signal::KILL);
-    holder.wait(SOON);
-    assert!(Path::new(&format!("/proc/{left}")).exists());
-    let run = sandbox.plandex(["exec", "--wait", "20s", "--", "sh", "-c"]);
-    let look = format!("if test -e /proc/{left}/exe; then exit 33; fi");
-    run.args([look]).finish().ok();
-    assert!(sandbox.dump().contains("lease expired"));
-}
-
-#[test]
 fn a_row_deleted_under_a_holder_ends_its_work() {
     let sandbox = quick_project();
     let mut first = super::teller(&sandbox, "first", "thinking");
@@ -214,16 +169,4 @@ fn a_row_deleted_under_a_holder_refuses_its_last_write() {
     assert!(!sandbox.dump().contains("late.txt"));
     next_tell(&sandbox).says("Repaired");
     assert_eq!(states(&sandbox), pairs(&INTERRUPTED_THEN_NEXT));
-}
-
-#[test]
-fn a_row_deleted_under_an_exec_ends_its_command() {
-    let sandbox = quick_project();
-    let mut holder = sandbox.plandex(["exec", "--", "cat"]).held_stdin().start();
-    holds(&sandbox, &holder);
-    holder.say("works\n");
-    holder.until_says("works");
-    raw(&sandbox).execute("DELETE FROM repo_locks", []).unwrap();
-    holder.wait(SOON).exits(79);
-    is_free(&sandbox);
 }

@@ -27,31 +27,31 @@ use serde_json::Value;
 use crate::support::{Background, Sandbox};
 
 /// Much longer than anything here takes, much shorter than a lease of 60 s.
-const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A project with the plan "work".
-fn project() -> Sandbox {
+pub(crate) fn project() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.ok(&["new", "--name", "work"]);
     sandbox
 }
 
 /// The same with heartbeats and leases of milliseconds.
-fn quick_project() -> Sandbox {
+pub(crate) fn quick_project() -> Sandbox {
     let sandbox = project();
     sandbox.quicken();
     sandbox
 }
 
 /// A connection of the test's own, for what no plandex would do.
-fn raw(sandbox: &Sandbox) -> rusqlite::Connection {
+pub(crate) fn raw(sandbox: &Sandbox) -> rusqlite::Connection {
     let connection = rusqlite::Connection::open(sandbox.state_dir().join("plandex.db")).unwrap();
     connection.busy_timeout(Duration::from_secs(10)).unwrap();
     connection
 }
 
 /// Whose ticket is held (and not just granted) by now.
-fn holds(sandbox: &Sandbox, process: &Background<'_>) {
+pub(crate) fn holds(sandbox: &Sandbox, process: &Background<'_>) {
     let pid = process.pid();
     sandbox.until_queue(&format!("pid {pid} holds the plan"), |line| {
         line.iter()
@@ -60,7 +60,7 @@ fn holds(sandbox: &Sandbox, process: &Background<'_>) {
 }
 
 /// Waits until the ticket of `process` waits in line.
-fn waits(sandbox: &Sandbox, process: &Background<'_>) {
+pub(crate) fn waits(sandbox: &Sandbox, process: &Background<'_>) {
     let pid = process.pid();
     sandbox.until_queue(&format!("pid {pid} waits"), |line| {
         line.iter()
@@ -69,7 +69,7 @@ fn waits(sandbox: &Sandbox, process: &Background<'_>) {
 }
 
 /// A program that holds the plan for writing until its standard input is closed.
-fn writer<'s>(sandbox: &'s Sandbox) -> Background<'s> {
+pub(crate) fn writer<'s>(sandbox: &'s Sandbox) -> Background<'s> {
     let holder = sandbox.plandex(["exec", "--", "cat"]).held_stdin().start();
     holds(sandbox, &holder);
     holder
@@ -99,7 +99,7 @@ fn stream_text(sandbox: &Sandbox) -> String {
 }
 
 /// A message that is its own reply: it sets one small file.
-fn edit(path: &str, text: &str) -> String {
+pub(crate) fn edit(path: &str, text: &str) -> String {
     format!("set {path} to {text}\n\n{path}\n```\n{text}\n```\n")
 }
 
@@ -126,7 +126,7 @@ fn versions(sandbox: &Sandbox) -> Vec<String> {
 }
 
 /// The audit of the plan, oldest first.
-fn audited(sandbox: &Sandbox) -> Vec<Entry> {
+pub(crate) fn audited(sandbox: &Sandbox) -> Vec<Entry> {
     let store = sandbox.store();
     let mut entries = store
         .read(|tx| {
@@ -139,21 +139,21 @@ fn audited(sandbox: &Sandbox) -> Vec<Entry> {
 }
 
 /// The type of the error that a `--json` command printed last on stderr.
-fn error_type(stderr: &str) -> String {
+pub(crate) fn error_type(stderr: &str) -> String {
     let last = stderr.lines().rfind(|line| line.starts_with('{')).unwrap();
     let document: Value = serde_json::from_str(last).unwrap();
     document["type"].as_str().unwrap().to_owned()
 }
 
 /// Nobody holds or waits.
-fn is_free(sandbox: &Sandbox) {
+pub(crate) fn is_free(sandbox: &Sandbox) {
     let document = sandbox.ok(&["locks", "--json"]).json();
     assert_eq!(document["locks"], serde_json::json!([]));
 }
 
 /// Stops `process` at a moment when it is in no transaction: one that is stopped inside the gate
 /// keeps everybody out, which is another story.
-fn suspend(sandbox: &Sandbox, process: &Background<'_>) {
+pub(crate) fn suspend(sandbox: &Sandbox, process: &Background<'_>) {
     sandbox.until("it stands still outside the gate", || {
         process.stop();
         if is_gate_free(sandbox) {

@@ -81,6 +81,7 @@ impl<'s> Run<'s> {
     /// Starts it and returns at once.
     #[track_caller]
     pub(crate) fn start(mut self) -> Background<'s> {
+        heed_signals();
         let number = self.sandbox.roll().count() + 1;
         let io = self.sandbox.place().join("io");
         let (stdout, stderr) = (
@@ -348,6 +349,19 @@ impl fmt::Display for Outcome {
             (None, None) => writeln!(f, "--- no end"),
         }
     }
+}
+
+/// Programs ignore from their start what we ignore, and a harness that a script has put into the
+/// background ignores INT and QUIT: with a handler here, they begin with the default.
+fn heed_signals() {
+    static HEEDED: std::sync::Once = std::sync::Once::new();
+    HEEDED.call_once(|| {
+        for signal in [Signal::INT, Signal::QUIT, Signal::HUP] {
+            // What the signal does to the harness itself stays as it was by default.
+            let never = Arc::new(std::sync::atomic::AtomicBool::new(true));
+            signal_hook::flag::register_conditional_default(signal.as_raw(), never).unwrap();
+        }
+    });
 }
 
 fn lossy(path: &Path) -> String {

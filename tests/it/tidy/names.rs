@@ -133,6 +133,7 @@ const OWNED: [Owned; 20] = [
             "src/workers.rs",
             "src/project/",
             "src/platform/cancel.rs",
+            "src/cli/exec/relay.rs",
             "src/ui/",
         ],
         instead: "pass values; shared state lives in the registry, the queues and the gate",
