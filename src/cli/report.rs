@@ -75,6 +75,9 @@ pub(super) fn early(error: &Error) -> ExitCode {
 /// Prints an error with its next command; returns the exit code it has.
 pub(super) fn error(cli: &Cli, error: &Error) -> ExitCode {
     let verdict = judge(error);
+    if error.is::<Panicked>() {
+        cli.note_panic();
+    }
     if cli.json {
         cli.ui.json_error(&document(error, &verdict));
     } else {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -42,6 +43,7 @@ struct Line {
     command: String,
     stdout: File,
     stderr: File,
+    has_panicked: AtomicBool,
 }
 
 /// Every JSON document says which shape it has; fields are only ever added.
@@ -116,6 +118,7 @@ impl Cli {
                 command,
                 stdout: stdout.try_clone()?,
                 stderr: stderr.try_clone()?,
+                has_panicked: AtomicBool::new(false),
             }),
         })
     }
@@ -123,6 +126,19 @@ impl Cli {
     /// Whether this is a line of a batch: signals are heard by the batch, and nobody can be asked.
     pub(super) fn is_line(&self) -> bool {
         self.line.is_some()
+    }
+
+    /// Notes that a mistake of ours ended the command.
+    pub(super) fn note_panic(&self) {
+        if let Some(line) = &self.line {
+            line.has_panicked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a mistake of ours ended this line.
+    pub(super) fn has_panicked(&self) -> bool {
+        let panicked = |line: &Line| line.has_panicked.load(Ordering::Relaxed);
+        self.line.as_ref().is_some_and(panicked)
     }
 
     /// Where a program that is run writes to, if not to this process's own streams: stdout, stderr.

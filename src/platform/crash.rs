@@ -61,7 +61,10 @@ mod armed {
         if armed.kill_at == Some(here) {
             crate::platform::process::kill_self();
         }
-        assert_ne!(armed.panic_at, Some(here), "told to panic at {name}");
+        assert!(
+            armed.panic_at != Some(here),
+            "told to panic at {name}, point {here}"
+        );
     }
 }
 

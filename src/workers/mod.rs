@@ -101,10 +101,17 @@ pub fn submit<P: Permit, T: Send + 'static>(
     // The job must not keep the project (and with it the workers) alive by itself.
     let shared = Arc::clone(project);
     let run = Box::new(move || {
-        let _reason = log::working_for(reason);
+        let (_reason, begun) = (log::working_for(reason), Instant::now());
+        let plan_id = params.plan_id.clone();
+        log::queue(|| format!("started: {reason} on plan {plan_id}"));
         // Whatever panics outside the work itself is an error of this operation too.
         let result = contain(|| run(&shared, params, work));
         drop(shared);
+        // Before the reply: whoever hears it is told of nothing later.
+        log::queue(|| {
+            let took = begun.elapsed();
+            format!("done: {reason} on plan {plan_id} after {took:?}")
+        });
         // A caller that is gone needs no reply; the channel has room for one, so this never blocks.
         sender.try_send(result).ok();
     });
@@ -273,11 +280,12 @@ impl Workers {
                 job.reason,
             )
         });
-        // Before the mutex, so that what is said inside is written after it.
-        let _hold = log::hold();
-        let mut state = self.shared.queues.lock();
-        state.plans.push(place, job);
-        Shared::hand_out(&self.shared, &mut state, &plan)
+        let ready = {
+            let mut state = self.shared.queues.lock();
+            state.plans.push(place, job);
+            Shared::next_group(&self.shared, &mut state, &plan)?
+        };
+        ready.hand_out(&self.shared, &plan)
     }
 
     /// How many plans have a queue now, and how many threads were started.
@@ -291,15 +299,45 @@ fn on_branch(branch: Option<&str>) -> String {
     branch.map_or_else(String::new, |branch| format!(" branch {branch}"))
 }
 
-impl Shared {
-    /// Hands the next group of `plan` to the workers, if none of the plan runs.
-    fn hand_out(shared: &Arc<Self>, state: &mut State, plan: &str) -> Result<()> {
-        let group = state.plans.next_group(plan);
-        if group.is_empty() {
+/// A group on its way to the workers, and how things stood when it was taken out of the line.
+struct Ready {
+    group: Vec<Job>,
+    waiting: usize,
+    plans: usize,
+    threads: usize,
+}
+
+impl Ready {
+    /// Not under the mutex: what is logged may have to wait for whoever reads it.
+    fn hand_out(self, shared: &Shared, plan: &str) -> Result<()> {
+        if self.group.is_empty() {
             return Ok(());
         }
-        let (size, waiting) = (group.len(), state.plans.waiting(plan));
-        for job in group {
+        log::queue(|| {
+            format!(
+                "batch: {} of plan {plan} handed out, {} wait behind; {} plans, {} workers",
+                self.group.len(),
+                self.waiting,
+                self.plans,
+                self.threads
+            )
+        });
+        for job in self.group {
+            let plan_id = plan.to_owned();
+            shared
+                .jobs
+                .send(Handed { plan_id, job })
+                .map_err(|_| anyhow!("the workers are gone"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// Takes out what may run now of `plan`, with threads enough for it.
+    fn next_group(shared: &Arc<Self>, state: &mut State, plan: &str) -> Result<Ready> {
+        let group = state.plans.next_group(plan);
+        for _ in &group {
             state.busy += 1;
             if state.busy > state.threads && state.threads < THREADS_MAX {
                 // A thread that cannot be started leaves the job to those that run.
@@ -313,20 +351,13 @@ impl Shared {
                     Err(_) => {}
                 }
             }
-            let plan_id = plan.to_owned();
-            shared
-                .jobs
-                .send(Handed { plan_id, job })
-                .map_err(|_| anyhow!("the workers are gone"))?;
         }
-        let (threads, plans) = (state.threads, state.plans.plans());
-        log::queue(|| {
-            format!(
-                "batch: {size} of plan {plan} handed out, {waiting} wait behind; {plans} plans, \
-                 {threads} workers"
-            )
-        });
-        Ok(())
+        Ok(Ready {
+            group,
+            waiting: state.plans.waiting(plan),
+            plans: state.plans.plans(),
+            threads: state.threads,
+        })
     }
 
     fn start_thread(shared: &Arc<Self>, number: usize) -> Result<()> {
@@ -340,12 +371,14 @@ impl Shared {
     }
 
     fn finished(shared: &Arc<Self>, plan: &str) {
-        let _hold = log::hold();
-        let mut state = shared.queues.lock();
-        state.busy -= 1;
-        state.plans.finished(plan);
+        let ready = {
+            let mut state = shared.queues.lock();
+            state.busy -= 1;
+            state.plans.finished(plan);
+            Self::next_group(shared, &mut state, plan)
+        };
         // It fails only where no thread runs, and this one does.
-        Self::hand_out(shared, &mut state, plan).ok();
+        ready.and_then(|ready| ready.hand_out(shared, plan)).ok();
     }
 }
 
@@ -359,15 +392,7 @@ fn work_off(handed: &Receiver<Handed>, shared: &Weak<Shared>) {
         let Ok(Handed { plan_id, job }) = next else {
             return;
         };
-        let (reason, begun) = (job.reason, Instant::now());
-        log::queue(|| format!("started: {reason} on plan {plan_id}"));
         (job.run)();
-        log::queue(|| {
-            format!(
-                "done: {reason} on plan {plan_id} after {:?}",
-                begun.elapsed()
-            )
-        });
         if let Some(shared) = shared.upgrade() {
             Shared::finished(&shared, &plan_id);
         }

@@ -18,8 +18,7 @@ use super::Together;
 use super::lines::Line;
 use super::order::{self, Order};
 use super::outcome::{self, LineDocument, Status, Tally};
-use crate::platform::panic::{self, Panicked};
-use crate::platform::{log, threads};
+use crate::platform::{log, panic, threads};
 use crate::store::tickets::Scope;
 use crate::ui::{Bar, Style, Text, render};
 use crate::workers::{GROUP_MAX, Place, Queues};
@@ -320,8 +319,8 @@ fn run_line(cli: &Cli, together: &Arc<Together>, line: &Line, index: usize, ende
         let [stdout, stderr] = &output;
         let cli = cli.line(&line.global, line.typed(), together, [stdout, stderr])?;
         let result = super::super::dispatch(&cli, &line.command);
-        let panicked = result.as_ref().is_err_and(|error| error.is::<Panicked>());
-        Ok((super::super::conclude(&cli, result), panicked, output))
+        let code = super::super::conclude(&cli, result);
+        Ok((code, cli.has_panicked(), output))
     });
     let (code, panicked, output) = match outcome {
         Ok(Ok((code, panicked, output))) => (code, panicked, Some(output)),

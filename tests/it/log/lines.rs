@@ -357,7 +357,7 @@ fn a_panic_with_its_backtrace() {
     let run = run
         .env("PLANDEX_LOG", "locks")
         .env("PLANDEX_LOG_FILE", log_file(&sandbox));
-    let outcome = run.env("PLANDEX_PANIC_AT", "3").finish().exits(1);
+    let outcome = run.env("PLANDEX_PANIC_AT", "1").finish().exits(1);
     let outcome = outcome.says("the operation panicked at src/platform/crash.rs:");
     assert!(!outcome.stderr.contains("stack backtrace"), "{outcome}");
     let found = log(&sandbox);
