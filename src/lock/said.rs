@@ -78,10 +78,10 @@ pub(super) fn refused(reason: &str, error: &Error, begun: Instant) {
             format!("not to wait for {}", tickets(ahead))
         }),
         LockError::QueueFull { waiting } => {
-            log::lock_of(Action::Full, reason, || format!("{waiting} wait already"))
+            log::lock_of(Action::Full, reason, || format!("{waiting} wait already"));
         }
         LockError::Cancelled(why) => {
-            log::lock_of(Action::Cancel, reason, || format!("{why:?} {}", after()))
+            log::lock_of(Action::Cancel, reason, || format!("{why:?} {}", after()));
         }
         LockError::Removed => log::lock_of(Action::Cancel, reason, || {
             format!("the ticket was removed {}", after())

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use crossbeam_channel::RecvTimeoutError;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::build::{self, BuiltFile, FailedFile, Outcome};
 use super::edits::{Edit, Reason as EditReason};
@@ -220,6 +220,12 @@ fn begin(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch, tell: &Tell) ->
         .context("recording the prompt")
 }
 
+/// What comes of the reply within a batch's time.
+fn next_delta(deltas: &Receiver<Delta>) -> std::result::Result<Delta, RecvTimeoutError> {
+    let _waits = threads::waits("more of the reply");
+    deltas.recv_timeout(BATCH_EVERY)
+}
+
 /// Listens to the reply to its end, or until it is stopped.
 fn listen(
     turn: &Turn<'_>,
@@ -263,11 +269,7 @@ fn listen(
         if turn.cancel.is_set() {
             break (State::Stopped, None, None);
         }
-        let next = {
-            let _waits = threads::waits("more of the reply");
-            deltas.recv_timeout(BATCH_EVERY)
-        };
-        match next {
+        match next_delta(&deltas) {
             Ok(Delta::Text(more)) => {
                 ear.hear(&more, events);
                 text.push_str(&more);

@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_contained_panic_brings_its_place_and_its_frames() {
-        let panicked = contain(|| panic!("number {}", 7)).map(|()| ()).unwrap_err();
+        let panicked = contain::<()>(|| panic!("number {}", 7)).unwrap_err();
         assert_eq!(panicked.message, "number 7");
         assert!(panicked.place.contains("panic.rs:"), "{}", panicked.place);
         assert!(
@@ -87,9 +87,9 @@ mod tests {
     #[test]
     fn what_does_not_panic_is_passed_on_and_panics_may_be_nested() {
         assert_eq!(contain(|| 7).unwrap(), 7);
-        let inner = contain(|| contain(|| panic!("inside")).map(|()| ()).unwrap_err()).unwrap();
+        let inner = contain(|| contain::<()>(|| panic!("inside")).unwrap_err()).unwrap();
         assert_eq!(inner.message, "inside");
-        let outer = contain(|| panic!("outside")).map(|()| ()).unwrap_err();
+        let outer = contain::<()>(|| panic!("outside")).unwrap_err();
         assert_eq!(outer.message, "outside");
     }
 }

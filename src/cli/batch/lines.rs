@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::super::args::{Arguments, Command, Global};
 use super::super::session;
+use super::order;
 use crate::config;
 
 /// One command of a batch.
@@ -133,11 +134,10 @@ impl Parser {
         let arguments = found.and_then(|matches| Arguments::from_arg_matches(&matches));
         let Arguments { global, command } = arguments.map_err(|error| first_line(&error))?;
         session::wait(&global).map_err(|error| format!("{error:#}"))?;
-        match command {
-            Command::Batch(_) => Err("a batch cannot hold a batch".to_owned()),
-            Command::ProbeFileSystem(_) => Err("it is no command for people".to_owned()),
-            command => Ok((global, command)),
+        if let Some(why) = order::not_in_a_batch(&command) {
+            return Err(why.to_owned());
         }
+        Ok((global, command))
     }
 }
 

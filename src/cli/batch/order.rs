@@ -16,6 +16,15 @@ pub(super) enum Order {
     OfWholePlan,
 }
 
+/// Why a command cannot be a line, if it cannot.
+pub(super) fn not_in_a_batch(command: &Command) -> Option<&'static str> {
+    let is_batch = matches!(command, Command::Batch(_));
+    let is_ours = matches!(command, Command::ProbeFileSystem(_));
+    is_batch
+        .then_some("a batch cannot hold a batch")
+        .or(is_ours.then_some("it is no command for people"))
+}
+
 /// The order of a command. What only looks takes no ticket, but it is to see what the lines before
 /// it did, so it stands in the plan's line as a read.
 pub(super) fn of(command: &Command) -> Order {

@@ -190,8 +190,7 @@ impl Tally {
             (self.not_run, "not run"),
         ] {
             if count > 0 {
-                words.push_str(", ");
-                words.push_str(&format!("{count} {what}"));
+                words.extend([", ", &count.to_string(), " ", what]);
             }
         }
         words

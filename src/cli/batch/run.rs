@@ -293,10 +293,11 @@ enum Wanted {
 }
 
 fn status(ended: &Ended) -> Status {
-    match ended.code {
+    match ended.code.code() {
         _ if ended.panicked => Status::Panicked,
-        ExitCode::HungUp | ExitCode::Interrupted | ExitCode::Terminated => Status::Cancelled,
-        code if code.code() == 0 => Status::Done,
+        0 => Status::Done,
+        // HUP, INT, TERM or `stop`; a line's command passes its own on.
+        129 | 130 | 143 => Status::Cancelled,
         _ => Status::Failed,
     }
 }

@@ -42,7 +42,7 @@ fn a_thousand_lines_keep_the_order_of_each_plan() {
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=1_000).collect::<Vec<u64>>());
     for plan in 0..PLANS {
-        let told = |number: &usize| number % 5 == 0 && number * 7 % PLANS == plan;
+        let told = |number: &usize| number.is_multiple_of(5) && number * 7 % PLANS == plan;
         let expected: Vec<usize> = (1..=1_000).filter(told).collect();
         assert_eq!(prompts(&sandbox, &format!("p{plan}")), expected);
         // A line that only looks sees what the lines before it did, and nothing after.
