@@ -171,8 +171,8 @@ CREATE INDEX stream_events_stream ON stream_events (stream_id, id);
 -- which the next acquisition removes.
 CREATE TABLE repo_locks (
     id                INTEGER PRIMARY KEY AUTOINCREMENT,
-    -- The order in line; a new ticket's id. A kept place outlives its ticket.
-    place             INTEGER,
+    -- The order in line: the ticket's number, which a kept place keeps.
+    place             INTEGER GENERATED ALWAYS AS (id) VIRTUAL,
     state             TEXT NOT NULL DEFAULT 'held'
         CHECK (state IN ('waiting', 'granted', 'held', 'parked', 'condemned')),
     -- The id of the audit row that the grant inserted: larger than every earlier grant's.
@@ -208,18 +208,28 @@ CREATE TABLE repo_locks (
     cancel_requested  INTEGER NOT NULL DEFAULT 0 CHECK (cancel_requested IN (0, 1))
 ) STRICT;
 
-CREATE TRIGGER repo_locks_place AFTER INSERT ON repo_locks WHEN NEW.place IS NULL
-BEGIN
-    UPDATE repo_locks SET place = NEW.id WHERE id = NEW.id;
-END;
+-- The table is as long as there are commands that run and wait, so a look at all of it costs less
+-- than an index would cost every acquisition and every release: two more pages in the log.
 
 -- What falls with a hold is found without a look at every ticket.
 CREATE INDEX repo_locks_parent ON repo_locks (parent) WHERE parent IS NOT NULL;
 
--- The lines in their order, and a second belt in the same page: whatever the grant step says, there
--- is one granted writer a line. It stands at 0 of its line, everybody else at his place.
-CREATE UNIQUE INDEX repo_locks_line ON repo_locks (plan_id, below,
-    CASE WHEN scope = 'w' AND state IN ('granted', 'held', 'condemned') THEN 0 ELSE place END);
+-- A second belt: whatever the grant step says, there is one granted writer a line.
+CREATE TRIGGER repo_locks_one_writer_new BEFORE INSERT ON repo_locks
+WHEN NEW.scope = 'w' AND NEW.state IN ('granted', 'held', 'condemned')
+BEGIN
+    SELECT RAISE (ABORT, 'this line has a granted writer') FROM repo_locks e
+    WHERE e.plan_id = NEW.plan_id AND e.below = NEW.below
+      AND e.scope = 'w' AND e.state IN ('granted', 'held', 'condemned');
+END;
+
+CREATE TRIGGER repo_locks_one_writer BEFORE UPDATE OF state, scope, plan_id, below ON repo_locks
+WHEN NEW.scope = 'w' AND NEW.state IN ('granted', 'held', 'condemned')
+BEGIN
+    SELECT RAISE (ABORT, 'this line has a granted writer') FROM repo_locks e
+    WHERE e.plan_id = NEW.plan_id AND e.below = NEW.below AND e.id <> NEW.id
+      AND e.scope = 'w' AND e.state IN ('granted', 'held', 'condemned');
+END;
 
 -- Who waited and held what, for how long, and how it ended. Each grant inserts one row, and its id
 -- is the fence; a wait that ended without a grant inserts one too. Bounded: the oldest go first.

@@ -16,10 +16,21 @@
 //!   itself that its ticket is still held with its fence (`store.write(&permit, …)`). So a process
 //!   that was suspended, judged hung and replaced cannot commit anything late.
 //!
+//! A wait ends in one of five ways: it is its turn, the deadline passes (its place is kept for a
+//! minute for the same command of the same actor), it is called off, it would close a circle of waits
+//! ([`graph`]), or the hold above it is lost. Only what conflicts is tried again by a schedule
+//! ([`backoff`]): a circle of waits, and a transaction that somebody outside the gate keeps from
+//! beginning. Waiting in line and at the gate has no schedule, because there somebody rings.
+//!
+//! A command run by `plandex exec` is handed the hold as a token. Plandex commands in it take tickets
+//! below that hold: on the same plan they queue among themselves only, on another plan in its own
+//! line, and everywhere they fall with the hold and are fenced by it.
+//!
 //! The order of everything that can be waited for is: ticket → apply lock → process mutex → gate →
 //! SQLite. Nobody waits for a thing on the left while holding one on the right, so there is no
-//! deadlock between them. No transaction is open while anything is waited for, no ticket is ever
-//! upgraded, and a permit can only be made by the SQL that granted it.
+//! deadlock between them; circles of tickets on several plans are found when they close. No
+//! transaction is open while anything is waited for, no ticket is ever upgraded, and a permit can only
+//! be made by the SQL that granted it.
 
 pub mod backoff;
 mod error;

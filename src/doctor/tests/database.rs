@@ -191,7 +191,7 @@ fn the_gate_cannot_be_opened() {
 #[test]
 fn a_part_of_the_schema_is_gone() {
     let sandbox = Sandbox::new();
-    sandbox.sql("DROP INDEX repo_locks_line; ALTER TABLE branches DROP COLUMN error");
+    sandbox.sql("DROP INDEX repo_locks_parent; ALTER TABLE branches DROP COLUMN error");
     let report = sandbox.examine();
     let issue = report
         .issues
@@ -201,7 +201,7 @@ fn a_part_of_the_schema_is_gone() {
     assert_eq!(issue.severity, Severity::Error);
     let evidence = issue.evidence.as_deref().unwrap();
     assert!(
-        evidence.contains("index repo_locks_line is missing"),
+        evidence.contains("index repo_locks_parent is missing"),
         "{evidence}"
     );
     assert!(

@@ -242,7 +242,7 @@ pub struct Owner {
 pub fn line<'a>(tx: &ReadTx<'_>, line: impl Into<Line<'a>>) -> Result<Vec<Ticket>> {
     let line = line.into();
     let mut select = tx.sql().prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM repo_locks WHERE plan_id = ?1 AND below = ?2 ORDER BY place, id"
+        "SELECT {COLUMNS} FROM repo_locks WHERE plan_id = ?1 AND below = ?2 ORDER BY id"
     ))?;
     let rows = select.query_map(params![line.plan_id, line.below], Ticket::from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -251,7 +251,7 @@ pub fn line<'a>(tx: &ReadTx<'_>, line: impl Into<Line<'a>>) -> Result<Vec<Ticket
 /// All tickets of a plan, in whatever line of it.
 pub fn of_plan(tx: &ReadTx<'_>, plan_id: &str) -> Result<Vec<Ticket>> {
     let mut select = tx.sql().prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM repo_locks WHERE plan_id = ?1 ORDER BY place, id"
+        "SELECT {COLUMNS} FROM repo_locks WHERE plan_id = ?1 ORDER BY id"
     ))?;
     let rows = select.query_map([plan_id], Ticket::from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -260,7 +260,7 @@ pub fn of_plan(tx: &ReadTx<'_>, plan_id: &str) -> Result<Vec<Ticket>> {
 /// All tickets of all plans, plan by plan in the order of the line.
 pub fn all(tx: &ReadTx<'_>) -> Result<Vec<Ticket>> {
     let mut select = tx.sql().prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM repo_locks ORDER BY plan_id, place, id"
+        "SELECT {COLUMNS} FROM repo_locks ORDER BY plan_id, id"
     ))?;
     let rows = select.query_map([], Ticket::from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -289,7 +289,7 @@ pub(super) fn check_fence(tx: &super::transaction::Tx<'_>, proof: &Proof) -> Res
     let sql = if proof.has_parent {
         "WITH RECURSIVE up (parent, state) AS (
             SELECT parent, state FROM repo_locks WHERE id = ?1 AND fence = ?2 AND plan_id = ?3
-            UNION ALL
+            UNION
             SELECT r.parent, r.state FROM up JOIN repo_locks r ON r.id = up.parent)
          SELECT total(parent IS NULL) = 1 AND total(state <> 'held') = 0 FROM up"
     } else {

@@ -11,6 +11,8 @@ pub struct Proof {
     pub(super) branch: Option<String>,
     /// Whether it works below a hold, which must be held too.
     pub(super) has_parent: bool,
+    /// The hold of its plan that it queued below; 0 for the plan's own line.
+    pub(super) below: i64,
     /// Whether its command was given a token, so that others may work below it.
     pub(super) hands_on: bool,
 }

@@ -48,10 +48,6 @@ pub enum OnConflict {
 const CONFLICTS: &str =
     "NOT (e.scope = 'r' AND :scope = 'r' AND e.branch IS NOT NULL AND e.branch IS :branch)";
 
-/// The order of the index of the lines: a granted writer first, everybody else by place.
-const IN_LINE: &str = "CASE WHEN scope = 'w' AND state IN ('granted', 'held', 'condemned') \
-     THEN 0 ELSE place END";
-
 /// Inserts a ticket: held at once if nothing in its line conflicts with it, else waiting or
 /// refused.
 pub fn place<P: Permit>(
@@ -127,6 +123,7 @@ fn hold_at_once<P: Permit>(tx: &TicketTx<'_>, new: &NewTicket, footing: Footing)
         plan_id: new.plan_id.clone(),
         branch: new.branch.clone(),
         has_parent: footing.parent.is_some(),
+        below: footing.below,
         hands_on: !new.hold_token.is_empty(),
     }))
 }
@@ -148,11 +145,10 @@ fn insert(
     let now = clock::wall_ms();
     tx.sql()
         .prepare_cached(
-            "INSERT INTO repo_locks (place, state, fence, plan_id, scope, branch, reason, doorbell,
+            "INSERT INTO repo_locks (state, fence, plan_id, scope, branch, reason, doorbell,
                 owner_id, actor, pid, pid_ns, process_start, host, command, queued_at, granted_at,
                 last_heartbeat_at, lease_stamp, boot_id, time_ns, parent, below, hold_token)
-             VALUES (1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'repo_locks'), 0),
-                ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?15,
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?15,
                 ?17, ?18, ?19, ?20, ?21, ?22)",
         )?
         .execute(params![
@@ -213,10 +209,10 @@ pub fn grant<'a>(tx: &TicketTx<'_>, line: impl Into<Line<'a>>) -> Result<usize> 
 }
 
 /// The first that waits in a line.
-pub(super) fn head() -> String {
+fn head() -> String {
     format!(
         "SELECT {COLUMNS} FROM repo_locks
-         WHERE plan_id = ?1 AND below = ?2 AND state = 'waiting' ORDER BY {IN_LINE} LIMIT 1"
+         WHERE plan_id = ?1 AND below = ?2 AND state = 'waiting' ORDER BY id LIMIT 1"
     )
 }
 
@@ -242,7 +238,7 @@ pub fn confirm<P: Permit>(tx: &TicketTx<'_>, id: i64, owner: &Owner) -> Result<O
             "UPDATE repo_locks SET state = 'held', doorbell = ?3, lease_stamp = ?4,
                 last_heartbeat_at = ?5
              WHERE id = ?1 AND owner_id = ?2 AND state = 'granted' AND scope = ?6
-             RETURNING fence, plan_id, branch, parent IS NOT NULL, hold_token <> ''",
+             RETURNING fence, plan_id, branch, parent IS NOT NULL, hold_token <> '', below",
         )?
         .query_row(
             params![
@@ -261,6 +257,7 @@ pub fn confirm<P: Permit>(tx: &TicketTx<'_>, id: i64, owner: &Owner) -> Result<O
                     branch: row.get(2)?,
                     has_parent: row.get(3)?,
                     hands_on: row.get(4)?,
+                    below: row.get(5)?,
                 })
             },
         )
@@ -277,21 +274,17 @@ pub fn release(tx: &TicketTx<'_>, proof: &Proof, outcome: Outcome) -> Result<boo
     } else {
         Vec::new()
     };
-    let below: Option<i64> = tx
+    let deleted = tx
         .sql()
-        .prepare_cached(
-            "DELETE FROM repo_locks WHERE id = ?1 AND fence = ?2 AND state = 'held'
-             RETURNING below",
-        )?
-        .query_row(params![proof.ticket, proof.fence], |row| row.get(0))
-        .optional()?;
-    let Some(below) = below else {
+        .prepare_cached("DELETE FROM repo_locks WHERE id = ?1 AND fence = ?2 AND state = 'held'")?
+        .execute(params![proof.ticket, proof.fence])?;
+    if deleted == 0 {
         return Ok(false);
-    };
+    }
     audit::ended(tx, proof.fence, outcome)?;
     said::released(proof, outcome);
     below::settle_fallen(tx, proof.ticket, &fallen)?;
-    let plan_id = &proof.plan_id;
+    let (plan_id, below) = (proof.plan_id.as_str(), proof.below);
     grant(tx, Line { plan_id, below })?;
     Ok(true)
 }

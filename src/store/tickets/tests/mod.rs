@@ -112,12 +112,21 @@ fn any_rows() -> impl Strategy<Value = Vec<AnyRow>> {
 fn insert_rows(tx: &TicketTx<'_>, rows: &[AnyRow]) -> Result<()> {
     clear(tx)?;
     for (plan, below, state, scope, branch) in rows {
-        // A second granted writer is refused by the unique index, whatever the grant step says.
-        tx.sql().execute(
-            "INSERT OR IGNORE INTO repo_locks (plan_id, below, state, scope, branch, owner_id)
+        let inserted = tx.sql().execute(
+            "INSERT INTO repo_locks (plan_id, below, state, scope, branch, owner_id)
              VALUES (?1, ?2, ?3, ?4, ?5, 'somebody')",
             params![PLANS[*plan], below, state.word(), scope.letter(), branch],
-        )?;
+        );
+        // A second granted writer is refused by the schema, whatever the grant step says.
+        if let Err(error) = inserted {
+            let line = Line {
+                plan_id: PLANS[*plan],
+                below: *below,
+            };
+            let there = super::line(tx, line)?;
+            let is_granted_writer = |row: &Ticket| row.scope == Scope::Write && row.state.blocks();
+            assert!(there.iter().any(is_granted_writer), "{error}");
+        }
     }
     Ok(())
 }
@@ -282,18 +291,53 @@ fn what_falls_with_a_hold_is_found_by_its_index() {
     assert!(plan.contains("repo_locks_parent"), "{plan}");
 }
 
-/// The head of a long line is found without sorting it.
+/// The second belt holds a row that is changed, too, and one line from another.
 #[test]
-fn the_head_of_a_line_is_found_by_its_index() {
+fn a_line_has_one_granted_writer_whoever_writes_it() {
     let (_dir, store) = store();
-    let plan = change(&store, |tx| {
-        let sql = format!("EXPLAIN QUERY PLAN {}", queue::head());
-        let mut explain = tx.sql().prepare(&sql)?;
-        let rows = explain.query_map(params!["plan", 0], |row| row.get::<_, String>(3))?;
-        Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.join("; "))
+    let rows = [
+        (0, 0, State::Held, Scope::Write, None),
+        (0, 0, State::Waiting, Scope::Write, None),
+        (0, 1, State::Waiting, Scope::Write, None),
+        (1, 0, State::Condemned, Scope::Write, None),
+    ];
+    change(&store, |tx| insert_rows(tx, &rows));
+    assert_eq!(store.read(all).unwrap().len(), rows.len());
+    let set = |state: &str, line: i64| {
+        store.tickets(Duration::from_secs(5), |tx| {
+            let sql = "UPDATE repo_locks SET state = ?1 WHERE state = 'waiting' AND below = ?2";
+            Ok(tx.sql().execute(sql, params![state, line])?)
+        })
+    };
+    for state in ["granted", "held", "condemned"] {
+        let error = set(state, 0).unwrap_err();
+        assert!(
+            format!("{error:#}").contains("has a granted writer"),
+            "{error:#}"
+        );
+    }
+    assert_eq!(set("granted", 1).unwrap(), 1);
+    assert_eq!(set("parked", 0).unwrap(), 1);
+}
+
+/// Rows that name each other as their hold (by hand: no history makes them) hang nobody.
+#[test]
+fn holds_in_a_circle_hang_nobody() {
+    let (_dir, store) = store();
+    let (permit, one) = change(&store, |tx| {
+        let new = new_ticket(0, Scope::Write, None, 0);
+        let (_, outer) = place_any(tx, &new, OnConflict::Queue)?;
+        let mut inner = new_ticket(1, Scope::Write, None, 1);
+        inner.token = outer.map(|id| LockToken::new(id, SECRET));
+        let (permit, inner) = place_any(tx, &inner, OnConflict::Queue)?;
+        let sql = "UPDATE repo_locks SET parent = ?2 WHERE id = ?1";
+        tx.sql().execute(sql, params![outer, inner])?;
+        Ok((permit.unwrap(), inner.unwrap()))
     });
-    assert!(
-        plan.contains("repo_locks_line") && !plan.contains("B-TREE"),
-        "{plan}"
-    );
+    change(&store, |tx| {
+        assert!(check_fence(tx.0, permit.proof()).is_err());
+        assert!(is_honoured(tx, &LockToken::new(one, SECRET))?);
+        remove_forced(tx, one, permit.proof().fence())
+    });
+    assert_eq!(store.read(all).unwrap(), []);
 }
