@@ -228,6 +228,7 @@ fn write(
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document<'a> {
+    r#type: &'static str,
     schema_version: u32,
     dry_run: bool,
     id: Option<&'a str>,
@@ -256,7 +257,8 @@ fn documents(list: &[Reported]) -> Vec<ReportedDocument<'_>> {
 /// SEED.md 8.3.2.
 fn report(cli: &Cli, applied: &Applied, dry_run: bool) {
     if cli.json {
-        cli.ui.json(&Document {
+        cli.ui.json(&cli.stamped(&Document {
+            r#type: "apply.completed",
             schema_version: SCHEMA_VERSION,
             dry_run,
             id: applied.id.as_deref(),
@@ -265,7 +267,7 @@ fn report(cli: &Cli, applied: &Applied, dry_run: bool) {
             skipped: documents(&applied.skipped),
             failed: documents(&applied.failed),
             kept: documents(&applied.kept),
-        });
+        }));
         return;
     }
     let signs = cli.ui.signs();
@@ -317,7 +319,7 @@ pub(super) fn verdict(error: &ApplyError) -> (ExitCode, &'static str, &'static s
         ),
         ApplyError::Busy(_) => (
             ExitCode::NotAcquired,
-            "busy",
+            "lock_timeout",
             "nothing was written; try again",
         ),
         ApplyError::Cancelled(reason) => (ExitCode::from(*reason), "cancelled", ""),

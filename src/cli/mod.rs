@@ -21,6 +21,7 @@ mod session;
 mod status;
 mod tell;
 mod verbose;
+mod waiting;
 
 use anyhow::Result;
 use clap::Parser as _;

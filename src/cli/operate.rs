@@ -4,27 +4,25 @@
 //! The worker does the work; this thread alone prints. Events come over a bounded channel.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use crossbeam_channel::{Receiver, Sender, select};
-use serde::Serialize;
 
 use super::session::Cli;
-use crate::lock::operation::{self, Operation};
-use crate::lock::{Notice, Retry, Waiting};
+use super::waiting::{About, PlanDeleted, WaitText};
+use crate::lock::Notice;
+use crate::lock::operation::Operation;
 use crate::platform::cancel::Reason;
 use crate::platform::signal::{self, Signal};
 use crate::platform::threads;
 use crate::project::{Project, Turn};
 use crate::store::tickets::Permit;
-use crate::ui::render;
 use crate::workers::{self, Params};
 
-/// A wait shorter than this is nobody's concern.
-const SILENT: Duration = Duration::from_millis(400);
 /// So many events may wait to be printed.
 const BUFFERED: usize = 256;
+/// And so many of them at the most while the operation itself still waits.
+const UNHEARD: usize = 16;
 
 /// What a ticket is taken for.
 pub(super) struct Job<'a, P> {
@@ -37,8 +35,8 @@ pub(super) struct Job<'a, P> {
 
 enum Said<E> {
     Notice(Notice),
-    /// The turn was had, and what a dead operation left is repaired.
-    Started,
+    /// The turn was had (ticket, fence), and what a dead operation left is repaired.
+    Started(i64, i64),
     Event(E),
 }
 
@@ -78,25 +76,39 @@ where
     let cancel = job.project.cancel.child()?;
     let (sender, said) = crossbeam_channel::bounded(BUFFERED);
     let waits: Sender<Said<E>> = sender.clone();
+    let patience = cli.patience(job.project)?;
     let params = Params {
         plan_id: job.plan_id.to_owned(),
         branch: job.branch.map(str::to_owned),
         operation: job.operation,
-        patience: cli.patience(job.project)?,
+        patience,
         cancel,
-        // A full channel means that this thread is busy printing: it will hear of the next look.
+        // A filling channel means that this thread is busy printing: it will hear of the next
+        // look. What is left of it is for the work, which holds the plan and must not be kept.
         on_wait: Box::new(move |notice| {
-            waits.try_send(Said::Notice(notice.clone())).ok();
+            if waits.len() < UNHEARD {
+                waits.try_send(Said::Notice(notice.clone())).ok();
+            }
         }),
     };
     let pending = workers::submit(job.project, params, move |permit: &P, turn| {
-        sender.send(Said::Started).ok();
+        let proof = permit.proof();
+        sender
+            .send(Said::Started(proof.ticket(), proof.fence()))
+            .ok();
+        PlanDeleted::check(turn.project, turn.plan_id)?;
         work(permit, turn, &mut |event| {
             // This thread outlives the operation, so somebody always listens.
             sender.send(Said::Event(event)).ok();
         })
     })?;
-    let mut wait = WaitText::new(cli, job.project);
+    let about = About::new(
+        job.plan_id,
+        job.branch,
+        job.operation.reason(),
+        job.operation.scope().word(),
+    );
+    let mut wait = WaitText::new(cli, job.project, about, patience);
     let say_repaired = || {
         for line in job.project.take_repaired() {
             cli.ui.note(format!("Repaired: {line}"));
@@ -106,7 +118,7 @@ where
     // A reader repairs before it waits for its own turn, and may not have got it.
     say_repaired();
     drop(signals);
-    result
+    result.map_err(|error| wait.refused(error))
 }
 
 fn listen<E, T>(
@@ -117,10 +129,9 @@ fn listen<E, T>(
     show: &mut impl FnMut(E),
 ) -> Result<T> {
     let mut hear = |heard: Said<E>, wait: &mut WaitText<'_>| match heard {
-        Said::Notice(Notice::Waiting(waiting)) => wait.look(waiting),
-        Said::Notice(Notice::Retrying(retry)) => wait.retry(&retry),
-        Said::Started => {
-            wait.over();
+        Said::Notice(notice) => wait.hear(notice),
+        Said::Started(ticket, fence) => {
+            wait.over(ticket, fence);
             started();
         }
         Said::Event(event) => show(event),
@@ -153,9 +164,10 @@ fn hear_signals(project: &Arc<Project>) -> Result<signal::Watch> {
 pub(super) fn heed(project: &Project, heard: Signal) {
     let cancel = &project.cancel;
     match heard {
-        // The second Ctrl-C: whatever is at work is rolled back by the next process.
+        // The second Ctrl-C or TERM: whatever is at work is rolled back by the next process.
         Signal::Interrupt if cancel.is_set() => signal::exit_now(130),
         Signal::Interrupt => cancel.set(Reason::Interrupted),
+        Signal::Terminate if cancel.reason() == Some(Reason::Terminated) => signal::exit_now(143),
         Signal::Terminate => cancel.set(Reason::Terminated),
         Signal::HangUp => cancel.set(Reason::HungUp),
         Signal::Suspend => {
@@ -164,160 +176,5 @@ pub(super) fn heed(project: &Project, heard: Signal) {
             drop(quiet);
         }
         Signal::Quit | Signal::User2 => signal::end_by(heard),
-    }
-}
-
-/// What a person reads while the operation waits.
-struct WaitText<'a> {
-    cli: &'a Cli,
-    project: &'a Project,
-    begun: Instant,
-    latest: Option<Waiting>,
-    shown: Option<(i64, usize)>,
-}
-
-impl<'a> WaitText<'a> {
-    fn new(cli: &'a Cli, project: &'a Project) -> Self {
-        Self {
-            cli,
-            project,
-            begun: Instant::now(),
-            latest: None,
-            shown: None,
-        }
-    }
-
-    fn look(&mut self, waiting: Waiting) {
-        self.latest = Some(waiting);
-        if self.begun.elapsed() >= SILENT {
-            self.show();
-        }
-    }
-
-    /// SEED.md 4.1.1.
-    fn retry(&self, retry: &Retry) {
-        let (attempt, of, delay) = (retry.attempt, retry.of, retry.delay.as_millis());
-        let ui = &self.cli.ui;
-        if attempt == 1 {
-            ui.note("Another operation is in progress on this plan. Waiting...");
-        }
-        ui.note(format!("Retry {attempt}/{of}: Will retry in {delay}ms"));
-    }
-
-    /// When to look whether something is to be shown.
-    fn due(&self) -> Duration {
-        match self.shown {
-            None => SILENT
-                .saturating_sub(self.begun.elapsed())
-                .max(Duration::from_millis(1)),
-            Some(_) => Duration::from_secs(3600),
-        }
-    }
-
-    /// Prints the wait, once and whenever the holder or the position changed.
-    fn show(&mut self) {
-        if self.begun.elapsed() < SILENT {
-            return;
-        }
-        let Some(waiting) = &self.latest else {
-            self.shown = self.shown.or(Some((0, 0)));
-            return;
-        };
-        let holder = waiting.running().next();
-        let now = (holder.map_or(0, |ticket| ticket.id), waiting.position);
-        if self.shown == Some(now) {
-            return;
-        }
-        self.shown = Some(now);
-        if self.cli.json {
-            self.cli.ui.json_error(&LockWaiting::new(waiting));
-            return;
-        }
-        let ui = &self.cli.ui;
-        ui.note("Waiting for another operation to complete...");
-        if let Some(ticket) = holder {
-            let title = operation::title_of(&ticket.reason);
-            let on = ticket
-                .branch
-                .as_ref()
-                .map(|b| format!(" on branch '{b}'"))
-                .unwrap_or_default();
-            let who = if self.cli.is_ours(self.project, ticket) {
-                "yours, "
-            } else {
-                ""
-            };
-            let since = render::age(super::session::since(ticket.granted_at.unwrap_or_default()));
-            let beat = render::age(super::session::since(ticket.last_heartbeat_at));
-            ui.note(format!(
-                "  Current operation: {title}{on} ({who}{}, pid {}, since {since}, heartbeat {beat} ago)",
-                ticket.command, ticket.pid
-            ));
-        }
-        let total = waiting
-            .line
-            .iter()
-            .filter(|ticket| ticket.state != crate::store::tickets::State::Parked);
-        ui.note(format!(
-            "  Position in queue: {} of {}",
-            waiting.position,
-            total.count()
-        ));
-        let left = waiting.left.map_or("never".to_owned(), |left| {
-            format!("in {}", render::age(left))
-        });
-        ui.note(format!(
-            "  Gives up: {left}. Press Ctrl+C to cancel and try later."
-        ));
-    }
-
-    /// The wait is over: says how long it took, if it was shown at all.
-    fn over(&mut self) {
-        if self.latest.take().is_some() && self.shown.is_some() && !self.cli.json {
-            let waited = self.begun.elapsed().as_secs();
-            self.cli
-                .ui
-                .note(format!("Operation started after waiting {waited} seconds."));
-        }
-    }
-}
-
-/// The wait as a line of JSON on stderr.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LockWaiting {
-    r#type: &'static str,
-    ticket: i64,
-    position: usize,
-    waited_ms: u128,
-    holder: Option<Holder>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Holder {
-    pid: u32,
-    command: String,
-    actor: String,
-    state: &'static str,
-    held_seconds: u64,
-}
-
-impl LockWaiting {
-    fn new(waiting: &Waiting) -> Self {
-        Self {
-            r#type: "lock.waiting",
-            ticket: waiting.ticket,
-            position: waiting.position,
-            waited_ms: waiting.waited.as_millis(),
-            holder: waiting.running().next().map(|ticket| Holder {
-                pid: ticket.pid,
-                command: ticket.command.clone(),
-                actor: ticket.actor.clone(),
-                state: ticket.state.word(),
-                held_seconds: super::session::since(ticket.granted_at.unwrap_or_default())
-                    .as_secs(),
-            }),
-        }
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::exec::ExecError;
 use super::exit::ExitCode;
 use super::session::{Cli, SCHEMA_VERSION};
+use super::waiting::{ConcurrencyError, PlanDeleted, Refused};
 use crate::apply::ApplyError;
 use crate::config::Environment;
 use crate::context::ContextError;
@@ -74,28 +75,44 @@ pub(super) fn early(error: &Error) -> ExitCode {
 
 /// Prints an error with its next command; returns the exit code it has.
 pub(super) fn error(cli: &Cli, error: &Error) -> ExitCode {
+    error_called(cli, error, ExitCode::NotAcquired)
+}
+
+/// As [`error`], with a code of the caller's for "not acquired".
+pub(super) fn error_called(cli: &Cli, error: &Error, not_acquired: ExitCode) -> ExitCode {
     let verdict = judge(error);
     if error.is::<Panicked>() {
         cli.note_panic();
     }
+    let code = if verdict.code == ExitCode::NotAcquired {
+        not_acquired
+    } else {
+        verdict.code
+    };
+    let refused = error.downcast_ref::<Refused>();
     if cli.json {
-        cli.ui.json_error(&document(error, &verdict));
+        let mut document = document(error, &verdict);
+        document.exit_code = code.code();
+        cli.ui.json_error(&document);
+    } else if let Some(text) = refused.and_then(|refused| refused.given_up(cli, error)) {
+        cli.ui.refusal(text);
     } else {
         cli.ui.error(words(error));
-        if let Some(LockError::Timeout { .. }) = error.downcast_ref() {
-            timeout_text(cli, error);
-        } else if let Some(hint) = &verdict.hint {
+        if let Some(hint) = &verdict.hint {
             cli.ui.hint(hint.clone());
         }
     }
-    verdict.code
+    code
 }
 
-/// The chain of causes as one line; a cause that only repeats its effect is left out.
+/// The chain of causes as one line, after it how a lock came to be lost; a cause that only repeats
+/// its effect is left out.
 fn words(error: &Error) -> String {
+    let refused = error.downcast_ref::<Refused>();
+    let explained = refused.and_then(|refused| refused.explained(error));
     let mut line = String::new();
-    for cause in error.chain() {
-        let text = cause.to_string();
+    for text in error.chain().map(ToString::to_string).chain(explained) {
+        // What an error was about has no words of its own.
         if line.contains(&text) {
             continue;
         }
@@ -117,6 +134,10 @@ fn judge(error: &Error) -> Verdict {
     }
     if error.is::<Panicked>() {
         return Verdict::new(ExitCode::Failed, "panicked", PANICKED);
+    }
+    if error.is::<PlanDeleted>() {
+        let hint = "list the plans with `plandex plans`";
+        return Verdict::new(ExitCode::Failed, "plan_deleted", hint);
     }
     let found = error
         .downcast_ref()
@@ -180,7 +201,7 @@ fn lock(error: &LockError) -> Verdict {
         ),
         LockError::Spent { .. } | LockError::RetryEnded { reason: None, .. } => (
             ExitCode::NotAcquired,
-            "busy",
+            "lock_timeout",
             "nothing was changed; try again, or look with `plandex doctor`",
         ),
         LockError::RetryEnded {
@@ -230,7 +251,7 @@ fn store(error: &StoreError) -> Verdict {
         ),
         StoreError::Busy(_) => (
             ExitCode::NotAcquired,
-            "busy",
+            "lock_timeout",
             "nothing was changed; try again, or look with `plandex doctor`",
         ),
         StoreError::Damaged { .. } => (
@@ -315,26 +336,6 @@ fn context(error: &ContextError) -> Verdict {
     Verdict::new(ExitCode::Usage, "usage", hint)
 }
 
-/// SEED.md 8.1.3, with true values.
-fn timeout_text(cli: &Cli, error: &Error) {
-    let Some(LockError::Timeout { .. }) = error.downcast_ref() else {
-        return;
-    };
-    let command = cli.command_line();
-    for line in [
-        "",
-        "Nothing was changed. Options:",
-        &format!("  1. Wait and retry: {command}"),
-        "  2. Check status:   plandex status",
-        "  3. Force stop:     plandex stop (keeps the partial reply)",
-        "",
-        "If this persists, the previous operation may have crashed.",
-        "Run 'plandex doctor' to check for stale locks.",
-    ] {
-        cli.ui.note(line);
-    }
-}
-
 /// An error as JSON on stderr; a lock's carries what ConcurrencyError has.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -346,32 +347,21 @@ struct Document {
     safe_to_retry: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    plan_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    queue_position: Option<usize>,
+    #[serde(flatten)]
+    concurrency: Option<ConcurrencyError>,
 }
 
 fn document(error: &Error, verdict: &Verdict) -> Document {
-    let (plan_id, queue_position) = match error.downcast_ref() {
-        Some(LockError::Timeout { waiting, .. }) => (
-            waiting.line.first().map(|ticket| ticket.plan_id.clone()),
-            Some(waiting.position),
-        ),
-        Some(LockError::Conflict { ahead, .. }) => {
-            (ahead.first().map(|ticket| ticket.plan_id.clone()), None)
-        }
-        _ => (None, None),
-    };
+    let is_safe = verdict.code == ExitCode::NotAcquired;
+    let refused = error.downcast_ref::<Refused>();
     Document {
         schema_version: SCHEMA_VERSION,
         r#type: verdict.kind,
         message: words(error),
         exit_code: verdict.code.code(),
-        safe_to_retry: verdict.code == ExitCode::NotAcquired,
+        safe_to_retry: is_safe,
         hint: verdict.hint.clone(),
-        plan_id,
-        queue_position,
+        concurrency: refused.map(|refused| refused.document(error, is_safe)),
     }
 }
 

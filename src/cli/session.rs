@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::args::{Global, When};
 use super::batch::Together;
@@ -14,7 +15,7 @@ use super::report::UsageError;
 use super::verbose;
 use crate::config::{self, Environment, Settings, Wait};
 use crate::lock::Patience;
-use crate::platform::{crash, terminal};
+use crate::platform::{clock, crash, terminal};
 use crate::project::{self, Place, Project, Selected, Session};
 use crate::store::Connections;
 use crate::store::tickets::Ticket;
@@ -32,6 +33,8 @@ pub(super) struct Cli {
     global: Global,
     /// What `--wait` or `--no-wait` says.
     wait: Option<Wait>,
+    /// How many events were printed.
+    events: AtomicU64,
     /// Set for a line of a batch.
     line: Option<Line>,
 }
@@ -44,6 +47,16 @@ struct Line {
     stdout: File,
     stderr: File,
     has_panicked: AtomicBool,
+}
+
+/// An event as it is printed: its own fields behind those that every event has (MODEL.md §7).
+#[derive(Serialize)]
+pub(super) struct Stamped<'a, T> {
+    v: u32,
+    seq: u64,
+    ts: String,
+    #[serde(flatten)]
+    event: &'a T,
 }
 
 /// Every JSON document says which shape it has; fields are only ever added.
@@ -78,6 +91,7 @@ impl Cli {
             global: global.clone(),
             // Read here, so that a mistake in it is one of every command, found before any work.
             wait: wait(global)?,
+            events: AtomicU64::new(0),
             line: None,
         })
     }
@@ -113,6 +127,7 @@ impl Cli {
             cwd: self.cwd.clone(),
             wait: wait(&global)?.or(self.wait),
             global,
+            events: AtomicU64::new(0),
             line: Some(Line {
                 together: Arc::clone(together),
                 command,
@@ -158,6 +173,16 @@ impl Cli {
     /// How often -v was given.
     pub(super) fn verbosity(&self) -> u8 {
         self.global.verbose
+    }
+
+    /// `event` as the next one of this command.
+    pub(super) fn stamped<'a, T: Serialize>(&self, event: &'a T) -> Stamped<'a, T> {
+        Stamped {
+            v: SCHEMA_VERSION,
+            seq: self.events.fetch_add(1, Ordering::Relaxed) + 1,
+            ts: rfc3339(clock::wall_ms()),
+            event,
+        }
     }
 
     /// Where the project is.
@@ -300,6 +325,6 @@ pub(super) fn clock_time(ms: i64) -> String {
 
 /// How long ago a wall time was; never negative, whatever the clock did.
 pub(super) fn since(ms: i64) -> std::time::Duration {
-    let elapsed = crate::platform::clock::wall_ms().saturating_sub(ms);
+    let elapsed = clock::wall_ms().saturating_sub(ms);
     std::time::Duration::from_millis(u64::try_from(elapsed).unwrap_or_default())
 }

@@ -172,7 +172,7 @@ fn print_prompt(
 /// One event for people, or as a line of JSON.
 fn show(cli: &Cli, event: Event) {
     if cli.json {
-        cli.ui.json(&EventDocument::from(event));
+        cli.ui.json(&cli.stamped(&EventDocument::from(event)));
         return;
     }
     let ui = &cli.ui;
@@ -223,7 +223,7 @@ fn built_line(cli: &Cli, file: &BuiltFile) -> Text {
 
 fn conclude(cli: &Cli, told: &Told) {
     if cli.json {
-        cli.ui.json(&Completed::new(told));
+        cli.ui.json(&cli.stamped(&Completed::new(told)));
         return;
     }
     let ui = &cli.ui;

@@ -123,7 +123,8 @@ fn kill_started(store: &Store, ticket: &Ticket, cancel: &Cancel, limit: Duration
         // another's by now.
         let owner_lives = process::is_running(ticket.pid, ticket.process_start);
         let root = if owner_lives { ticket.pid } else { NOBODY };
-        let is_empty = !killing.round(&path, root, &[]);
+        let marked = owner::left_running(store.dir(), &ticket.owner_id);
+        let is_empty = !killing.round(&path, root, &marked);
         // While a look through /proc goes on, a process may start another behind its back and end.
         // The lock on the file misses none, but an owner that lives keeps it too: looked at twice.
         let is_gone = if owner_lives {

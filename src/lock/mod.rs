@@ -263,6 +263,16 @@ impl Locks {
         Ok(self.inner.owner()?.file.try_clone()?)
     }
 
+    /// Notes that a command runs with `token`, until [`Locks::command_ended`].
+    pub fn command_runs(&self, token: &LockToken) -> Result<()> {
+        self.inner.owner()?.mark(&token.to_string())
+    }
+
+    /// The command with `token` has ended: what it left behind holds nothing.
+    pub fn command_ended(&self, token: &LockToken) -> Result<()> {
+        self.inner.owner()?.unmark(&token.to_string())
+    }
+
     /// Where that file is.
     pub fn owner_path(&self) -> Result<std::path::PathBuf> {
         Ok(self.inner.owner()?.path.clone())

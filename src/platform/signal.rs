@@ -3,13 +3,17 @@
 //! A signal never runs code of ours in the middle of a write transaction: INT, TERM and HUP only
 //! set a flag, and TSTP stops the process from the signal thread, after the caller's closure has
 //! made sure that no transaction is open (HAZARDS.md H25, H34).
+//!
+//! A handler cannot be taken back: a signal that nobody watches for any more would do nothing. So
+//! the thread outlives its watch, and from then on does what would have happened without one: a
+//! command that only prints by then, into a pipe that nobody reads, still ends.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2};
-use signal_hook::iterator::{Handle, Signals};
+use signal_hook::iterator::Signals;
 
 use super::{log, threads};
 
@@ -47,20 +51,33 @@ const USUAL: [Signal; 4] = [
     Signal::Suspend,
 ];
 
-/// Keeps the watch alive; dropping it ends the thread.
-#[derive(Debug)]
+/// Who hears the signals of a watch; nobody once it is over.
+type Ear = Mutex<Option<Box<dyn FnMut(Signal) + Send>>>;
+
+/// Keeps the watch alive; dropping it ends it, after the call that may be going on.
+#[must_use]
 pub struct Watch {
-    handle: Handle,
-    thread: Option<std::thread::JoinHandle<()>>,
+    ear: Arc<Ear>,
 }
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
+
+/// How many watches there are in this process, and how many there have been: the thread of the
+/// last one sees to the signals that nobody watches for.
+static LIVING: AtomicUsize = AtomicUsize::new(0);
+static BEGUN: AtomicUsize = AtomicUsize::new(0);
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.handle.close();
-        if let Some(thread) = self.thread.take() {
-            // A panic in the closure was printed by its own thread.
-            drop(thread.join());
-        }
+        let mut ear = self.ear.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = ear.take();
+        drop(ear);
+        LIVING.fetch_sub(1, Ordering::SeqCst);
+        drop(heard);
     }
 }
 
@@ -74,10 +91,7 @@ pub fn watch(heard: impl FnMut(Signal) + Send + 'static) -> Result<Watch> {
 ///
 /// A signal that this process was started to ignore (`nohup`, `command &` in a script) stays
 /// ignored, by it and by the programs that it runs.
-pub fn watch_these(
-    wanted: &[Signal],
-    mut heard: impl FnMut(Signal) + Send + 'static,
-) -> Result<Watch> {
+pub fn watch_these(wanted: &[Signal], heard: impl FnMut(Signal) + Send + 'static) -> Result<Watch> {
     let ignored = ignored();
     let numbers = NUMBERS
         .iter()
@@ -85,24 +99,46 @@ pub fn watch_these(
         .map(|(_, number)| number)
         .chain([&SIGUSR1]);
     let mut signals = Signals::new(numbers).context("installing signal handlers")?;
-    let handle = signals.handle();
-    let thread = std::thread::Builder::new()
+    let ear: Arc<Ear> = Arc::new(Mutex::new(Some(Box::new(heard))));
+    let theirs = Arc::clone(&ear);
+    LIVING.fetch_add(1, Ordering::SeqCst);
+    let nth = BEGUN.fetch_add(1, Ordering::SeqCst) + 1;
+    let watch = Watch { ear };
+    std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
+            // For as long as the process lives.
             for number in signals.forever() {
-                if number == SIGUSR1 {
+                // Once, however many watches there were.
+                if number == SIGUSR1 && nth == BEGUN.load(Ordering::SeqCst) {
                     log::asked(&threads::report());
                 }
                 if let Some((signal, _)) = NUMBERS.iter().find(|(_, known)| *known == number) {
-                    heard(*signal);
+                    tell(&theirs, nth, *signal, number);
                 }
             }
         })
         .context("starting the signal thread")?;
-    Ok(Watch {
-        handle,
-        thread: Some(thread),
-    })
+    Ok(watch)
+}
+
+fn tell(ear: &Ear, nth: usize, signal: Signal, number: i32) {
+    // A closure that panicked has said so itself.
+    let mut ear = ear.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(heard) = ear.as_mut() {
+        heard(signal);
+        return;
+    }
+    drop(ear);
+    let is_last = BEGUN.load(Ordering::SeqCst) == nth && LIVING.load(Ordering::SeqCst) == 0;
+    match signal {
+        _ if !is_last => {}
+        Signal::Interrupt | Signal::Terminate | Signal::HangUp => exit_now(128 + number),
+        Signal::Suspend => stop_self(),
+        Signal::Quit => end_by(signal),
+        // Asked of a command that is over by now.
+        Signal::User2 => {}
+    }
 }
 
 /// Keeps SIGUSR1 from ending this process: somebody asks what it waits for, and a command that has

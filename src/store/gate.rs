@@ -102,12 +102,16 @@ impl Gate {
         Quiet(self.turn.lock())
     }
 
+    /// Who is inside, in words; `None` if nobody that can be seen from here.
+    pub(super) fn writer(&self) -> Option<String> {
+        file_lock::holder(&self.path).map(describe)
+    }
+
     fn busy(&self, patience: Option<Duration>) -> anyhow::Error {
         let waited = patience.unwrap_or_default();
-        let who = match file_lock::holder(&self.path) {
-            Some(pid) => describe(pid),
-            None => "another process".to_owned(),
-        };
+        let who = self
+            .writer()
+            .unwrap_or_else(|| "another process".to_owned());
         StoreError::Busy(format!(
             "{who} has been writing to it for more than {waited:?}"
         ))

@@ -290,6 +290,12 @@ impl Store {
         Ok(OwnConnection(connection))
     }
 
+    /// Who is in the gate before every write now, in words ("pid 4711 (plandex, stopped)"); `None`
+    /// if nobody that can be seen from here.
+    pub fn writer(&self) -> Option<String> {
+        self.gate.writer()
+    }
+
     /// Waits until no thread of this process is inside a write transaction and keeps it so: for
     /// the moment before the process stops under Ctrl-Z.
     pub fn quiet(&self) -> Quiet<'_> {
@@ -315,7 +321,7 @@ impl Store {
     pub fn check_writable(&self, patience: Duration) -> Result<()> {
         self.with(|connection| {
             let entered = self.gate.enter(Some(patience))?;
-            let tx = Tx::begin_write(connection, Durability::Normal)?;
+            let tx = Tx::begin_named(connection, Durability::Normal, &self.path())?;
             drop((tx, entered));
             Ok(())
         })
@@ -345,7 +351,7 @@ impl Store {
         let (value, rings) = logged(Durability::Normal, |times| {
             let entered = self.gate.enter(patience)?;
             times.entered();
-            let tx = Tx::begin_write(connection, Durability::Normal)?;
+            let tx = Tx::begin_named(connection, Durability::Normal, &self.path())?;
             let ticket_tx = TicketTx::new(&tx);
             let value = work(&ticket_tx)?;
             let rings = ticket_tx.into_rings();
@@ -371,7 +377,7 @@ impl Store {
             let value = logged(durability, |times| {
                 let entered = self.gate.enter(Some(patience))?;
                 times.entered();
-                let tx = Tx::begin_write(connection, durability)?;
+                let tx = Tx::begin_named(connection, durability, &self.path())?;
                 let value = work(&tx)?;
                 self.commit(tx)?;
                 drop(entered);

@@ -21,9 +21,11 @@ pub struct Plan {
     pub archived_at: Option<i64>,
     /// When it was deleted; its repository stays until it is pruned.
     pub deleted_at: Option<i64>,
+    /// Who deleted it (PLANDEX_ACTOR, a terminal or a command), if that is known.
+    pub deleted_by: Option<String>,
 }
 
-const COLUMNS: &str = "id, name, created_at, updated_at, archived_at, deleted_at";
+const COLUMNS: &str = "id, name, created_at, updated_at, archived_at, deleted_at, deleted_by";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Plan> {
     Ok(Plan {
@@ -33,6 +35,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Plan> {
         updated_at: row.get(3)?,
         archived_at: row.get(4)?,
         deleted_at: row.get(5)?,
+        deleted_by: row.get(6)?,
     })
 }
 

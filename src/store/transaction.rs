@@ -6,10 +6,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
-use rusqlite::Connection;
+use anyhow::{Error, Result, bail};
+use rusqlite::{Connection, ErrorCode};
 
 use super::Integrity;
 use crate::platform::bell::Ring;
@@ -60,6 +61,24 @@ impl<'c> Tx<'c> {
         Ok(Self {
             connection,
             open: true,
+        })
+    }
+
+    /// As [`begin_write`](Self::begin_write); a failure that is no conflict names the file `path`
+    /// (SEED.md 6.5).
+    pub(super) fn begin_named(
+        connection: &'c Connection,
+        durability: Durability,
+        path: &Path,
+    ) -> Result<Self> {
+        let not_begun = || format!("error starting transaction on {}", path.display());
+        // SQLite begins to write in a file that it may only read, and fails at the first change.
+        if connection.is_readonly("main")? {
+            bail!("{}: it may only be read", not_begun());
+        }
+        Self::begin_write(connection, durability).map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => error.into(),
+            _ => Error::new(error).context(not_begun()),
         })
     }
 

@@ -81,6 +81,35 @@ impl Progress {
         }
     }
 
+    /// Sets the live lines to `groups`: the pieces of each stand on one line, `gap` between them,
+    /// where the terminal is wide enough, else on a line each.
+    ///
+    /// At most once a second whatever it says, and on a terminal only: what a log should hear is
+    /// for the caller to say. `true` if it was shown.
+    pub fn stand(&self, groups: &[Vec<String>], gap: &str) -> bool {
+        let mut line = self.line.lock();
+        let now_ms = clock::monotonic_ms();
+        if !self.ui.is_live() || !line.pace.is_due("", now_ms, REWRITE_MS) {
+            return false;
+        }
+        let screen = self.ui.screen();
+        let room = screen.room();
+        let lines: Vec<String> = groups
+            .iter()
+            .map(|pieces| {
+                let whole = pieces.join(gap);
+                if render::columns(&whole) <= room {
+                    whole
+                } else {
+                    pieces.join("\n")
+                }
+            })
+            .collect();
+        let bar = line.bar.get_or_insert_with(|| screen.new_line());
+        bar.set_message(screen.fitted(&lines.join("\n")));
+        true
+    }
+
     /// Prints a line that stays, above the live ones.
     pub fn permanent(&self, text: impl Into<Text>) {
         self.ui.note(text);
@@ -237,9 +266,14 @@ impl Screen {
         self.lines.remove(bar);
     }
 
-    /// `text` with each of its lines cut to the terminal, one column short so that none wraps.
+    /// The columns that a line may take: one fewer than there are, so that none wraps.
+    fn room(&self) -> usize {
+        usize::from(self.terminal.width()) - 1
+    }
+
+    /// `text` with each of its lines cut to the terminal.
     fn fitted(&self, text: &str) -> String {
-        let width = usize::from(self.terminal.width()) - 1;
+        let width = self.room();
         let lines = text.lines().map(|line| {
             let line = escape::line(line);
             render::head(&line, width).to_owned()

@@ -314,6 +314,11 @@ impl Ui {
         self.say(Text::styled(Style::Red, "error:").plain(" ").join(text));
     }
 
+    /// Says on stderr, in whole sentences, what did not happen and why; `--quiet` says it too.
+    pub fn refusal(&self, text: impl Into<Text>) {
+        self.say(text.into());
+    }
+
     /// Prints `hint: …` with a next command on stderr; `--quiet` does not.
     pub fn hint(&self, text: impl Into<Text>) {
         self.note(Text::styled(Style::Cyan, "hint:").plain(" ").join(text));
@@ -342,6 +347,17 @@ impl Ui {
     /// The width of the terminal behind stdout; `None` if it is no terminal: nothing is cut then.
     pub fn width(&self) -> Option<usize> {
         self.0.stdout_columns.map(|columns| columns())
+    }
+
+    /// The width of the terminal behind stderr; `None` if it is no terminal.
+    pub fn stderr_width(&self) -> Option<usize> {
+        self.0.stderr_columns.map(|columns| columns())
+    }
+
+    /// Whether lines on stderr can be rewritten in place: a terminal that takes more than text,
+    /// outside CI, where nobody asked for silence or JSON.
+    pub fn is_live(&self) -> bool {
+        self.0.manner == Manner::Live
     }
 
     /// Whether results are to be printed with [`json`](Self::json).

@@ -125,7 +125,7 @@ fn run<P: Permit, T>(
     work: impl FnOnce(&P, &Turn<'_>) -> Result<T>,
 ) -> Result<T> {
     if params.operation.scope() == Scope::Read {
-        repair_before_reading(project, &params)?;
+        repair_before_reading(project, &mut params)?;
     }
     let request = Request {
         plan_id: &params.plan_id,
@@ -182,7 +182,7 @@ fn lost_if_busy(error: Error, ticket: i64) -> Error {
 }
 
 /// A reader that meets what a dead operation left takes a write turn for it first.
-fn repair_before_reading<P>(project: &Arc<Project>, params: &Params<P>) -> Result<()> {
+fn repair_before_reading<P>(project: &Arc<Project>, params: &mut Params<P>) -> Result<()> {
     if !project.needs_repair(&params.plan_id)? {
         return Ok(());
     }

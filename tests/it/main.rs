@@ -23,3 +23,4 @@ mod schema;
 mod scripts;
 mod support;
 mod tidy;
+mod waiting;

@@ -39,16 +39,13 @@ pub(super) enum ExecError {
 
 /// `plandex exec [--read [--root]] [--shell] -- COMMAND…`
 pub(super) fn exec(cli: &Cli, args: &args::Exec) -> Result<ExitCode> {
+    // The caller may choose what "not acquired" is called, even 0: then it asked for it.
+    let not_acquired = args
+        .conflict_exit_code
+        .map_or(ExitCode::NotAcquired, ExitCode::Command);
     match held(cli, args) {
         Ok(code) => Ok(code),
-        Err(error) => {
-            let code = report::error(cli, &error);
-            // The caller chose what "not acquired" is called, even 0: it asked for it.
-            Ok(match (args.conflict_exit_code, code) {
-                (Some(chosen), ExitCode::NotAcquired) => ExitCode::Command(chosen),
-                _ => code,
-            })
-        }
+        Err(error) => Ok(report::error_called(cli, &error, not_acquired)),
     }
 }
 

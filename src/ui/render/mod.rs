@@ -137,6 +137,37 @@ pub fn truncated(text: &str, width: usize, signs: &Signs) -> String {
     cut
 }
 
+/// `text` with each of its lines broken at spaces so that none takes more than `width` columns;
+/// what is broken off is indented as its line is. A word longer than that stays whole.
+pub fn wrapped(text: &str, width: usize) -> String {
+    let lines = text.split('\n').map(|line| {
+        let words = line.trim_start_matches(' ');
+        let indent = &line[..line.len() - words.len()];
+        let mut shown = indent.to_owned();
+        let mut used = indent.width();
+        let mut is_empty = true;
+        for word in words.split(' ') {
+            if !is_empty && used + 1 + word.width() > width {
+                shown.extend(["\n", indent]);
+                used = indent.width();
+            } else if !is_empty {
+                shown.push(' ');
+                used += 1;
+            }
+            shown.push_str(word);
+            used += word.width();
+            is_empty = false;
+        }
+        shown
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// How many columns `text` takes.
+pub fn columns(text: &str) -> usize {
+    text.width()
+}
+
 /// The longest beginning of `text` that takes at most `width` columns.
 ///
 /// Characters are counted one by one, which never counts less than a terminal needs: the one
@@ -183,6 +214,29 @@ mod tests {
         }
         assert_eq!(age(Duration::from_millis(999)), "0s");
         assert!(age_words(Duration::MAX).ends_with("hours"));
+    }
+
+    #[test]
+    fn long_lines_are_broken_at_spaces() {
+        let given = "one two three\n  four five six\n\nunbreakable-words stay";
+        assert_eq!(
+            wrapped(given, 9),
+            "one two\nthree\n  four\n  five\n  six\n\nunbreakable-words\nstay"
+        );
+        assert_eq!(wrapped(given, 80), given);
+        assert_eq!(wrapped("日本 日本", 5), "日本\n日本");
+    }
+
+    proptest! {
+        #[test]
+        fn breaking_lines_loses_nothing(text in "[a-z \\n]{0,80}", width in 1..40_usize) {
+            let bare = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let shown = wrapped(&text, width);
+            prop_assert_eq!(bare(&shown), bare(&text));
+            for line in shown.lines().filter(|line| line.trim().contains(' ')) {
+                prop_assert!(line.trim_end().width() <= width, "{:?}", line);
+            }
+        }
     }
 
     #[test]

@@ -30,6 +30,9 @@ fn the_caller_chooses_what_not_acquired_is_called() {
     refused(&sandbox, &["--wait", "30ms", "-E", "9"], 9);
     let json = refused(&sandbox, &["--no-wait", "-E", "9", "--json"], 9);
     assert_eq!(error_type(&json.stderr), "lock_conflict");
+    let document: serde_json::Value = serde_json::from_str(&json.stderr).unwrap();
+    assert_eq!(document["exitCode"], 9);
+    assert_eq!(document["safeToRetry"], true);
     for bad in ["256", "-1", "x", ""] {
         refused(&sandbox, &["--no-wait", "-E", bad], 2);
     }

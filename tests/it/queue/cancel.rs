@@ -80,8 +80,10 @@ mod context_cancellation {
         assert_eq!(over.stdout, "");
         // SEED.md 8.1.3, with the words of DESIGN.md 11.
         for words in [
-            "another operation is still in progress on this plan",
-            "Nothing was changed. Options:",
+            "Could not start operation after 1 second.",
+            "Reason: Another operation is still in progress on this plan.",
+            "Nothing was changed.",
+            "Options:",
             "  1. Wait and retry: plandex exec --wait 1s -- echo ran",
             "  2. Check status:   plandex status",
             "  3. Force stop:     plandex stop (keeps the partial reply)",

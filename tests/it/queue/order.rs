@@ -99,12 +99,12 @@ fn a_waiter_says_what_it_waits_for() {
         "{said}"
     );
     assert!(
-        said.contains("Current operation: Tell operation ("),
+        said.contains("Current operation: Tell operation on plan 'work'"),
         "{said}"
     );
     assert!(said.contains("plandex tell first --reply -"), "{said}");
     assert!(
-        said.contains(&format!("pid {}, since ", holder.pid())),
+        said.contains(&format!("(pid {}), started ", holder.pid())),
         "{said}"
     );
     assert!(said.contains("heartbeat "), "{said}");

@@ -95,7 +95,7 @@ fn the_deadline_ends_the_pause() {
             .contains("context canceled while waiting to retry"),
         "{outcome}"
     );
-    assert_eq!(error_type(&outcome.stderr), "busy");
+    assert_eq!(error_type(&outcome.stderr), "lock_timeout");
     other.execute_batch("ROLLBACK").unwrap();
     is_free(&sandbox);
 }

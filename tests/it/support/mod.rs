@@ -10,6 +10,7 @@ mod dump;
 mod process;
 mod sandbox;
 pub(crate) mod skip;
+mod terminal;
 mod watchdog;
 
 mod tests;
@@ -18,4 +19,5 @@ pub(crate) use dump::dump;
 pub(crate) use process::{Background, Outcome, Run};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use skip::{needs, skip};
+pub(crate) use terminal::OnTerminal;
 pub(crate) use watchdog::poll;

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -14,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::sandbox::Sandbox;
+use super::terminal::{self, OnTerminal};
 use super::watchdog::{LIMIT, Started, poll};
 
 /// What the program reads.
@@ -30,17 +32,20 @@ pub(crate) struct Run<'s> {
     command: Command,
     shown: String,
     stdin: Stdin,
+    /// The program's end of a terminal, which is then all three of its streams.
+    terminal: Option<OwnedFd>,
 }
 
 impl<'s> Run<'s> {
     pub(super) fn new(sandbox: &'s Sandbox, program: &OsStr, shown: &str) -> Self {
         let mut command = Command::new(program);
-        command.current_dir(sandbox.root()).process_group(0);
+        command.current_dir(sandbox.root());
         Self {
             sandbox,
             command,
             shown: shown.to_owned(),
             stdin: Stdin::Nothing,
+            terminal: None,
         }
     }
 
@@ -78,6 +83,17 @@ impl<'s> Run<'s> {
         self
     }
 
+    /// Starts it as the leader of a session on a terminal of its own, `columns` wide.
+    #[track_caller]
+    pub(crate) fn on_terminal(mut self, columns: u16) -> OnTerminal<'s> {
+        let (ours, theirs) = terminal::pair(columns);
+        self.terminal = Some(theirs);
+        if !self.command.get_envs().any(|(name, _)| name == "TERM") {
+            self.command.env("TERM", "xterm-256color");
+        }
+        OnTerminal::new(self.start(), ours, columns)
+    }
+
     /// Starts it and returns at once.
     #[track_caller]
     pub(crate) fn start(mut self) -> Background<'s> {
@@ -96,6 +112,12 @@ impl<'s> Run<'s> {
                 Stdin::Nothing => Stdio::null(),
                 Stdin::Text(_) | Stdin::Held => Stdio::piped(),
             });
+        match self.terminal.take() {
+            Some(tty) => put_on(&mut self.command, tty),
+            None => {
+                self.command.process_group(0);
+            }
+        }
         let mut child = match self.command.spawn() {
             Ok(child) => child,
             Err(error) => panic!("cannot start `{}`: {error}", self.shown),
@@ -130,6 +152,27 @@ impl<'s> Run<'s> {
     }
 }
 
+/// Makes `command` the leader of a new session with `tty` as its terminal and all its streams.
+#[expect(
+    unsafe_code,
+    reason = "a session can only be begun between fork and exec"
+)]
+fn put_on(command: &mut Command, tty: OwnedFd) {
+    command
+        .stdin(tty.try_clone().unwrap())
+        .stdout(tty.try_clone().unwrap())
+        .stderr(tty);
+    // SAFETY: only system calls that are safe after a fork, on the standard input that is open by
+    // then.
+    unsafe {
+        command.pre_exec(|| {
+            rustix::process::setsid()?;
+            rustix::process::ioctl_tiocsctty(std::io::stdin())?;
+            Ok(())
+        });
+    }
+}
+
 /// A program that runs.
 #[must_use]
 pub(crate) struct Background<'s> {
@@ -143,6 +186,14 @@ pub(crate) struct Background<'s> {
 impl Background<'_> {
     pub(crate) fn pid(&self) -> u32 {
         self.started.pid
+    }
+
+    pub(super) fn sandbox(&self) -> &Sandbox {
+        self.sandbox
+    }
+
+    pub(super) fn stdout_path(&self) -> &Path {
+        &self.started.stdout
     }
 
     /// Writes to its held-open standard input.
