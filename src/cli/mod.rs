@@ -9,8 +9,10 @@ mod batch;
 mod branches;
 mod diff;
 mod doctor;
+mod events;
 mod exec;
 mod exit;
+mod follow;
 mod history;
 mod load;
 mod locks;
@@ -19,6 +21,7 @@ mod plans;
 mod report;
 mod session;
 mod status;
+mod stop;
 mod tell;
 mod verbose;
 mod waiting;
@@ -80,9 +83,10 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Log(args) => history::log(cli, args),
         Command::Diff(args) => diff::diff(cli, args),
         Command::Status => status::status(cli),
-        Command::Ps => locks::ps(cli),
-        Command::Locks => locks::locks(cli),
-        Command::Stop => locks::stop(cli),
+        Command::Ps(args) => locks::ps(cli, args),
+        Command::Locks(args) => locks::locks(cli, args),
+        Command::Stop(args) => stop::stop(cli, args),
+        Command::Events(args) => events::events(cli, args),
         Command::Exec(args) => exec::exec(cli, args),
         Command::Apply(args) => apply::apply(cli, args),
         Command::Doctor(args) => doctor::doctor(cli, args),

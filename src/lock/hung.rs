@@ -17,7 +17,7 @@ use crate::store::tickets::{self, State, Ticket};
 use crate::store::{Store, TicketTx, settings};
 
 /// How long what a condemned owner started may take to die of SIGKILL.
-const DYING: Duration = Duration::from_secs(5);
+pub(super) const DYING: Duration = Duration::from_secs(5);
 /// So many rounds are made at least.
 const ROUNDS_LEAST: u32 = 4;
 /// The pid of no process, and the parent of none that we may kill.
@@ -112,7 +112,12 @@ pub(super) fn end_condemned(
     Ok(true)
 }
 
-fn kill_started(store: &Store, ticket: &Ticket, cancel: &Cancel, limit: Duration) -> Result<bool> {
+pub(super) fn kill_started(
+    store: &Store,
+    ticket: &Ticket,
+    cancel: &Cancel,
+    limit: Duration,
+) -> Result<bool> {
     let path = owner::path(store.dir(), &ticket.owner_id);
     let until = Instant::now() + limit;
     let mut killing = Killing::default();
@@ -152,6 +157,6 @@ pub(super) fn is_out_of_sight(ticket: &Ticket) -> bool {
 }
 
 /// Whether the ticket is an `exec`'s: its owner file is inherited by a command of the user's.
-fn is_command(ticket: &Ticket) -> bool {
+pub(super) fn is_command(ticket: &Ticket) -> bool {
     operation::is_command(&ticket.reason)
 }

@@ -35,6 +35,7 @@
 pub mod backoff;
 mod error;
 pub mod estimate;
+mod forced;
 pub mod graph;
 mod hung;
 mod lease;
@@ -55,6 +56,7 @@ use anyhow::Result;
 use parking_lot::Mutex;
 
 pub use error::LockError;
+pub use forced::{Forced, force};
 pub use graph::{Link, Tie};
 pub use hung::{Hung, replace_hung};
 pub use notice::{Ahead, Notice, Retry, RetryReason, Waiting};
@@ -68,7 +70,7 @@ use crate::platform::log;
 use crate::store::audit::Outcome;
 use crate::store::settings::{self, Intervals};
 use crate::store::tickets::{self, NewTicket, Permit, Proof};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, history};
 use lease::Registry;
 use owner::Owner;
 use place::Attempt;
@@ -353,8 +355,8 @@ impl<P: Permit> Hold<P> {
         self.waited
     }
 
-    /// Releases the ticket and grants the next. Fails with [`StoreError::LockLost`] if it was lost
-    /// before, and then nothing was written since.
+    /// Releases the ticket and grants the next. Fails with
+    /// [`crate::store::StoreError::LockLost`] if it was lost before, and then nothing was written since.
     pub fn release(mut self, outcome: Outcome) -> Result<()> {
         match self.permit.take() {
             Some(permit) => self.give_back(&permit, outcome),
@@ -371,24 +373,26 @@ impl<P: Permit> Hold<P> {
             owed: Some((proof.for_release(), outcome)),
         };
         let lease = self.inner.intervals.lease;
-        let released = self
-            .inner
-            .store
-            .tickets(lease, |tx| tickets::release(tx, proof, outcome))?;
-        owed.settled();
-        if !released {
+        let released = self.inner.store.tickets(lease, |tx| {
+            if tickets::release(tx, proof, outcome)? {
+                return Ok(());
+            }
+            let by = history::forced_by(tx, proof.fence())?;
+            Err(history::lost(proof.ticket(), by.as_deref()))
+        });
+        let is_lost = released.as_ref().is_err_and(said::is_lost);
+        if is_lost {
             log::lock(log::Action::Lost, || {
                 format!(
                     "ticket {}: it was gone when it was to be released",
                     proof.ticket()
                 )
             });
-            return Err(StoreError::LockLost {
-                ticket: proof.ticket(),
-            }
-            .into());
         }
-        Ok(())
+        if released.is_ok() || is_lost {
+            owed.settled();
+        }
+        released
     }
 }
 

@@ -113,3 +113,8 @@ pub(super) fn circle(chain: &[super::Link]) {
         format!("gives way in a circle of {}", tickets(&circle))
     });
 }
+
+/// Whether an error says that the lock is lost.
+pub(super) fn is_lost(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::LockLost { .. }))
+}

@@ -17,6 +17,7 @@ mod crash_points;
 mod disk;
 mod exec;
 mod log;
+mod looking;
 mod model;
 mod queue;
 mod schema;

@@ -274,6 +274,9 @@ mod tests {
         problem_of("convo | wc", "| means nothing here");
         problem_of("convo > file", "> means nothing here");
         problem_of("batch -", "cannot hold a batch");
+        for endless in ["ps --watch", "locks --watch", "events --follow"] {
+            problem_of(endless, "go on until it is stopped");
+        }
         problem_of("tell --help", "asks for help");
         problem_of("tell x --wait soon", "--wait");
         problem_of(r#"["tell", 7]"#, "wanted");

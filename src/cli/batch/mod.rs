@@ -65,7 +65,8 @@ Order:
   The lines of one plan run in their order; reads of one branch (diff, load, exec --read, and what
   only looks) that stand together run at the same time, up to 64. Lines of different plans do not
   wait for each other. new, cd, checkout and doctor --fix wait for all lines before them, and all
-  after them wait. plans, ps, locks, stop and doctor run at once. At most 128 lines run at a time.
+  after them wait. plans, ps, locks, events, stop and doctor run at once. At most 128 lines run at a
+  time. What goes on until it is stopped (--watch, --follow) is no line of a batch.
 
 Output:
   A line's output is kept until the line has ended and then printed whole. Standard input is empty

@@ -18,10 +18,14 @@ pub(super) enum Order {
 
 /// Why a command cannot be a line, if it cannot.
 pub(super) fn not_in_a_batch(command: &Command) -> Option<&'static str> {
+    let goes_on = matches!(command, Command::Locks(args) if args.watches())
+        || matches!(command, Command::Ps(args) if args.watches())
+        || matches!(command, Command::Events(args) if args.follows());
     let is_batch = matches!(command, Command::Batch(_));
     let is_ours = matches!(command, Command::ProbeFileSystem(_));
     is_batch
         .then_some("a batch cannot hold a batch")
+        .or(goes_on.then_some("it would go on until it is stopped"))
         .or(is_ours.then_some("it is no command for people"))
 }
 
@@ -33,9 +37,10 @@ pub(super) fn of(command: &Command) -> Order {
         Command::Doctor(args) if args.fix => Order::Alone,
         Command::Doctor(_)
         | Command::Plans
-        | Command::Ps
-        | Command::Locks
-        | Command::Stop
+        | Command::Ps(_)
+        | Command::Locks(_)
+        | Command::Events(_)
+        | Command::Stop(_)
         | Command::Batch(_)
         | Command::ProbeFileSystem(_) => Order::AtOnce,
         Command::Tell(args) if args.print_prompt => Order::OfPlan(Scope::Read),
