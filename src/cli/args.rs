@@ -49,6 +49,9 @@ pub(super) struct Global {
     /// Print errors and results only.
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
+    /// Say more: -v shows evidence and suggestions in `doctor`; -vv prints the verbose log.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
     /// When to use colour.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(super) color: When,
@@ -120,6 +123,8 @@ pub(super) enum Command {
     Exec(Exec),
     /// Check the health of everything, and repair it.
     Doctor(Doctor),
+    /// Run many commands in this one process, each plan's in their order.
+    Batch(super::batch::Batch),
     /// The second process in the trial of an unknown file system.
     #[command(hide = true)]
     ProbeFileSystem(Probe),
@@ -271,9 +276,6 @@ pub(super) struct Doctor {
     /// Say what --fix would do, and do nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Show active locks, metrics, and each issue's evidence and suggestion.
-    #[arg(long, short)]
-    pub(super) verbose: bool,
 }
 
 /// `plandex probe-file-system`

@@ -31,13 +31,13 @@ pub(super) fn doctor(cli: &Cli, args: &args::Doctor) -> Result<ExitCode> {
     if fix == Fix::Repair {
         report = repair(cli, &place, &options, &report)?;
     }
-    show(cli, &report, args, fix);
+    show(cli, &report, fix);
     if fix == Fix::Look
         && let Some(question) = doctor::question(&report)
         && cli.ui.confirm(question, Preset::No) == Confirmed::Yes
     {
         report = repair(cli, &place, &options, &report)?;
-        show(cli, &report, args, Fix::Repair);
+        show(cli, &report, Fix::Repair);
     }
     Ok(if report.healthy {
         ExitCode::Done
@@ -75,12 +75,12 @@ fn recover_applies(project: &Project) -> Result<Vec<String>> {
     Ok(turn.recovered().iter().flat_map(apply::words_of).collect())
 }
 
-fn show(cli: &Cli, report: &Report, args: &args::Doctor, fix: Fix) {
+fn show(cli: &Cli, report: &Report, fix: Fix) {
     if cli.json {
         cli.ui.json(report);
         return;
     }
-    let verbosity = if args.verbose {
+    let verbosity = if cli.verbosity() > 0 {
         Verbosity::Verbose
     } else {
         Verbosity::Normal

@@ -51,6 +51,13 @@ pub(super) struct Events {
     since: Option<String>,
 }
 
+impl Events {
+    /// Whether it goes on until it is stopped.
+    pub(super) fn follows(&self) -> bool {
+        self.follow
+    }
+}
+
 /// One thing that happened.
 struct Event {
     at: i64,

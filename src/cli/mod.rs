@@ -5,6 +5,7 @@
 
 mod apply;
 mod args;
+mod batch;
 mod branches;
 mod diff;
 mod doctor;
@@ -22,6 +23,7 @@ mod session;
 mod status;
 mod stop;
 mod tell;
+mod verbose;
 mod waiting;
 
 use anyhow::Result;
@@ -42,9 +44,14 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return report::early(&error),
     };
-    let code = match dispatch(&cli, &arguments.command) {
+    conclude(&cli, dispatch(&cli, &arguments.command))
+}
+
+/// Prints what became of a command; returns how it ended.
+fn conclude(cli: &Cli, result: Result<ExitCode>) -> ExitCode {
+    let code = match result {
         Ok(code) => code,
-        Err(error) => report::error(&cli, &error),
+        Err(error) => report::error(cli, &error),
     };
     if cli.ui.stdout_closed() {
         return ExitCode::OutputClosed;
@@ -83,6 +90,7 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Exec(args) => exec::exec(cli, args),
         Command::Apply(args) => apply::apply(cli, args),
         Command::Doctor(args) => doctor::doctor(cli, args),
+        Command::Batch(args) => batch::batch(cli, args),
         Command::ProbeFileSystem(args) => {
             crate::store::answer_probe(&args.place)?;
             Ok(ExitCode::Done)

@@ -14,6 +14,7 @@ use crate::lock::Notice;
 use crate::lock::operation::Operation;
 use crate::platform::cancel::Reason;
 use crate::platform::signal::{self, Signal};
+use crate::platform::threads;
 use crate::project::{Project, Turn};
 use crate::store::tickets::Permit;
 use crate::workers::{self, Params};
@@ -51,14 +52,19 @@ where
     E: Send + 'static,
     T: Send + 'static,
 {
-    operate_hearing(cli, job, hear_signals(job.project)?, work, show)
+    // The signals of a line are heard by its batch.
+    let signals = match cli.is_line() {
+        true => None,
+        false => Some(hear_signals(job.project)?),
+    };
+    operate_hearing(cli, job, signals, work, show)
 }
 
-/// As [`operate`], with signals heard by somebody else, until the operation is over.
+/// As [`operate`], with `signals` (or nobody at all) hearing them until the operation is over.
 pub(super) fn operate_hearing<P, E, T>(
     cli: &Cli,
     job: &Job<'_, P>,
-    signals: signal::Watch,
+    signals: Option<signal::Watch>,
     work: impl FnOnce(&P, &Turn<'_>, &mut dyn FnMut(E)) -> Result<T> + Send + 'static,
     mut show: impl FnMut(E),
 ) -> Result<T>
@@ -130,6 +136,7 @@ fn listen<E, T>(
         }
         Said::Event(event) => show(event),
     };
+    let _waits = threads::waits("its operation");
     loop {
         select! {
             recv(said) -> heard => match heard {

@@ -42,7 +42,7 @@ pub(super) fn new(cli: &Cli, args: &args::New) -> Result<ExitCode> {
     {
         return Err(UsageError::new("the plan's name is empty", "`plandex new -n NAME`").into());
     }
-    let project = Project::create(&place, cli.session())?;
+    let project = cli.create(&place)?;
     let plan = match &args.name {
         Some(name) => project.new_plan(name.trim())?,
         None => draft(&project)?,

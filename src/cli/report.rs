@@ -13,9 +13,14 @@ use crate::context::ContextError;
 use crate::lock::{LockError, RetryReason};
 use crate::plan::TellError;
 use crate::platform::cancel::Reason;
+use crate::platform::panic::Panicked;
 use crate::project::{ProjectError, SelectError};
 use crate::store::StoreError;
 use crate::ui::{Ui, UiSettings};
+
+/// The next command after a panic.
+const PANICKED: &str = "this is a mistake in plandex; nothing half done was kept, and \
+    `PLANDEX_LOG=queue` shows where it happened";
 
 /// Bad input found by a command itself.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +81,9 @@ pub(super) fn error(cli: &Cli, error: &Error) -> ExitCode {
 /// As [`error`], with a code of the caller's for "not acquired".
 pub(super) fn error_called(cli: &Cli, error: &Error, not_acquired: ExitCode) -> ExitCode {
     let verdict = judge(error);
+    if error.is::<Panicked>() {
+        cli.note_panic();
+    }
     let code = if verdict.code == ExitCode::NotAcquired {
         not_acquired
     } else {
@@ -123,6 +131,9 @@ fn judge(error: &Error) -> Verdict {
             kind: "usage",
             hint: usage.hint.clone(),
         };
+    }
+    if error.is::<Panicked>() {
+        return Verdict::new(ExitCode::Failed, "panicked", PANICKED);
     }
     if error.is::<PlanDeleted>() {
         let hint = "list the plans with `plandex plans`";

@@ -1,22 +1,25 @@
 //! What a command works with: the environment, the terminal, the project.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::args::{Global, When};
+use super::batch::Together;
 use super::report::UsageError;
+use super::verbose;
 use crate::config::{self, Environment, Settings, Wait};
 use crate::lock::Patience;
 use crate::platform::{clock, crash, terminal};
 use crate::project::{self, Place, Project, Selected, Session};
 use crate::store::Connections;
 use crate::store::tickets::Ticket;
-use crate::ui::{ColourChoice, Ui, UiSettings};
+use crate::ui::{ColourChoice, Printing, Ui, UiSettings};
 
 /// What repairs a plan after each grant for writing.
 pub(super) const REPAIRS: &[project::Repair] = &[crate::apply::settle, crate::plan::repair];
@@ -32,6 +35,18 @@ pub(super) struct Cli {
     wait: Option<Wait>,
     /// How many events were printed.
     events: AtomicU64,
+    /// Set for a line of a batch.
+    line: Option<Line>,
+}
+
+/// What a line of a batch has that a command of its own has not.
+struct Line {
+    together: Arc<Together>,
+    /// The line as it could be typed.
+    command: String,
+    stdout: File,
+    stderr: File,
+    has_panicked: AtomicBool,
 }
 
 /// An event as it is printed: its own fields behind those that every event has (MODEL.md §7).
@@ -50,7 +65,11 @@ pub(super) const SCHEMA_VERSION: u32 = 1;
 impl Cli {
     pub(super) fn new(global: &Global) -> Result<Self> {
         let environment = Environment::read()?;
-        crash::arm(environment.crash_at, environment.crash_trace.as_deref());
+        crash::arm(
+            environment.crash_at,
+            environment.panic_at,
+            environment.crash_trace.as_deref(),
+        );
         let ui = Ui::new(&UiSettings {
             colour: match global.color {
                 When::Auto => ColourChoice::Auto,
@@ -62,22 +81,98 @@ impl Cli {
             environment: &environment,
             cancel: None,
         });
+        verbose::start(&ui, &environment, global.verbose)?;
         let cwd = config::current_dir()?;
-        // Read here, so that a mistake in it is one of every command, and found before any work.
-        let wait = match (&global.wait, global.no_wait) {
-            (_, true) => Some(Wait::No),
-            (Some(text), false) => Some(config::parse_wait(text).context("reading --wait")?),
-            (None, false) => None,
-        };
         Ok(Self {
             ui,
             json: global.json,
             environment,
             cwd,
             global: global.clone(),
-            wait,
+            // Read here, so that a mistake in it is one of every command, found before any work.
+            wait: wait(global)?,
             events: AtomicU64::new(0),
+            line: None,
         })
+    }
+
+    /// The surroundings of a line of this batch, whose output is kept in two files. What the line
+    /// does not say itself is as the batch was told.
+    pub(super) fn line(
+        &self,
+        global: &Global,
+        command: String,
+        together: &Arc<Together>,
+        [stdout, stderr]: [&File; 2],
+    ) -> Result<Self> {
+        let ours = &self.global;
+        let global = Global {
+            plan: global.plan.clone().or_else(|| ours.plan.clone()),
+            branch: global.branch.clone().or_else(|| ours.branch.clone()),
+            json: global.json || ours.json,
+            quiet: global.quiet || ours.quiet,
+            verbose: global.verbose.max(ours.verbose),
+            ..global.clone()
+        };
+        let printing = Printing {
+            json: global.json,
+            quiet: global.quiet,
+        };
+        Ok(Self {
+            ui: self
+                .ui
+                .beside(stdout.try_clone()?, stderr.try_clone()?, printing),
+            json: global.json,
+            environment: self.environment.clone(),
+            cwd: self.cwd.clone(),
+            wait: wait(&global)?.or(self.wait),
+            global,
+            events: AtomicU64::new(0),
+            line: Some(Line {
+                together: Arc::clone(together),
+                command,
+                stdout: stdout.try_clone()?,
+                stderr: stderr.try_clone()?,
+                has_panicked: AtomicBool::new(false),
+            }),
+        })
+    }
+
+    /// Whether this is a line of a batch: signals are heard by the batch, and nobody can be asked.
+    pub(super) fn is_line(&self) -> bool {
+        self.line.is_some()
+    }
+
+    /// Notes that a mistake of ours ended the command.
+    pub(super) fn note_panic(&self) {
+        if let Some(line) = &self.line {
+            line.has_panicked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a mistake of ours ended this line.
+    pub(super) fn has_panicked(&self) -> bool {
+        let panicked = |line: &Line| line.has_panicked.load(Ordering::Relaxed);
+        self.line.as_ref().is_some_and(panicked)
+    }
+
+    /// Where a program that is run writes to, if not to this process's own streams: stdout, stderr.
+    pub(super) fn output_files(&self) -> Result<Option<[File; 2]>> {
+        let clones = |line: &Line| anyhow::Ok([line.stdout.try_clone()?, line.stderr.try_clone()?]);
+        self.line.as_ref().map(clones).transpose()
+    }
+
+    /// The command as it could be typed again.
+    pub(super) fn command_line(&self) -> String {
+        match &self.line {
+            Some(line) => line.command.clone(),
+            None => config::command_line(),
+        }
+    }
+
+    /// How often -v was given.
+    pub(super) fn verbosity(&self) -> u8 {
+        self.global.verbose
     }
 
     /// `event` as the next one of this command.
@@ -97,13 +192,38 @@ impl Cli {
 
     /// Opens the project that this directory is in.
     pub(super) fn open(&self) -> Result<Arc<Project>> {
+        if let Some(line) = &self.line {
+            let session = self.session();
+            return line
+                .together
+                .open(self)?
+                .beside(session.plan, session.branch);
+        }
+        self.open_alone(Connections::One)
+    }
+
+    /// Opens the project for itself.
+    pub(super) fn open_alone(&self, connections: Connections) -> Result<Arc<Project>> {
         let place = self.place()?;
-        let project = Project::open(&place, self.session())?;
+        let session = Session {
+            connections,
+            ..self.session()
+        };
+        let project = Project::open(&place, session)?;
         // By stat only. Commands read a duplicate of it, which they close.
         if std::fs::metadata("/dev/stdin").is_ok_and(|meta| project.store.is_own_file(&meta)) {
             return Err(own_file("standard input"));
         }
         Ok(project)
+    }
+
+    /// Opens the project at `place`, creating it if need be.
+    pub(super) fn create(&self, place: &Place) -> Result<Arc<Project>> {
+        match &self.line {
+            // Whatever was opened is at this place: both were found from the same directory.
+            Some(line) => line.together.create(self, place),
+            None => Project::create(place, self.session()),
+        }
     }
 
     /// Opens the project and its selected plan and branch.
@@ -160,6 +280,15 @@ impl Cli {
         let actor = &project.session().actor;
         !actor.is_empty() && *actor == ticket.actor
     }
+}
+
+/// What `--wait` or `--no-wait` says.
+pub(super) fn wait(global: &Global) -> Result<Option<Wait>> {
+    Ok(match (&global.wait, global.no_wait) {
+        (_, true) => Some(Wait::No),
+        (Some(text), false) => Some(config::parse_wait(text).context("reading --wait")?),
+        (None, false) => None,
+    })
 }
 
 /// The refusal to read the database as if it were a text.

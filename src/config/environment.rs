@@ -27,6 +27,8 @@ pub struct Environment {
     pub lock_token: Option<LockToken>,
     /// `PLANDEX_LOG`: the topics of the verbose log.
     pub log: Option<String>,
+    /// `PLANDEX_LOG_FILE`: where the verbose log goes in place of standard error.
+    pub log_file: Option<PathBuf>,
     /// `NO_COLOR` is set.
     pub no_color: bool,
     /// `CLICOLOR_FORCE` is set to something other than `0`.
@@ -51,6 +53,8 @@ pub struct Environment {
     pub pager: Option<OsString>,
     /// `PLANDEX_CRASH_AT`: the crash point to die at, from 1. Always `None` in a release build.
     pub crash_at: Option<u64>,
+    /// `PLANDEX_PANIC_AT`: the crash point to panic at, from 1. Always `None` in a release build.
+    pub panic_at: Option<u64>,
     /// `PLANDEX_CRASH_TRACE`: where to list passed crash points. Always `None` in a release build.
     pub crash_trace: Option<PathBuf>,
 }
@@ -82,6 +86,11 @@ impl Environment {
                 None
             }
         };
+        let point = |name: &str| {
+            of_debug_build(name)
+                .map(|value| crash_place(name, &value.to_string_lossy()))
+                .transpose()
+        };
         Ok(Self {
             plandex_dir: path("PLANDEX_DIR"),
             plan: ours("PLANDEX_PLAN")?,
@@ -94,6 +103,7 @@ impl Environment {
                 .map(|value| value.parse().context("reading PLANDEX_LOCK_TOKEN"))
                 .transpose()?,
             log: ours("PLANDEX_LOG")?,
+            log_file: path("PLANDEX_LOG_FILE"),
             no_color: set("NO_COLOR").is_some(),
             clicolor_force: set("CLICOLOR_FORCE").is_some_and(|value| value != "0"),
             term: word("TERM"),
@@ -105,9 +115,8 @@ impl Environment {
             xdg_config_home: absolute("XDG_CONFIG_HOME"),
             editor: set("VISUAL").or_else(|| set("EDITOR")),
             pager: set("PAGER"),
-            crash_at: of_debug_build("PLANDEX_CRASH_AT")
-                .map(|value| crash_place(&value.to_string_lossy()))
-                .transpose()?,
+            crash_at: point("PLANDEX_CRASH_AT")?,
+            panic_at: point("PLANDEX_PANIC_AT")?,
             crash_trace: of_debug_build("PLANDEX_CRASH_TRACE").map(PathBuf::from),
         })
     }
@@ -142,8 +151,8 @@ fn text(name: &str, value: OsString) -> Result<String> {
         .map_err(|value| anyhow!("{name} is not UTF-8: {value:?}"))
 }
 
-fn crash_place(value: &str) -> Result<u64> {
+fn crash_place(name: &str, value: &str) -> Result<u64> {
     value
         .parse()
-        .with_context(|| format!("reading PLANDEX_CRASH_AT: {value:?} is not a number"))
+        .with_context(|| format!("reading {name}: {value:?} is not a number"))
 }

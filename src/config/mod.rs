@@ -53,7 +53,7 @@ pub fn command_line() -> String {
 }
 
 /// A word as a shell would take it, in single quotes if it must be.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();

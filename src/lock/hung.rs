@@ -20,8 +20,6 @@ use crate::store::{Store, TicketTx, settings};
 pub(super) const DYING: Duration = Duration::from_secs(5);
 /// So many rounds are made at least.
 const ROUNDS_LEAST: u32 = 4;
-/// The pid of no process, and the parent of none that we may kill.
-const NOBODY: u32 = u32::MAX;
 /// Between two looks at whether it died.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -129,7 +127,11 @@ pub(super) fn kill_started(
         // The owner itself is left alone, as long as it is that very process: its pid may be
         // another's by now.
         let owner_lives = process::is_running(ticket.pid, ticket.process_start);
-        let root = if owner_lives { ticket.pid } else { NOBODY };
+        let root = if owner_lives {
+            ticket.pid
+        } else {
+            process::NOBODY
+        };
         let marked = owner::left_running(store.dir(), &ticket.owner_id);
         let is_empty = !killing.round(&path, root, &marked);
         // While a look through /proc goes on, a process may start another behind its back and end.

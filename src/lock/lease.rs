@@ -16,8 +16,10 @@ use rand::RngExt as _;
 use super::owner::Owner;
 use crate::config::LockToken;
 use crate::platform::cancel::{Cancel, Reason};
-use crate::platform::wait;
+use crate::platform::{log, threads, wait};
+use crate::store::audit::Outcome;
 use crate::store::settings::Intervals;
+use crate::store::tickets::Proof;
 use crate::store::{OwnConnection, Store, tickets};
 
 /// So many failed beats in a row end the operations (SEED.md 5.4: more than five).
@@ -27,7 +29,12 @@ const ERRORS_MAX: u32 = 6;
 ///
 /// Written on acquire and release, read by the heartbeat: `MutexUsage/activeLockIds` of the seed.
 #[derive(Debug, Default)]
-pub(super) struct Registry(Mutex<HashMap<i64, Held>>);
+pub(super) struct Registry {
+    held: Mutex<HashMap<i64, Held>>,
+    /// Tickets that are over and could not be released: a full disk, a busy database, a panic. They
+    /// would keep their plans until this process ends.
+    owed: Mutex<Vec<(Proof, Outcome)>>,
+}
 
 /// What is known of one held ticket.
 #[derive(Debug)]
@@ -39,28 +46,39 @@ struct Held {
 
 impl Registry {
     pub(super) fn insert(&self, ticket: i64, cancel: Cancel, token: Option<LockToken>) {
-        self.0.lock().insert(ticket, Held { cancel, token });
+        self.held.lock().insert(ticket, Held { cancel, token });
     }
 
     pub(super) fn token(&self, ticket: i64) -> Option<LockToken> {
-        self.0.lock().get(&ticket)?.token.clone()
+        self.held.lock().get(&ticket)?.token.clone()
     }
 
     /// Takes a ticket out before it is released, so that no beat misses its row.
     pub(super) fn remove(&self, ticket: i64) {
-        self.0.lock().remove(&ticket);
+        self.held.lock().remove(&ticket);
     }
 
+    /// Whether nothing is held, and nothing has to be given back yet.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
+        self.held.lock().is_empty() && self.owed.lock().is_empty()
+    }
+
+    /// Leaves a ticket to the heartbeat, which releases it as soon as it can.
+    pub(super) fn owe(&self, proof: Proof, outcome: Outcome) {
+        self.owed.lock().push((proof, outcome));
+    }
+
+    /// What has to be given back yet, for one try.
+    pub(super) fn take_owed(&self) -> Vec<(Proof, Outcome)> {
+        std::mem::take(&mut self.owed.lock())
     }
 
     fn ids(&self) -> Vec<i64> {
-        self.0.lock().keys().copied().collect()
+        self.held.lock().keys().copied().collect()
     }
 
     fn cancel(&self, ticket: i64, reason: Reason) {
-        if let Some(held) = self.0.lock().get(&ticket) {
+        if let Some(held) = self.held.lock().get(&ticket) {
             held.cancel.set(reason);
         }
     }
@@ -93,13 +111,23 @@ pub(super) fn start(heart: Heart) -> Result<()> {
 impl Heart {
     fn run(&self, connection: &OwnConnection) {
         let guard = LostWithThread(&self.registry);
+        log::heartbeat(|| {
+            let interval = self.intervals.heartbeat;
+            format!(
+                "starts: every {interval:?}, lease {:?}",
+                self.intervals.lease
+            )
+        });
         let mut failures = Failures::default();
         let mut next = Instant::now() + self.pause(0);
         loop {
             let left = next.saturating_duration_since(Instant::now());
             let mut fds = vec![self.end.as_fd()];
             fds.extend(self.owner.bell.as_ref().map(|bell| bell.as_fd()));
-            let heard = wait::readable(&fds, left).unwrap_or_default();
+            let heard = {
+                let _waits = threads::waits("its next beat, or the owner's doorbell");
+                wait::readable(&fds, left).unwrap_or_default()
+            };
             if heard.first() == Some(&true) {
                 break;
             }
@@ -110,12 +138,14 @@ impl Heart {
             if !rang && Instant::now() < next {
                 continue;
             }
+            self.release_owed(connection);
             let ids = self.registry.ids();
             if !ids.is_empty() {
                 self.beat(connection, &ids, &mut failures);
             }
             next = Instant::now() + self.pause(failures.in_a_row);
         }
+        log::heartbeat(|| "ends with its owner".to_owned());
         std::mem::forget(guard);
     }
 
@@ -127,26 +157,52 @@ impl Heart {
             .tickets_patiently(connection, |tx| tickets::beat(tx, &self.owner.row.id, ids));
         match beat {
             Ok(rows) => {
+                log::heartbeat(|| {
+                    let (renewed, took) = (rows.len(), begun.elapsed());
+                    format!("renewed {renewed} of tickets {ids:?} in {took:?}")
+                });
                 *failures = Failures::default();
                 for id in ids {
                     match rows.iter().find(|(row, _)| row == id) {
-                        None => self.registry.cancel(*id, Reason::LockLost),
-                        Some((_, true)) => self.registry.cancel(*id, Reason::Stopped),
+                        None => {
+                            log::heartbeat(|| format!("ticket {id} is gone: its lock is lost"));
+                            self.registry.cancel(*id, Reason::LockLost);
+                        }
+                        Some((_, true)) => {
+                            log::heartbeat(|| format!("ticket {id} is asked to stop"));
+                            self.registry.cancel(*id, Reason::Stopped);
+                        }
                         Some((_, false)) => {}
                     }
                 }
             }
-            Err(_) => {
+            Err(error) => {
                 failures.in_a_row += 1;
+                let count = failures.in_a_row;
+                log::heartbeat(|| format!("failed, {count} in a row of {ERRORS_MAX}: {error:#}"));
                 // Time at the gate does not count: while nobody can write, nobody can take the
                 // lock. What SQLite made us wait is at most one busy timeout.
                 failures.trying += begun.elapsed().min(self.intervals.heartbeat);
                 failures.trying += self.pause(failures.in_a_row);
                 if failures.in_a_row >= ERRORS_MAX || failures.trying > self.intervals.lease * 3 / 4
                 {
+                    log::heartbeat(|| format!("given up: the locks {ids:?} are lost"));
                     ids.iter()
                         .for_each(|id| self.registry.cancel(*id, Reason::LockLost));
                 }
+            }
+        }
+    }
+
+    /// Releases what could not be released when it was over.
+    fn release_owed(&self, connection: &OwnConnection) {
+        for (proof, outcome) in self.registry.take_owed() {
+            let released = self
+                .store
+                .tickets_patiently(connection, |tx| tickets::release(tx, &proof, outcome));
+            // A ticket that is gone is owed to nobody.
+            if released.is_err() {
+                self.registry.owe(proof, outcome);
             }
         }
     }
@@ -208,7 +264,7 @@ mod tests {
         assert_eq!(registry.ids().len(), 100 * 25);
         assert!(
             registry
-                .0
+                .held
                 .lock()
                 .values()
                 .all(|held| held.cancel.reason() == Some(Reason::Stopped))

@@ -46,6 +46,7 @@ mod past;
 mod place;
 mod retry;
 pub mod rules;
+mod said;
 mod wait;
 
 use std::sync::Arc;
@@ -65,9 +66,10 @@ pub use wait::grant_step;
 use crate::config::LockToken;
 
 use crate::platform::cancel::{Cancel, Reason};
+use crate::platform::log;
 use crate::store::audit::Outcome;
 use crate::store::settings::{self, Intervals};
-use crate::store::tickets::{self, NewTicket, Permit};
+use crate::store::tickets::{self, NewTicket, Permit, Proof};
 use crate::store::{Store, history};
 use lease::Registry;
 use owner::Owner;
@@ -133,7 +135,8 @@ pub struct Request<'a, P> {
     pub cancel: &'a Cancel,
 }
 
-/// The tickets of one process on one project.
+/// The tickets of one process on one project; clones are the same ones.
+#[derive(Clone)]
 pub struct Locks {
     inner: Arc<Inner>,
     /// The hold that this process runs below.
@@ -191,12 +194,16 @@ impl Locks {
     ) -> Result<Hold<P>> {
         let begun = Instant::now();
         let owner = self.inner.owner()?;
+        let reason = request.operation.reason();
+        said::asked(request);
         let mut retries = Retries::new(request);
         // Whether the hold above was there: from then on the work must not go on without it.
         let mut was_below = false;
         let (permit, hold_token) = loop {
-            if let Some(reason) = request.cancel.reason() {
-                return Err(LockError::Cancelled(reason).into());
+            if let Some(why) = request.cancel.reason() {
+                let error = LockError::Cancelled(why).into();
+                said::refused(reason, &error, begun);
+                return Err(error);
             }
             let new = self.new_ticket(request, &owner);
             let attempt = Attempt {
@@ -208,9 +215,12 @@ impl Locks {
             };
             match attempt.run(&mut was_below, on_wait) {
                 Ok(permit) => break (permit, new.hold_token),
-                Err(error) => retries.pause(error, on_wait)?,
+                Err(error) => retries
+                    .pause(error, on_wait)
+                    .inspect_err(|error| said::refused(reason, error, begun))?,
             }
         };
+        said::had(reason, permit.proof(), begun);
         let ticket = permit.proof().ticket();
         let token = (!hold_token.is_empty()).then(|| LockToken::new(ticket, &hold_token));
         self.inner
@@ -299,6 +309,14 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.end.set(Reason::GivenUp);
+        for (proof, outcome) in self.registry.take_owed() {
+            let released = self
+                .store
+                .tickets(LAST_TRY, |tx| tickets::release(tx, &proof, outcome));
+            if released.is_err() {
+                self.registry.owe(proof, outcome);
+            }
+        }
         // A ticket that could not be released keeps its owner file, which is free from here on
         // and tells whoever comes next.
         if let Some(owner) = self.owner.lock().take()
@@ -349,14 +367,55 @@ impl<P: Permit> Hold<P> {
     fn give_back(&self, permit: &P, outcome: Outcome) -> Result<()> {
         let proof = permit.proof();
         self.inner.registry.remove(proof.ticket());
+        // Whatever keeps it from being released, a panic too: somebody will do it.
+        let owed = Owed {
+            registry: &self.inner.registry,
+            owed: Some((proof.for_release(), outcome)),
+        };
         let lease = self.inner.intervals.lease;
-        self.inner.store.tickets(lease, |tx| {
+        let released = self.inner.store.tickets(lease, |tx| {
             if tickets::release(tx, proof, outcome)? {
                 return Ok(());
             }
             let by = history::forced_by(tx, proof.fence())?;
             Err(history::lost(proof.ticket(), by.as_deref()))
-        })
+        });
+        let is_lost = released.as_ref().is_err_and(said::is_lost);
+        if is_lost {
+            log::lock(log::Action::Lost, || {
+                format!(
+                    "ticket {}: it was gone when it was to be released",
+                    proof.ticket()
+                )
+            });
+        }
+        if released.is_ok() || is_lost {
+            owed.settled();
+        }
+        released
+    }
+}
+
+/// How long the last try to release a ticket lasts, at the end of its owner.
+const LAST_TRY: Duration = Duration::from_millis(250);
+
+/// A ticket that is left to the heartbeat unless it is [`settled`](Self::settled).
+struct Owed<'r> {
+    registry: &'r Registry,
+    owed: Option<(Proof, Outcome)>,
+}
+
+impl Owed<'_> {
+    fn settled(mut self) {
+        self.owed = None;
+    }
+}
+
+impl Drop for Owed<'_> {
+    fn drop(&mut self) {
+        if let Some((proof, outcome)) = self.owed.take() {
+            self.registry.owe(proof, outcome);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::owner::{self, Owner};
 use super::rules::{self, Claim, Standing};
 use super::wait::{Waiter, is_busy};
-use super::{Inner, Link, LockError, Notice, Patience, Request, graph};
+use super::{Inner, Link, LockError, Notice, Patience, Request, graph, said};
 use crate::store::audit::Outcome;
 use crate::store::tickets::{self, NewTicket, OnConflict, Permit, Placed, State, Ticket};
 use crate::store::{self, StoreError, TicketTx, plans};
@@ -51,7 +51,10 @@ impl<P: Permit> Attempt<'_, P> {
                 );
                 waiter.wait(on_wait)
             }
-            Stands::GaveWay(chain) => Err(deadlock(chain)),
+            Stands::GaveWay(chain) => {
+                said::circle(&chain);
+                Err(deadlock(chain))
+            }
             Stands::Done(Placed::Held(permit)) => Ok(permit),
             Stands::Done(Placed::QueueFull(waiting)) => {
                 Err(LockError::QueueFull { waiting }.into())

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Error, Result};
 
 use super::{LockError, Notice, Patience, Request, Retry, RetryReason, backoff};
-use crate::platform::wait;
+use crate::platform::{log, threads, wait};
 use crate::store;
 
 /// The retries of one acquisition.
@@ -34,6 +34,10 @@ impl<'a, P> Retries<'a, P> {
         self.made += 1;
         let cause = cause(&error, why);
         let left = self.request.patience.left();
+        log::retry(|| {
+            let (made, of) = (self.made, backoff::RETRIES);
+            format!("Retry {made}/{of} in {delay:?}: {cause}")
+        });
         on_wait(&Notice::Retrying(Retry {
             attempt: self.made,
             of: backoff::RETRIES,
@@ -45,12 +49,14 @@ impl<'a, P> Retries<'a, P> {
         let cancel = self.request.cancel;
         let until = Instant::now() + left.map_or(delay, |left| delay.min(left));
         // A signal may end a poll early; the pause goes on.
+        let _waits = threads::waits("its next retry");
         while !cancel.is_set() && Instant::now() < until {
             let rest = until.saturating_duration_since(Instant::now());
             wait::readable(&[cancel.as_fd()], rest)?;
         }
         let is_over = left.is_some_and(|left| left < delay);
         if cancel.is_set() || is_over {
+            log::retry(|| format!("context canceled while waiting to retry: {cause}"));
             return Err(LockError::RetryEnded {
                 reason: cancel.reason(),
                 attempts: self.made,
@@ -77,6 +83,7 @@ impl<'a, P> Retries<'a, P> {
 
     fn spent(&self, error: Error) -> Error {
         let attempts = self.made;
+        log::retry(|| format!("Failed to acquire lock after {attempts} attempts"));
         match error.downcast() {
             Ok(LockError::Deadlock { chain, .. }) => LockError::Deadlock { chain, attempts }.into(),
             Ok(other) => other.into(),

@@ -16,10 +16,10 @@ use super::owner::{self, Owner};
 use super::past::Past;
 use super::place::{deadlock, give_way};
 use super::rules::{self, Claim, Lease, Standing};
-use super::{Ahead, Inner, LockError, Notice, Patience, Request, Waiting};
+use super::{Ahead, Inner, LockError, Notice, Patience, Request, Waiting, said};
 use crate::platform::bell::{self, Bell, Ring};
 use crate::platform::cancel::Reason;
-use crate::platform::{clock, process, wait};
+use crate::platform::{clock, process, threads, wait};
 use crate::store::audit::Outcome;
 use crate::store::tickets::{self, Line, NewTicket, Permit, Scope, State, Ticket};
 use crate::store::{Store, StoreError, TicketTx, history};
@@ -50,6 +50,8 @@ pub(super) struct Waiter<'a, P> {
     past: Past,
     /// Whether some bell in the line is out of reach, so that rings may be lost.
     deaf: bool,
+    /// The position that was logged last; 0 before.
+    logged: usize,
 }
 
 /// What a look at the line came to.
@@ -87,6 +89,7 @@ impl<'a, P: Permit> Waiter<'a, P> {
             looks,
             past: Past::default(),
             deaf,
+            logged: 0,
         }
     }
 
@@ -135,6 +138,10 @@ impl<'a, P: Permit> Waiter<'a, P> {
             let waiting = self.report(line);
             if self.is_over() {
                 return self.give_up(waiting);
+            }
+            if waiting.position != self.logged {
+                self.logged = waiting.position;
+                said::waits(self.request.operation.reason(), &waiting);
             }
             on_wait(&Notice::Waiting(waiting));
             if let Some(permit) = self.sleep()? {
@@ -282,7 +289,10 @@ impl<'a, P: Permit> Waiter<'a, P> {
                 .values()
                 .filter_map(|fd| fd.as_ref().map(OwnedFd::as_fd)),
         );
-        let heard = wait::readable(&fds, limit)?;
+        let heard = {
+            let _waits = threads::waits(format!("ticket {} in its line", self.ticket));
+            wait::readable(&fds, limit)?
+        };
         // A watch that fired says so for ever: from here on the owner file alone is looked at.
         for (owner, _) in owners
             .iter()
@@ -343,6 +353,7 @@ impl<'a, P: Permit> Waiter<'a, P> {
         })?;
         circle
             .flatten()
+            .inspect(|chain| said::circle(chain))
             .map_or(Ok(()), |chain| Err(deadlock(chain)))
     }
 

@@ -1,7 +1,7 @@
 //! A reply that somebody else produced: a file or standard input, read as it arrives.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crossbeam_channel::Sender;
 use super::Delta;
 use crate::platform::cancel::Cancel;
 use crate::platform::digest::Hasher;
-use crate::platform::wait;
+use crate::platform::{file, threads, wait};
 
 /// The longest reply, in bytes (MODEL.md 1.2).
 const REPLY_MAX: usize = 64 << 20;
@@ -20,7 +20,8 @@ const REPLY_MAX: usize = 64 << 20;
 const POLL: Duration = Duration::from_secs(60);
 
 pub(super) fn from_file(path: &Path, cancel: &Cancel, sender: Sender<Delta>) -> Result<()> {
-    let file = File::open(path).with_context(|| format!("opening the reply {}", path.display()))?;
+    // A pipe whose writer comes later must not keep the operation from being called off.
+    let file = file::open_at_once(path).context("opening the reply")?;
     let is_dir = file.metadata().is_ok_and(|meta| meta.is_dir());
     anyhow::ensure!(!is_dir, "the reply {} is a directory", path.display());
     start(file, format!("reply:{}", path.display()), cancel, sender)
@@ -62,7 +63,10 @@ fn pump(mut source: File, cancel: &Cancel, sender: &Sender<Delta>) -> Result<Opt
     let mut total = 0;
     loop {
         // A regular file is always readable, so this costs one call a block there.
-        let ready = wait::readable(&[source.as_fd(), cancel.as_fd()], POLL)?;
+        let ready = {
+            let _waits = threads::waits("more of the reply");
+            wait::readable(&[source.as_fd(), cancel.as_fd()], POLL)?
+        };
         if cancel.is_set() {
             return Ok(None);
         }
@@ -70,7 +74,9 @@ fn pump(mut source: File, cancel: &Cancel, sender: &Sender<Delta>) -> Result<Opt
             continue;
         }
         let read = match source.read(&mut buffer) {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            // Another reader of the same pipe was faster.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
             read => read.context("reading the reply")?,
         };
         if read == 0 {

@@ -7,13 +7,14 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use crossbeam_channel::RecvTimeoutError;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::build::{self, BuiltFile, FailedFile, Outcome};
 use super::edits::{Edit, Reason as EditReason};
 use super::reply::{Ending, Malformed, ReplyEvent, ReplyParser};
 use crate::model::{self, Delta, Provider};
 use crate::platform::cancel::Reason;
+use crate::platform::threads;
 use crate::project::{Turn, tree};
 use crate::store::branches::{self, Branch, Status};
 use crate::store::messages::{self, Message, Role, State};
@@ -219,6 +220,12 @@ fn begin(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch, tell: &Tell) ->
         .context("recording the prompt")
 }
 
+/// What comes of the reply within a batch's time.
+fn next_delta(deltas: &Receiver<Delta>) -> std::result::Result<Delta, RecvTimeoutError> {
+    let _waits = threads::waits("more of the reply");
+    deltas.recv_timeout(BATCH_EVERY)
+}
+
 /// Listens to the reply to its end, or until it is stopped.
 fn listen(
     turn: &Turn<'_>,
@@ -262,7 +269,7 @@ fn listen(
         if turn.cancel.is_set() {
             break (State::Stopped, None, None);
         }
-        match deltas.recv_timeout(BATCH_EVERY) {
+        match next_delta(&deltas) {
             Ok(Delta::Text(more)) => {
                 ear.hear(&more, events);
                 text.push_str(&more);

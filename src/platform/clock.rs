@@ -17,6 +17,12 @@ pub fn wall_ms() -> i64 {
     }
 }
 
+/// The wall time as RFC 3339 in UTC with milliseconds: for the log.
+pub fn stamp() -> String {
+    let now = jiff::Timestamp::from_millisecond(wall_ms()).unwrap_or_default();
+    now.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
 /// Milliseconds of CLOCK_MONOTONIC: comparable between processes of one boot and time namespace.
 pub fn monotonic_ms() -> i64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

@@ -32,18 +32,20 @@ mod armed {
 
     struct Armed {
         kill_at: Option<u64>,
+        panic_at: Option<u64>,
         trace: Option<File>,
         passed: AtomicU64,
     }
 
     static ARMED: OnceLock<Armed> = OnceLock::new();
 
-    pub(super) fn arm(kill_at: Option<u64>, trace: Option<&Path>) {
+    pub(super) fn arm(kill_at: Option<u64>, panic_at: Option<u64>, trace: Option<&Path>) {
         let trace =
             trace.and_then(|path| File::options().create(true).append(true).open(path).ok());
         // A second call is ignored: a process is armed once, at its start.
         ARMED.get_or_init(|| Armed {
             kill_at,
+            panic_at,
             trace,
             passed: AtomicU64::new(0),
         });
@@ -59,19 +61,24 @@ mod armed {
         if armed.kill_at == Some(here) {
             crate::platform::process::kill_self();
         }
+        assert!(
+            armed.panic_at != Some(here),
+            "told to panic at {name}, point {here}"
+        );
     }
 }
 
-/// Arms the crash points of this process: SIGKILL at the `kill_at`-th one passed (from 1), and
-/// the names of all passed ones appended to `trace`. Does nothing in a release build.
+/// Arms the crash points of this process: SIGKILL at the `kill_at`-th one passed (from 1), a panic
+/// at the `panic_at`-th, and the names of all passed ones appended to `trace`. Does nothing in a
+/// release build.
 #[cfg_attr(
     not(debug_assertions),
     expect(unused_variables, reason = "nothing to arm")
 )]
-pub fn arm(kill_at: Option<u64>, trace: Option<&std::path::Path>) {
+pub fn arm(kill_at: Option<u64>, panic_at: Option<u64>, trace: Option<&std::path::Path>) {
     #[cfg(debug_assertions)]
-    if kill_at.is_some() || trace.is_some() {
-        armed::arm(kill_at, trace);
+    if kill_at.is_some() || panic_at.is_some() || trace.is_some() {
+        armed::arm(kill_at, panic_at, trace);
     }
 }
 

@@ -106,6 +106,17 @@ pub fn open_private(path: &Path) -> Result<File> {
         .with_context(|| format!("opening {}", path.display()))
 }
 
+/// Opens `path` for reading without waiting: a pipe that nobody writes to yet opens at once, and its
+/// reads are to be waited for with a poll.
+pub fn open_at_once(path: &Path) -> Result<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)
+        .with_context(|| format!("opening {}", path.display()))
+}
+
 /// Creates the directory `path` with mode 0700; one that exists is no error.
 pub fn create_dir_private(path: &Path) -> Result<()> {
     match std::fs::DirBuilder::new().mode(0o700).create(path) {

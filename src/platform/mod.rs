@@ -12,6 +12,8 @@ pub mod digest;
 pub mod file;
 pub mod file_lock;
 pub mod fs_type;
+pub mod log;
+pub mod panic;
 pub mod process;
 pub mod root;
 pub mod signal;
@@ -20,4 +22,5 @@ pub mod stdin;
 #[cfg(test)]
 pub mod stopping;
 pub mod terminal;
+pub mod threads;
 pub mod wait;

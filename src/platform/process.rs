@@ -122,6 +122,9 @@ pub fn with_open(path: &Path) -> Vec<u32> {
         .collect()
 }
 
+/// The pid of no process, and the parent of none.
+pub const NOBODY: u32 = u32::MAX;
+
 /// A process that a pid alone could confuse with a later one.
 #[derive(Debug, Clone, Copy)]
 pub struct Process {
@@ -314,6 +317,11 @@ pub fn kept_high(file: &std::fs::File) -> std::io::Result<OwnedFd> {
         .map_err(std::io::Error::from)
 }
 
+/// A name of an open file, whatever its own is or if it has none: for this process, while it is open.
+pub fn path_of(file: &OwnedFd) -> std::path::PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
 /// Makes the child of `command` inherit `kept` and end (SIGKILL) when the thread that spawned it
 /// does. Everything else stays close-on-exec.
 ///
@@ -398,8 +406,7 @@ mod tests {
             let family = family(path, root, known);
             family.iter().map(|process| process.pid).collect()
         };
-        // A pid that no process has.
-        let nobody = u32::MAX;
+        let nobody = NOBODY;
         let nothing = Path::new("/no/such/file");
         let (first, first_child) = pair(Some(file.as_file()));
         let (other, other_child) = pair(None);

@@ -8,12 +8,14 @@
 //! the thread outlives its watch, and from then on does what would have happened without one: a
 //! command that only prints by then, into a pipe that nobody reads, still ends.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
+
+use super::{log, threads};
 
 /// A signal that a person or the system sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +86,8 @@ pub fn watch(heard: impl FnMut(Signal) + Send + 'static) -> Result<Watch> {
     watch_these(&USUAL, heard)
 }
 
-/// Calls `heard` for each of the signals `wanted`, from a thread named "signals".
+/// Calls `heard` for each of the signals `wanted`, from a thread named "signals", which also answers
+/// SIGUSR1 with what each thread waits for: never from the handler, and without stopping anything.
 ///
 /// A signal that this process was started to ignore (`nohup`, `command &` in a script) stays
 /// ignored, by it and by the programs that it runs.
@@ -93,7 +96,8 @@ pub fn watch_these(wanted: &[Signal], heard: impl FnMut(Signal) + Send + 'static
     let numbers = NUMBERS
         .iter()
         .filter(|(signal, number)| wanted.contains(signal) && !is_in(ignored, *number))
-        .map(|(_, number)| number);
+        .map(|(_, number)| number)
+        .chain([&SIGUSR1]);
     let mut signals = Signals::new(numbers).context("installing signal handlers")?;
     let ear: Arc<Ear> = Arc::new(Mutex::new(Some(Box::new(heard))));
     let theirs = Arc::clone(&ear);
@@ -105,6 +109,10 @@ pub fn watch_these(wanted: &[Signal], heard: impl FnMut(Signal) + Send + 'static
         .spawn(move || {
             // For as long as the process lives.
             for number in signals.forever() {
+                // Once, however many watches there were.
+                if number == SIGUSR1 && nth == BEGUN.load(Ordering::SeqCst) {
+                    log::asked(&threads::report());
+                }
                 if let Some((signal, _)) = NUMBERS.iter().find(|(_, known)| *known == number) {
                     tell(&theirs, nth, *signal, number);
                 }
@@ -131,6 +139,15 @@ fn tell(ear: &Ear, nth: usize, signal: Signal, number: i32) {
         // Asked of a command that is over by now.
         Signal::User2 => {}
     }
+}
+
+/// Keeps SIGUSR1 from ending this process: somebody asks what it waits for, and a command that has
+/// no [`watch`] has no answer. A handler, not "ignored", which programs started here would inherit.
+pub fn survive_questions() -> Result<()> {
+    // The flag is read by nobody: it is the smallest handler there is.
+    signal_hook::flag::register(SIGUSR1, Arc::new(AtomicBool::new(false)))
+        .context("installing the handler of SIGUSR1")?;
+    Ok(())
 }
 
 /// The signals that this process ignores, a bit each, as the kernel lists them; none where it does

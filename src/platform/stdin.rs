@@ -29,6 +29,13 @@ pub fn piped(cancel: &Cancel) -> io::Result<Option<Piped>> {
     of_descriptor(rustix::stdio::stdin(), cancel)
 }
 
+/// Puts the null device in the place of standard input, for this process and what it starts: from
+/// here on it belongs to nobody.
+pub fn give_up() -> io::Result<()> {
+    let null = std::fs::File::open("/dev/null")?;
+    Ok(rustix::stdio::dup2_stdin(&null)?)
+}
+
 fn of_descriptor(input: BorrowedFd<'_>, cancel: &Cancel) -> io::Result<Option<Piped>> {
     let kind = match rustix::fs::fstat(input) {
         Ok(stat) => FileType::from_raw_mode(stat.st_mode),
@@ -61,6 +68,7 @@ impl Piped {
 impl Read for Piped {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
+            let _waits = super::threads::waits("standard input");
             let waited = [self.input.as_fd(), self.cancel.as_fd()];
             let ready = super::wait::readable(&waited, POLL).map_err(io::Error::other)?;
             if self.cancel.is_set() {

@@ -34,6 +34,7 @@ use crate::workers::Workers;
 pub type Repair = fn(&Turn<'_>, &WritePermit) -> Result<Vec<String>>;
 
 /// Who works on a project, and how.
+#[derive(Clone)]
 pub struct Session {
     /// The plan named by flag or environment.
     pub plan: Option<String>,
@@ -97,6 +98,25 @@ impl Project {
             session,
             locks,
             workers: Workers::default(),
+            repaired: parking_lot::Mutex::default(),
+        }))
+    }
+
+    /// The same opened project (one database, one owner, one queue) for another piece of work of
+    /// this process: with its own selection and its own cancel flag, which is set with this one's.
+    pub fn beside(&self, plan: Option<String>, branch: Option<String>) -> Result<Arc<Self>> {
+        let session = Session {
+            plan,
+            branch,
+            ..self.session.clone()
+        };
+        Ok(Arc::new(Self {
+            root: self.root.clone(),
+            store: Arc::clone(&self.store),
+            cancel: self.cancel.child()?,
+            session,
+            locks: self.locks.clone(),
+            workers: self.workers.clone(),
             repaired: parking_lot::Mutex::default(),
         }))
     }

@@ -14,10 +14,12 @@ use anyhow::{Context as _, Result};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::{StoreError, deadline};
-use crate::platform::{file, file_lock, process};
+use crate::platform::{file, file_lock, process, threads};
 
 const FIRST_SLEEP: Duration = Duration::from_micros(50);
 const LONGEST_SLEEP: Duration = Duration::from_millis(1);
+/// What a thread waits for before it is the process's own turn.
+const BEFORE_US: &str = "the write gate (another thread)";
 
 pub(super) struct Gate {
     turn: Mutex<()>,
@@ -61,14 +63,22 @@ impl Gate {
     /// Enters, waiting for at most `patience` (`None`: for as long as it takes).
     pub(super) fn enter(&self, patience: Option<Duration>) -> Result<Entered<'_>> {
         let until = deadline(patience);
-        let turn = match until {
-            None => self.turn.lock(),
-            Some(until) => match self.turn.try_lock_until(until) {
-                Some(turn) => turn,
-                None => return Err(self.busy(patience)),
-            },
+        let turn = match (self.turn.try_lock(), until) {
+            (Some(turn), _) => turn,
+            (None, None) => {
+                let _waits = threads::waits(BEFORE_US);
+                self.turn.lock()
+            }
+            (None, Some(until)) => {
+                let _waits = threads::waits(BEFORE_US);
+                match self.turn.try_lock_until(until) {
+                    Some(turn) => turn,
+                    None => return Err(self.busy(patience)),
+                }
+            }
         };
         let mut sleep = FIRST_SLEEP;
+        let mut waits = None;
         loop {
             match file_lock::try_exclusive(&self.file).context("entering the write gate")? {
                 file_lock::Attempt::Locked => {
@@ -82,6 +92,7 @@ impl Gate {
             if until.is_some_and(|until| Instant::now() >= until) {
                 return Err(self.busy(patience));
             }
+            waits.get_or_insert_with(|| threads::waits("the write gate (another process)"));
             std::thread::sleep(sleep);
             sleep = (sleep * 2).min(LONGEST_SLEEP);
         }

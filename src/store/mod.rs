@@ -42,12 +42,13 @@ use rusqlite::Connection;
 
 pub use gate::Quiet;
 pub use migrate::SCHEMA_VERSION;
+pub use open::is_own_file;
 pub use probe::answer as answer_probe;
 pub use transaction::{AppendTx, ChooseTx, JournalTx, ReadTx, TicketTx, WriteTx};
 
 use crate::platform::file_lock::DirLock;
 use tickets::Permit;
-use transaction::{Durability, Tx};
+use transaction::{Durability, Tx, logged};
 
 /// The database's files in the state directory: the database, its log, its shared memory. Nobody but
 /// SQLite may open them; looking at them by name (stat, chmod) does no harm.
@@ -172,11 +173,7 @@ impl Store {
     /// Whether `meta` is of one of [`FILES`], under whatever name: closing a descriptor of it would
     /// drop SQLite's locks, so whoever opens what a person named asks first.
     pub fn is_own_file(&self, meta: &std::fs::Metadata) -> bool {
-        use std::os::unix::fs::MetadataExt as _;
-        FILES.iter().any(|name| {
-            let own = std::fs::metadata(self.dir.join(name));
-            own.is_ok_and(|own| (own.dev(), own.ino()) == (meta.dev(), meta.ino()))
-        })
+        open::is_own_file(&self.dir, meta)
     }
 
     /// Runs `work` on one snapshot; never waits for a writer and writes nothing.
@@ -352,13 +349,17 @@ impl Store {
         work: impl FnOnce(&TicketTx<'_>) -> Result<T>,
     ) -> Result<T> {
         self.check_usable()?;
-        let entered = self.gate.enter(patience)?;
-        let tx = Tx::begin_named(connection, Durability::Normal, &self.path())?;
-        let ticket_tx = TicketTx::new(&tx);
-        let value = work(&ticket_tx)?;
-        let rings = ticket_tx.into_rings();
-        self.commit(tx)?;
-        drop(entered);
+        let (value, rings) = logged(Durability::Normal, |times| {
+            let entered = self.gate.enter(patience)?;
+            times.entered();
+            let tx = Tx::begin_named(connection, Durability::Normal, &self.path())?;
+            let ticket_tx = TicketTx::new(&tx);
+            let value = work(&ticket_tx)?;
+            let rings = ticket_tx.into_rings();
+            self.commit(tx)?;
+            drop(entered);
+            Ok((value, rings))
+        })?;
         for (doorbell, ring) in rings {
             crate::platform::bell::ring(&doorbell, ring);
         }
@@ -374,11 +375,15 @@ impl Store {
     ) -> Result<T> {
         self.with(|connection| {
             self.check_usable()?;
-            let entered = self.gate.enter(Some(patience))?;
-            let tx = Tx::begin_named(connection, durability, &self.path())?;
-            let value = work(&tx)?;
-            self.commit(tx)?;
-            drop(entered);
+            let value = logged(durability, |times| {
+                let entered = self.gate.enter(Some(patience))?;
+                times.entered();
+                let tx = Tx::begin_named(connection, durability, &self.path())?;
+                let value = work(&tx)?;
+                self.commit(tx)?;
+                drop(entered);
+                Ok(value)
+            })?;
             self.checkpoint_if_long(connection);
             Ok(value)
         })

@@ -181,3 +181,12 @@ pub(super) fn name_error(path: &Path, error: anyhow::Error) -> anyhow::Error {
     };
     error.context(named)
 }
+
+/// As [`Store::is_own_file`](super::Store::is_own_file), for the state directory `dir` before it is opened.
+pub fn is_own_file(dir: &Path, meta: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    super::FILES.iter().any(|name| {
+        let own = std::fs::metadata(dir.join(name));
+        own.is_ok_and(|own| (own.dev(), own.ino()) == (meta.dev(), meta.ino()))
+    })
+}

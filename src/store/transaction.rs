@@ -4,10 +4,10 @@
 //! takes [`AppendTx`] can be called with a [`WriteTx`] too, and whoever reads needs only a
 //! [`ReadTx`]. The table files name the kind they need, so the compiler keeps the doors apart.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result, bail};
 use rusqlite::{Connection, ErrorCode};
@@ -15,6 +15,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::Integrity;
 use crate::platform::bell::Ring;
 use crate::platform::crash::crash_point;
+use crate::platform::log;
 
 /// Above this many bytes, whoever finds the WAL so after a commit checkpoints it.
 pub(super) const WAL_LONG: u64 = 4 << 20;
@@ -205,6 +206,67 @@ impl<'t> Deref for TicketTx<'t> {
     fn deref(&self) -> &ReadTx<'t> {
         &self.read
     }
+}
+
+/// When a transaction was asked for, and when it was in the gate.
+pub(super) struct Times {
+    /// `None` where nobody logs it: a clock costs more than the log may.
+    asked: Option<Instant>,
+    entered: Cell<Option<Instant>>,
+}
+
+impl Times {
+    pub(super) fn entered(&self) {
+        self.entered.set(self.asked.map(|_| Instant::now()));
+    }
+
+    /// "after 312µs, 4µs of it at the gate".
+    fn words(&self) -> String {
+        let Some(asked) = self.asked else {
+            return String::new();
+        };
+        let whole = asked.elapsed();
+        match self.entered.get() {
+            Some(entered) => {
+                let gate = entered.saturating_duration_since(asked);
+                format!("after {whole:?}, {gate:?} of it at the gate")
+            }
+            None => format!("after {whole:?}, all of it at the gate"),
+        }
+    }
+}
+
+/// Runs a whole write transaction, from before the gate to after it, and logs how it went; what is
+/// logged inside is written when it is over.
+pub(super) fn logged<T>(
+    durability: Durability,
+    transaction: impl FnOnce(&Times) -> Result<T>,
+) -> Result<T> {
+    if log::is_off() {
+        let (asked, entered) = (None, Cell::new(None));
+        return transaction(&Times { asked, entered });
+    }
+    log::lock(log::Action::Begin, || match durability {
+        Durability::Normal => "transaction on tickets or events".to_owned(),
+        Durability::Full => "durable transaction".to_owned(),
+    });
+    let times = Times {
+        asked: Some(Instant::now()),
+        entered: Cell::new(None),
+    };
+    let hold = log::hold();
+    let result = transaction(&times);
+    match &result {
+        Ok(_) => log::lock(log::Action::Commit, || times.words()),
+        Err(error) => {
+            hold.forget();
+            log::lock(log::Action::Rollback, || {
+                format!("{}: {error:#}", times.words())
+            });
+        }
+    }
+    drop(hold);
+    result
 }
 
 /// Whether a commit failed on its way to the disk, after which nothing can be trusted.

@@ -79,6 +79,15 @@ impl<'a> UiSettings<'a> {
     }
 }
 
+/// How a sink beside another one prints.
+#[derive(Debug, Clone, Copy)]
+pub struct Printing {
+    /// `--json`.
+    pub json: bool,
+    /// `--quiet`.
+    pub quiet: bool,
+}
+
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
@@ -152,6 +161,53 @@ impl Ui {
     /// The sink over this process's streams.
     pub fn new(settings: &UiSettings<'_>) -> Self {
         Self::over(Streams::of_process(), settings)
+    }
+
+    /// A sink like this one over other streams, for what is kept and passed on whole: nobody is
+    /// asked there, and nothing is rewritten in place.
+    pub fn beside(
+        &self,
+        stdout: impl Write + Send + 'static,
+        stderr: impl Write + Send + 'static,
+        printing: Printing,
+    ) -> Self {
+        let ours = &self.0;
+        Self(Arc::new(Inner {
+            stdout: Sink::new(Box::new(stdout)),
+            stderr: Arc::new(Sink::new(Box::new(stderr))),
+            keyboard: Keyboard::new(Box::new(io::stdin())),
+            screen: OnceLock::new(),
+            stdout_columns: ours.stdout_columns,
+            stderr_columns: ours.stderr_columns,
+            stdout_colour: ours.stdout_colour,
+            stderr_colour: ours.stderr_colour,
+            signs: ours.signs,
+            manner: match printing.quiet {
+                true => Manner::Silent,
+                false => Manner::Plain,
+            },
+            json: printing.json,
+            quiet: printing.quiet,
+            can_ask: false,
+            can_redraw: false,
+            cancel: None,
+        }))
+    }
+
+    /// Passes on what a sink like this one, or a program of the user's, has written: as it is.
+    pub fn pass_on(&self, stdout: &[u8], stderr: &[u8]) {
+        let print = || {
+            if !stdout.is_empty() {
+                self.0.stdout.write_bytes(stdout);
+            }
+            if !stderr.is_empty() {
+                self.0.stderr.write_bytes(stderr);
+            }
+        };
+        match self.0.screen.get() {
+            Some(screen) => screen.above(print),
+            None => print(),
+        }
     }
 
     fn over(streams: Streams, settings: &UiSettings<'_>) -> Self {

@@ -36,10 +36,15 @@ impl Sink {
 
     /// Writes all of `text`, unless an earlier write has failed.
     pub(super) fn write(&self, text: &str) {
+        self.write_bytes(text.as_bytes());
+    }
+
+    /// As [`write`](Self::write), for what need not be text.
+    pub(super) fn write_bytes(&self, bytes: &[u8]) {
         if self.ended.get().is_some() {
             return;
         }
-        let written = write_all(&mut **self.stream.lock(), text.as_bytes());
+        let written = write_all(&mut **self.stream.lock(), bytes);
         if let Err(ended) = written {
             // Another thread's failure may have come first; either will do.
             self.ended.get_or_init(|| ended);

@@ -10,11 +10,13 @@
 
 mod apply_crash;
 mod bad_input;
+mod batch;
 mod commands;
 mod commit_crash;
 mod crash_points;
 mod disk;
 mod exec;
+mod log;
 mod looking;
 mod model;
 mod queue;

@@ -239,7 +239,7 @@ fn child() {
         }
     }
     let kill_at = word("KILL_AT").map(|text| text.parse().unwrap());
-    crash::arm(kill_at, Some(Path::new(&word("TRACE").unwrap())));
+    crash::arm(kill_at, None, Some(Path::new(&word("TRACE").unwrap())));
     match work.as_str() {
         "apply" => assert_eq!(ground.apply(OnConflict::Abort).unwrap().written.len(), 4),
         "apply while somebody edits" => {

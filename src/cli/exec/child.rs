@@ -1,6 +1,7 @@
 //! The command: started, watched, and ended with all that it started.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -11,11 +12,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use super::ExecError;
-use super::relay::{Reach, Relay, Running};
+use super::relay::{Family, Reach, Relay, Running};
 use crate::lock::owner::TOKEN_VARIABLE;
 use crate::platform::cancel::Reason;
 use crate::platform::process::{self, GroupSignal, Killing, Process};
-use crate::platform::wait;
+use crate::platform::{threads, wait};
 use crate::project::Turn;
 use crate::store::tickets::{self, State};
 
@@ -62,7 +63,15 @@ pub(super) struct Ended {
 /// A command that ends by itself may leave a daemon behind, which holds nothing. One that was told
 /// to end, or that a signal ended, leaves nothing: what it started is ended too, before the turn
 /// is given on.
-pub(super) fn run(program: &Program, turn: &Turn<'_>, relay: &Relay, ticket: i64) -> Result<Ended> {
+///
+/// `output` is set for a line of a batch, whose command writes there. All lines' commands have the
+/// same owner file open, so such a command is told from the others' by its output.
+pub(super) fn run(
+    program: &Program,
+    turn: &Turn<'_>,
+    relay: &Relay,
+    (ticket, output): (i64, Option<[File; 2]>),
+) -> Result<Ended> {
     let locks = turn.project.locks();
     let (owner, owner_path) = (locks.owner_file()?, locks.owner_path()?);
     let kept = process::kept_high(&owner)?;
@@ -73,16 +82,37 @@ pub(super) fn run(program: &Program, turn: &Turn<'_>, relay: &Relay, ticket: i64
         command.env(TOKEN_VARIABLE, token.to_string());
         locks.command_runs(token)?;
     }
-    let on_terminal = process::shares_terminal();
+    let mark = output
+        .as_ref()
+        .map(|[stdout, _]| process::kept_high(stdout));
+    let mark = mark.transpose()?;
+    // A line's command hears its batch, not the terminal.
+    let on_terminal = output.is_none() && process::shares_terminal();
+    if let Some([stdout, stderr]) = output {
+        command.stdout(stdout).stderr(stderr);
+    }
     if !on_terminal {
         // Its own group, so that one signal reaches all that it starts. On a terminal it stays in
         // ours, which the terminal's signals reach by themselves.
         command.process_group(0);
     }
     process::bind_to_us(&mut command, kept.as_fd());
+    if let Some(mark) = &mark {
+        process::bind_to_us(&mut command, mark.as_fd());
+    }
     let child = command
         .spawn()
         .map_err(|error| why_not(&program.name, &error))?;
+    let family = match &mark {
+        Some(mark) => Family {
+            path: process::path_of(mark),
+            root: process::NOBODY,
+        },
+        None => Family {
+            path: owner_path,
+            root: std::process::id(),
+        },
+    };
     relay.begin(Running {
         pid: child.id(),
         reach: if on_terminal {
@@ -90,7 +120,7 @@ pub(super) fn run(program: &Program, turn: &Turn<'_>, relay: &Relay, ticket: i64
         } else {
             Reach::Group
         },
-        owner_path: owner_path.clone(),
+        family: family.clone(),
     });
     let watched = Watched {
         turn,
@@ -99,25 +129,16 @@ pub(super) fn run(program: &Program, turn: &Turn<'_>, relay: &Relay, ticket: i64
     };
     let ended = watched.until_end(child);
     relay.over();
-    let (status, lost_at) = ended?;
-    let told = relay.told();
-    if told.is_some() || status.signal().is_some() {
-        let grace = lost_at.unwrap_or_else(Instant::now) + GRACE;
-        let mut started = told.unwrap_or_default();
-        if let Some(token) = &token {
-            started.extend(process::with_variable(
-                TOKEN_VARIABLE,
-                &[&token.to_string()],
-            ));
-        }
-        end_what_is_left(&owner_path, &started, grace);
-    }
+    let ended = ended?;
+    watched.leave_nothing(&family, &ended);
     if let Some(token) = &token {
         // What the file says matters only if this process dies before it removes it.
         locks.command_ended(token).ok();
     }
-    let is_lost = lost_at.is_some();
-    Ok(Ended { status, is_lost })
+    Ok(Ended {
+        status: ended.0,
+        is_lost: ended.1.is_some(),
+    })
 }
 
 fn why_not(name: &OsString, error: &std::io::Error) -> ExecError {
@@ -149,6 +170,7 @@ impl Watched<'_> {
             return Ok((status, None));
         };
         let exit = exit.as_fd();
+        let _waits = threads::waits("its command");
         // Each round lasts until something happens or an hour is over.
         while !wait::readable(&[exit, self.turn.cancel.as_fd()], HOUR)?.contains(&true) {}
         let mut lost_at = None;
@@ -171,6 +193,24 @@ impl Watched<'_> {
         self.relay.over();
         let status = child.wait().context("waiting for the command")?;
         Ok((status, lost_at))
+    }
+
+    /// Ends what is left of a command that did not end by itself.
+    fn leave_nothing(&self, family: &Family, (status, lost_at): &(ExitStatus, Option<Instant>)) {
+        let told = self.relay.told();
+        if told.is_none() && status.signal().is_none() {
+            return;
+        }
+        let mut started = told.unwrap_or_default();
+        if let Some(token) = self.turn.project.locks().token_of(self.ticket) {
+            let token = token.to_string();
+            started.extend(process::with_variable(TOKEN_VARIABLE, &[&token]));
+        }
+        end_what_is_left(
+            family,
+            &started,
+            lost_at.unwrap_or_else(Instant::now) + GRACE,
+        );
     }
 
     /// Nobody may work under a lock that is lost: five seconds, then KILL.
@@ -207,8 +247,7 @@ fn signal_for(reason: Reason) -> GroupSignal {
 
 /// TERM for what is left of the command, and of whom it had `started` before, and KILL after
 /// `grace`.
-fn end_what_is_left(owner_path: &Path, started: &[Process], grace: Instant) {
-    let us = std::process::id();
+fn end_what_is_left(family: &Family, started: &[Process], grace: Instant) {
     let mut known = started.to_vec();
     let mut told: Vec<Process> = Vec::new();
     let mut killing = Killing::default();
@@ -216,9 +255,9 @@ fn end_what_is_left(owner_path: &Path, started: &[Process], grace: Instant) {
     loop {
         let now = Instant::now();
         let is_left = if now >= grace {
-            killing.round(owner_path, us, &known)
+            killing.round(&family.path, family.root, &known)
         } else {
-            let family = process::family(owner_path, us, &known);
+            let family = family.members(&known);
             for process in &family {
                 if !told.iter().any(|known| known.is(process)) {
                     process.signal(GroupSignal::Terminate);

@@ -4,6 +4,7 @@ mod child;
 mod relay;
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -94,23 +95,34 @@ fn run_as<P: Permit>(
         operation,
     };
     let relay = Arc::new(Relay::new(&project));
-    let signals = relay.listen()?;
+    let signals = match cli.is_line() {
+        true => None,
+        false => Some(relay.listen()?),
+    };
+    let output = cli.output_files()?;
     operate_hearing(
         cli,
         &job,
         signals,
-        move |permit, turn, _: &mut dyn FnMut(())| run(&program, turn, &relay, permit.proof()),
+        move |permit, turn, _: &mut dyn FnMut(())| {
+            run(&program, turn, &relay, (permit.proof(), output))
+        },
         |()| {},
     )
 }
 
 /// Runs the command and waits for it, in the worker thread: the parent-death signal follows the
 /// thread that spawns, and this one lives until the command has ended.
-fn run(program: &Program, turn: &Turn<'_>, relay: &Relay, proof: &Proof) -> Result<ExitCode> {
+fn run(
+    program: &Program,
+    turn: &Turn<'_>,
+    relay: &Relay,
+    (proof, output): (&Proof, Option<[File; 2]>),
+) -> Result<ExitCode> {
     if let Some(reason) = turn.cancel.reason() {
         return Err(LockError::Cancelled(reason).into());
     }
-    let ended = child::run(program, turn, relay, proof.ticket())?;
+    let ended = child::run(program, turn, relay, (proof.ticket(), output))?;
     if ended.is_lost {
         let store = &turn.project.store;
         let by = store.read(|tx| history::forced_by(tx, proof.fence()));

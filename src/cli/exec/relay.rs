@@ -40,13 +40,29 @@ pub(super) enum Reach {
 pub(super) struct Running {
     pub(super) pid: u32,
     pub(super) reach: Reach,
-    /// What it, and all that it starts, has open.
-    pub(super) owner_path: PathBuf,
+    /// What belongs to it.
+    pub(super) family: Family,
+}
+
+/// How what a command started is found.
+#[derive(Debug, Clone)]
+pub(super) struct Family {
+    /// What it, and all that it starts, has open, and no other command.
+    pub(super) path: PathBuf,
+    /// Whose descendants belong to it too: this process's, unless it runs other commands beside.
+    pub(super) root: u32,
+}
+
+impl Family {
+    /// All that lives of it, and of the processes `known`.
+    pub(super) fn members(&self, known: &[Process]) -> Vec<Process> {
+        process::family(&self.path, self.root, known)
+    }
 }
 
 impl Running {
     fn family(&self) -> Vec<Process> {
-        process::family(&self.owner_path, std::process::id(), &[])
+        self.family.members(&[])
     }
 }
 

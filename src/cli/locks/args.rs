@@ -97,3 +97,17 @@ pub(in crate::cli) struct Ps {
     #[arg(long)]
     pub(super) watch: bool,
 }
+
+impl Locks {
+    /// Whether it goes on until it is stopped.
+    pub(in crate::cli) fn watches(&self) -> bool {
+        self.watch
+    }
+}
+
+impl Ps {
+    /// Whether it goes on until it is stopped.
+    pub(in crate::cli) fn watches(&self) -> bool {
+        self.watch
+    }
+}

@@ -129,7 +129,7 @@ impl Refused {
             plan: &self.plan,
             is_context_under_tell: is_context && under_tell,
             kept: *kept,
-            command: &crate::config::command_line(),
+            command: &cli.command_line(),
         };
         let page = Page::of(&cli.ui);
         Some(words::given_up(&over, page))

@@ -45,7 +45,9 @@ fn each_variable_arrives_in_its_own_field() {
         ("VISUAL", "code -w"),
         ("PAGER", "less -R"),
         ("PLANDEX_CRASH_AT", "17"),
+        ("PLANDEX_PANIC_AT", "18"),
         ("PLANDEX_CRASH_TRACE", "/tmp/trace"),
+        ("PLANDEX_LOG_FILE", "log/file"),
     ])
     .unwrap();
     let expected = Environment {
@@ -56,6 +58,7 @@ fn each_variable_arrives_in_its_own_field() {
         actor: Some("ci-7".into()),
         lock_token: Some(LockToken::new(17, "0123456789abcdef0123456789abcdef")),
         log: Some("locks,queue".into()),
+        log_file: Some("log/file".into()),
         no_color: true,
         clicolor_force: true,
         term: Some("xterm-256color".into()),
@@ -68,6 +71,7 @@ fn each_variable_arrives_in_its_own_field() {
         editor: Some("code -w".into()),
         pager: Some("less -R".into()),
         crash_at: cfg!(debug_assertions).then_some(17),
+        panic_at: cfg!(debug_assertions).then_some(18),
         crash_trace: cfg!(debug_assertions).then(|| "/tmp/trace".into()),
     };
     assert_eq!(full, expected);

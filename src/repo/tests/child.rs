@@ -25,7 +25,7 @@ fn child_process() {
     let kill_at = std::env::var(KILL_AT)
         .ok()
         .map(|text| text.parse().unwrap());
-    crash::arm(kill_at, None);
+    crash::arm(kill_at, None, None);
     match task.as_str() {
         "create" => drop(PlanRepo::create(&place, BRANCH).unwrap()),
         "commit" => {

@@ -8,7 +8,7 @@ use rusqlite::params;
 
 use super::below::{Footing, Line};
 use super::queue::grant;
-use super::{NewTicket, State, Ticket, by_id};
+use super::{NewTicket, State, Ticket, by_id, said};
 use crate::platform::clock::{self, Frame};
 use crate::store::TicketTx;
 use crate::store::audit::{self, Outcome};
@@ -66,6 +66,7 @@ pub fn keep_place(tx: &TicketTx<'_>, id: i64) -> Result<bool> {
             frame.time_ns,
         ])?;
     audit::gave_up(tx, &ticket, Outcome::TimedOut)?;
+    said::parked(&ticket, "its wait is over, its place is kept");
     grant(tx, Line::from(&ticket))?;
     Ok(true)
 }
@@ -95,6 +96,7 @@ pub(super) fn take_up(tx: &TicketTx<'_>, id: i64, new: &NewTicket, line: Line<'_
             frame.time_ns,
             new.hold_token,
         ])?;
+    said::rejoined(id);
     grant(tx, line)?;
     Ok(())
 }

@@ -4,6 +4,7 @@ mod below;
 mod kept;
 mod permit;
 mod queue;
+mod said;
 
 use anyhow::Result;
 use rusqlite::{OptionalExtension as _, Row, params};

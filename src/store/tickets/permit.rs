@@ -28,6 +28,15 @@ impl Proof {
         self.fence
     }
 
+    /// A second one of the same grant, to release it with when the permit is gone: it opens no door.
+    pub(crate) fn for_release(&self) -> Self {
+        Self {
+            plan_id: self.plan_id.clone(),
+            branch: self.branch.clone(),
+            ..*self
+        }
+    }
+
     /// The plan that is held.
     pub fn plan_id(&self) -> &str {
         &self.plan_id

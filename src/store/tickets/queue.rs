@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension as _, named_params, params};
 use super::below::{self, Footing, Found, Line};
 use super::kept;
 use super::permit::{Permit, Proof};
-use super::{COLUMNS, NewTicket, Owner, Scope, State, Ticket, by_id, line};
+use super::{COLUMNS, NewTicket, Owner, Scope, State, Ticket, by_id, line, said};
 use crate::platform::bell::Ring;
 use crate::platform::clock::{self, Frame};
 use crate::store::audit::{self, Outcome};
@@ -116,6 +116,7 @@ fn hold_at_once<P: Permit>(tx: &TicketTx<'_>, new: &NewTicket, footing: Footing)
     let now = clock::wall_ms();
     let fence = audit::granted(tx, new, now, now)?;
     let ticket = insert(tx, new, footing, State::Held, fence, Some(now))?;
+    said::granted_at_once(new, ticket, fence);
     Ok(P::mint(Proof {
         ticket,
         fence,
@@ -202,6 +203,7 @@ pub fn grant<'a>(tx: &TicketTx<'_>, line: impl Into<Line<'a>>) -> Result<usize> 
             )?
             .execute(params![head.id, fence, now, clock::monotonic_ms()])?;
         tx.ring(&head.doorbell, Ring::Granted);
+        said::granted(&head, fence);
         granted += 1;
     }
 }
@@ -260,6 +262,7 @@ pub fn confirm<P: Permit>(tx: &TicketTx<'_>, id: i64, owner: &Owner) -> Result<O
             },
         )
         .optional()?;
+    row.iter().for_each(said::confirmed);
     Ok(row.map(P::mint))
 }
 
@@ -279,6 +282,7 @@ pub fn release(tx: &TicketTx<'_>, proof: &Proof, outcome: Outcome) -> Result<boo
         return Ok(false);
     }
     audit::ended(tx, proof.fence, outcome)?;
+    said::released(proof, outcome);
     below::settle_fallen(tx, proof.ticket, &fallen)?;
     let (plan_id, below) = (proof.plan_id.as_str(), proof.below);
     grant(tx, Line { plan_id, below })?;
@@ -306,6 +310,7 @@ pub fn rejoin(tx: &TicketTx<'_>, id: i64, owner: &Owner) -> Result<()> {
         .optional()?;
     if let Some((plan_id, below)) = &back {
         let below = *below;
+        said::rejoined(id);
         grant(tx, Line { plan_id, below })?;
     }
     Ok(())
@@ -333,6 +338,7 @@ fn clear(
         if ticket.is_kept_too_long() {
             // How its wait ended was noted when it did.
             delete(tx, ticket.id)?;
+            said::place_given_up(ticket);
             removed += 1;
         } else if !ticket.is_kept_place() && !is_alive(&ticket.owner_id) {
             remove(tx, ticket, Outcome::OwnerDied)?;
@@ -368,6 +374,7 @@ pub fn park_unconfirmed<'a>(
             .prepare_cached("UPDATE repo_locks SET state = 'parked' WHERE id = ?1")?
             .execute([ticket.id])?;
         tx.ring(&ticket.doorbell, Ring::Look);
+        said::parked(ticket, "nobody took its grant up");
     }
     if !overdue.is_empty() {
         grant(tx, its_line)?;
@@ -385,6 +392,9 @@ pub fn condemn(tx: &TicketTx<'_>, id: i64, seen_stamp: i64, lease_ms: i64) -> Re
              WHERE id = ?1 AND state = 'held' AND lease_stamp = ?2 AND ?3 - lease_stamp > ?4",
         )?
         .execute(params![id, seen_stamp, clock::monotonic_ms(), lease_ms])?;
+    if changed == 1 {
+        said::condemned(id, lease_ms);
+    }
     Ok(changed == 1)
 }
 
@@ -416,6 +426,7 @@ pub fn remove_forced(tx: &TicketTx<'_>, id: i64, fence: i64) -> Result<bool> {
 fn remove(tx: &TicketTx<'_>, ticket: &Ticket, outcome: Outcome) -> Result<()> {
     let fallen = below::all_below(tx, ticket.id)?;
     delete(tx, ticket.id)?;
+    said::deleted(ticket, outcome);
     if ticket.state.blocks() && ticket.fence != 0 {
         audit::ended(tx, ticket.fence, outcome)?;
     } else if !ticket.is_kept_place() {

@@ -10,26 +10,30 @@
 //! command of a script never meets the old lock. A panic becomes that operation's error and takes
 //! neither the worker nor its neighbours down. A job never waits for another job.
 
+mod queues;
+
 use std::any::Any;
-use std::collections::{HashMap, VecDeque};
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use anyhow::{Context as _, Error, Result, anyhow};
 use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
 use crate::lock::operation::{self, Operation};
-use crate::lock::rules::{self, Claim};
 use crate::lock::{LockError, Notice, Patience, Request};
 use crate::platform::cancel::{Cancel, Reason};
+use crate::platform::{log, panic, threads};
 use crate::project::{Project, Turn};
 use crate::store::StoreError;
 use crate::store::audit::Outcome;
 use crate::store::tickets::{Permit, Scope, WritePermit};
 
-/// So many worker threads at the most: reads of one branch really run at the same time.
-const THREADS_MAX: usize = 64;
+pub use queues::{GROUP_MAX, Place, Queues};
+
+/// So many worker threads at the most: two whole groups of reads that wait for each other. A thread
+/// that waits for its plan costs its stack and a few descriptors, of which a process has a thousand.
+const THREADS_MAX: usize = 2 * GROUP_MAX;
 
 /// What an operation works on, and how.
 pub struct Params<P> {
@@ -56,6 +60,7 @@ pub struct Pending<T> {
 impl<T> Pending<T> {
     /// Waits for the reply.
     pub fn wait(self) -> Result<T> {
+        let _waits = threads::waits("the reply of its operation");
         self.reply.recv().context("the worker is gone")?
     }
 
@@ -92,15 +97,25 @@ pub fn submit<P: Permit, T: Send + 'static>(
             .clone()
             .filter(|_| params.operation.scope() == Scope::Read),
     };
+    let reason = params.operation.reason();
     // The job must not keep the project (and with it the workers) alive by itself.
     let shared = Arc::clone(project);
     let run = Box::new(move || {
-        let result = run(&shared, params, work);
+        let (_reason, begun) = (log::working_for(reason), Instant::now());
+        let plan_id = params.plan_id.clone();
+        log::queue(|| format!("started: {reason} on plan {plan_id}"));
+        // Whatever panics outside the work itself is an error of this operation too.
+        let result = contain(|| run(&shared, params, work));
         drop(shared);
+        // Before the reply: whoever hears it is told of nothing later.
+        log::queue(|| {
+            let took = begun.elapsed();
+            format!("done: {reason} on plan {plan_id} after {took:?}")
+        });
         // A caller that is gone needs no reply; the channel has room for one, so this never blocks.
         sender.try_send(result).ok();
     });
-    project.workers().submit(Job { place, run })?;
+    project.workers().submit(place, Job { reason, run })?;
     Ok(Pending { reply })
 }
 
@@ -198,155 +213,188 @@ fn is_below_read(error: &Error) -> bool {
     matches!(error.downcast_ref(), Some(LockError::WriteBelowRead { .. }))
 }
 
-/// Runs `work`; a panic becomes its error.
+/// Runs `work`; a panic becomes its error, and its backtrace goes to the log.
 fn contain<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let what = panic
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "no message".to_owned());
-        Err(anyhow!("the operation panicked: {what}"))
+    panic::contain(work).unwrap_or_else(|panicked| {
+        log::panicked(&panicked);
+        Err(panicked.into())
     })
 }
 
-struct Place {
-    plan_id: String,
-    scope: Scope,
-    branch: Option<String>,
-}
-
-impl Place {
-    fn claim(&self) -> Claim<'_> {
-        Claim {
-            scope: self.scope,
-            branch: self.branch.as_deref(),
-        }
-    }
-}
-
 struct Job {
-    place: Place,
+    reason: &'static str,
     run: Box<dyn FnOnce() + Send>,
 }
 
-/// The queues and worker threads of one opened project.
+/// The queues and worker threads of one opened project; clones are the same ones.
+#[derive(Clone)]
 pub struct Workers {
     shared: Arc<Shared>,
-    jobs: Sender<Job>,
 }
 
 struct Shared {
-    queues: Mutex<Queues>,
-    jobs: Receiver<Job>,
+    queues: Mutex<State>,
+    /// Dropped with the project, which ends the threads.
+    jobs: Sender<Handed>,
+    handed: Receiver<Handed>,
 }
 
 #[derive(Default)]
-struct Queues {
-    plans: HashMap<String, PlanQueue>,
+struct State {
+    plans: Queues<Job>,
     threads: usize,
     /// Jobs handed out that no thread has finished.
     busy: usize,
 }
 
-#[derive(Default)]
-struct PlanQueue {
-    waiting: VecDeque<Job>,
-    running: usize,
+/// A job on its way to a worker.
+struct Handed {
+    plan_id: String,
+    job: Job,
 }
 
 impl Default for Workers {
     fn default() -> Self {
         // Not bounded by itself: it never holds more than the submissions, and whoever submits
         // waits for its replies.
-        let (jobs, receiver) = crossbeam_channel::unbounded();
-        let shared = Arc::new(Shared {
+        let (jobs, handed) = crossbeam_channel::unbounded();
+        let shared = Shared {
             queues: Mutex::default(),
-            jobs: receiver,
-        });
-        Self { shared, jobs }
+            jobs,
+            handed,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 }
 
 impl Workers {
-    fn submit(&self, job: Job) -> Result<()> {
-        let mut queues = self.shared.queues.lock();
-        let plan = job.place.plan_id.clone();
-        queues
-            .plans
-            .entry(plan.clone())
-            .or_default()
-            .waiting
-            .push_back(job);
-        self.hand_out(&mut queues, &plan)
-    }
-
-    /// Hands the next group of `plan` to the workers, if none of the plan runs.
-    fn hand_out(&self, queues: &mut Queues, plan: &str) -> Result<()> {
-        for job in queues.next_group(plan) {
-            queues.busy += 1;
-            if queues.busy > queues.threads && queues.threads < THREADS_MAX {
-                self.start_thread()?;
-                queues.threads += 1;
-            }
-            self.jobs
-                .send(job)
-                .map_err(|_| anyhow!("the workers are gone"))?;
-        }
-        Ok(())
-    }
-
-    fn start_thread(&self) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let workers = Self {
-            shared: Arc::clone(&self.shared),
-            jobs: self.jobs.clone(),
+    fn submit(&self, place: Place, job: Job) -> Result<()> {
+        let plan = place.plan_id.clone();
+        log::queue(|| {
+            format!(
+                "submitted: {} lock on plan {plan}{}, {}",
+                place.scope.word(),
+                on_branch(place.branch.as_deref()),
+                job.reason,
+            )
+        });
+        let ready = {
+            let mut state = self.shared.queues.lock();
+            state.plans.push(place, job);
+            Shared::next_group(&self.shared, &mut state, &plan)?
         };
-        std::thread::Builder::new()
-            .name("worker".to_owned())
-            .spawn(move || {
-                while let Ok(job) = shared.jobs.recv() {
-                    let plan = job.place.plan_id.clone();
-                    (job.run)();
-                    workers.finished(&plan);
-                }
-            })
-            .context("starting a worker thread")?;
-        Ok(())
-    }
-
-    fn finished(&self, plan: &str) {
-        let mut queues = self.shared.queues.lock();
-        queues.busy -= 1;
-        if let Some(queue) = queues.plans.get_mut(plan) {
-            queue.running -= 1;
-        }
-        // A thread that cannot be started leaves the job to those that run.
-        self.hand_out(&mut queues, plan).ok();
+        ready.hand_out(&self.shared, &plan)
     }
 
     /// How many plans have a queue now, and how many threads were started.
     pub fn load(&self) -> (usize, usize) {
-        let queues = self.shared.queues.lock();
-        (queues.plans.len(), queues.threads)
+        let state = self.shared.queues.lock();
+        (state.plans.plans(), state.threads)
     }
 }
 
-impl Queues {
-    fn next_group(&mut self, plan: &str) -> Vec<Job> {
-        let Some(queue) = self.plans.get_mut(plan) else {
-            return Vec::new();
+fn on_branch(branch: Option<&str>) -> String {
+    branch.map_or_else(String::new, |branch| format!(" branch {branch}"))
+}
+
+/// A group on its way to the workers, and how things stood when it was taken out of the line.
+struct Ready {
+    group: Vec<Job>,
+    waiting: usize,
+    plans: usize,
+    threads: usize,
+}
+
+impl Ready {
+    /// Not under the mutex: what is logged may have to wait for whoever reads it.
+    fn hand_out(self, shared: &Shared, plan: &str) -> Result<()> {
+        if self.group.is_empty() {
+            return Ok(());
+        }
+        log::queue(|| {
+            format!(
+                "batch: {} of plan {plan} handed out, {} wait behind; {} plans, {} workers",
+                self.group.len(),
+                self.waiting,
+                self.plans,
+                self.threads
+            )
+        });
+        for job in self.group {
+            let plan_id = plan.to_owned();
+            shared
+                .jobs
+                .send(Handed { plan_id, job })
+                .map_err(|_| anyhow!("the workers are gone"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// Takes out what may run now of `plan`, with threads enough for it.
+    fn next_group(shared: &Arc<Self>, state: &mut State, plan: &str) -> Result<Ready> {
+        let group = state.plans.next_group(plan);
+        for _ in &group {
+            state.busy += 1;
+            if state.busy > state.threads && state.threads < THREADS_MAX {
+                // A thread that cannot be started leaves the job to those that run.
+                match Self::start_thread(shared, state.threads + 1) {
+                    Ok(()) => state.threads += 1,
+                    Err(error) if state.threads == 0 => {
+                        state.busy -= 1;
+                        state.plans.finished(plan);
+                        return Err(error);
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+        Ok(Ready {
+            group,
+            waiting: state.plans.waiting(plan),
+            plans: state.plans.plans(),
+            threads: state.threads,
+        })
+    }
+
+    fn start_thread(shared: &Arc<Self>, number: usize) -> Result<()> {
+        // Only the channel keeps it going: with the project, the sender and the thread are gone.
+        let (handed, shared) = (shared.handed.clone(), Arc::downgrade(shared));
+        std::thread::Builder::new()
+            .name(format!("worker {number}"))
+            .spawn(move || work_off(&handed, &shared))
+            .context("starting a worker thread")?;
+        Ok(())
+    }
+
+    fn finished(shared: &Arc<Self>, plan: &str) {
+        let ready = {
+            let mut state = shared.queues.lock();
+            state.busy -= 1;
+            state.plans.finished(plan);
+            Self::next_group(shared, &mut state, plan)
         };
-        if queue.running > 0 {
-            return Vec::new();
+        // It fails only where no thread runs, and this one does.
+        ready.and_then(|ready| ready.hand_out(shared, plan)).ok();
+    }
+}
+
+/// What a worker does for life.
+fn work_off(handed: &Receiver<Handed>, shared: &Weak<Shared>) {
+    loop {
+        let next = {
+            let _waits = threads::waits("work");
+            handed.recv()
+        };
+        let Ok(Handed { plan_id, job }) = next else {
+            return;
+        };
+        (job.run)();
+        if let Some(shared) = shared.upgrade() {
+            Shared::finished(&shared, &plan_id);
         }
-        let claims: Vec<Claim<'_>> = queue.waiting.iter().map(|job| job.place.claim()).collect();
-        let count = rules::next_batch(&claims);
-        queue.running = count;
-        let group = queue.waiting.drain(..count).collect();
-        if count == 0 {
-            self.plans.remove(plan);
-        }
-        group
     }
 }
