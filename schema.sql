@@ -208,7 +208,6 @@ BEGIN
 END;
 
 -- One index, of columns that never change: a grant and its confirmation write one page.
-CREATE INDEX repo_locks_line ON repo_locks (plan_id, place);
 
 -- A second belt: whatever the grant step says, one granted writer a plan and parent.
 CREATE UNIQUE INDEX repo_locks_one_writer ON repo_locks (plan_id, coalesce(parent, 0))
@@ -235,7 +234,6 @@ CREATE TABLE repo_locks_audit (
         'cancelled', 'timed out', 'unconfirmed'))
 ) STRICT;
 
-CREATE INDEX repo_locks_audit_plan ON repo_locks_audit (plan_id, created_at);
 
 -- One apply: the journal from which an interrupted one is finished or undone. The row is there
 -- before anything is staged; whoever holds the project's apply lock next decides its files.
