@@ -26,13 +26,14 @@ use place::Place;
 /// A measurement: its name on the command line, and what takes it.
 type Measurement = (&'static str, fn(&Place) -> Vec<Figure>);
 
-const MEASUREMENTS: [Measurement; 10] = [
+const MEASUREMENTS: [Measurement; 11] = [
     ("pair", turns::pair),
     ("hand-off", turns::hand_off),
     ("throughput", turns::throughput),
     ("fairness", turns::fairness),
     ("sleeper", waiting::sleeper),
     ("takeover", waiting::takeover),
+    ("stop", waiting::stop),
     ("memory", waiting::memory),
     ("looking", commands::looking),
     ("exec", commands::exec),
