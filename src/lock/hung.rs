@@ -107,7 +107,7 @@ pub(super) fn end_condemned(
     Ok(true)
 }
 
-fn kill_started(store: &Store, ticket: &Ticket, cancel: &Cancel) -> Result<bool> {
+pub(super) fn kill_started(store: &Store, ticket: &Ticket, cancel: &Cancel) -> Result<bool> {
     let path = owner::path(store.dir(), &ticket.owner_id);
     let started = || -> Vec<u32> {
         process::with_open(&path)
@@ -133,6 +133,6 @@ pub(super) fn is_out_of_sight(ticket: &Ticket) -> bool {
 }
 
 /// Whether the ticket is an `exec`'s: its owner file is inherited by a command of the user's.
-fn is_command(ticket: &Ticket) -> bool {
+pub(super) fn is_command(ticket: &Ticket) -> bool {
     operation::is_command(&ticket.reason)
 }

@@ -35,6 +35,7 @@
 pub mod backoff;
 mod error;
 pub mod estimate;
+mod forced;
 pub mod graph;
 mod hung;
 mod lease;
@@ -54,6 +55,7 @@ use anyhow::Result;
 use parking_lot::Mutex;
 
 pub use error::LockError;
+pub use forced::{Forced, force};
 pub use graph::{Link, Tie};
 pub use hung::{Hung, replace_hung};
 pub use notice::{Ahead, Notice, Retry, RetryReason, Waiting};
@@ -66,7 +68,7 @@ use crate::platform::cancel::{Cancel, Reason};
 use crate::store::audit::Outcome;
 use crate::store::settings::{self, Intervals};
 use crate::store::tickets::{self, NewTicket, Permit};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, history};
 use lease::Registry;
 use owner::Owner;
 use place::Attempt;
@@ -320,8 +322,8 @@ impl<P: Permit> Hold<P> {
         self.waited
     }
 
-    /// Releases the ticket and grants the next. Fails with [`StoreError::LockLost`] if it was lost
-    /// before, and then nothing was written since.
+    /// Releases the ticket and grants the next. Fails with
+    /// [`crate::store::StoreError::LockLost`] if it was lost before, and then nothing was written since.
     pub fn release(mut self, outcome: Outcome) -> Result<()> {
         match self.permit.take() {
             Some(permit) => self.give_back(&permit, outcome),
@@ -333,17 +335,13 @@ impl<P: Permit> Hold<P> {
         let proof = permit.proof();
         self.inner.registry.remove(proof.ticket());
         let lease = self.inner.intervals.lease;
-        let released = self
-            .inner
-            .store
-            .tickets(lease, |tx| tickets::release(tx, proof, outcome))?;
-        if !released {
-            return Err(StoreError::LockLost {
-                ticket: proof.ticket(),
+        self.inner.store.tickets(lease, |tx| {
+            if tickets::release(tx, proof, outcome)? {
+                return Ok(());
             }
-            .into());
-        }
-        Ok(())
+            let by = history::forced_by(tx, proof.fence())?;
+            Err(history::lost(proof.ticket(), by.as_deref()))
+        })
     }
 }
 

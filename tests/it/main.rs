@@ -14,6 +14,7 @@ mod commands;
 mod commit_crash;
 mod crash_points;
 mod disk;
+mod looking;
 mod model;
 mod queue;
 mod schema;
