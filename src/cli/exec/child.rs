@@ -201,16 +201,9 @@ impl Watched<'_> {
         if told.is_none() && status.signal().is_none() {
             return;
         }
-        let mut started = told.unwrap_or_default();
-        if let Some(token) = self.turn.project.locks().token_of(self.ticket) {
-            let token = token.to_string();
-            started.extend(process::with_variable(TOKEN_VARIABLE, &[&token]));
-        }
-        end_what_is_left(
-            family,
-            &started,
-            lost_at.unwrap_or_else(Instant::now) + GRACE,
-        );
+        let started = told.unwrap_or_default();
+        let grace = lost_at.unwrap_or_else(Instant::now) + GRACE;
+        end_what_is_left(family, &started, grace);
     }
 
     /// Nobody may work under a lock that is lost: five seconds, then KILL.
