@@ -249,7 +249,9 @@ CREATE TABLE repo_locks_audit (
     granted_at INTEGER,
     ended_at   INTEGER,
     outcome    TEXT CHECK (outcome IN ('released', 'lease expired', 'owner died', 'forced',
-        'cancelled', 'timed out', 'unconfirmed', 'deadlock', 'parent ended'))
+        'cancelled', 'timed out', 'unconfirmed', 'deadlock', 'parent ended')),
+    -- Who forced it: actor, pid and command of a `locks release` or `stop --force`.
+    ended_by   TEXT
 ) STRICT;
 
 CREATE INDEX repo_locks_audit_plan ON repo_locks_audit (plan_id, created_at);

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::{events, locks, stop};
+
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
 #[derive(Debug, Parser)]
 #[command(
@@ -106,12 +108,14 @@ pub(super) enum Command {
     Apply(Apply),
     /// Show the plan, its pending files, its queue and how the last run ended.
     Status,
-    /// List the operations that run now.
-    Ps,
-    /// List all tickets: who holds, who waits.
-    Locks,
+    /// List the operations that run and wait now, on all plans.
+    Ps(locks::args::Ps),
+    /// List all tickets: who holds, who waits; explain, draw or release them.
+    Locks(locks::args::Locks),
+    /// Print what happens to locks and runs, as it happens.
+    Events(events::Events),
     /// Stop what runs on the plan; the partial reply is kept.
-    Stop,
+    Stop(stop::Stop),
     /// Run a program while holding the plan.
     Exec(Exec),
     /// Check the health of everything, and repair it.

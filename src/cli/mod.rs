@@ -8,8 +8,10 @@ mod args;
 mod branches;
 mod diff;
 mod doctor;
+mod events;
 mod exec;
 mod exit;
+mod follow;
 mod history;
 mod load;
 mod locks;
@@ -18,6 +20,7 @@ mod plans;
 mod report;
 mod session;
 mod status;
+mod stop;
 mod tell;
 mod waiting;
 
@@ -73,9 +76,10 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Log(args) => history::log(cli, args),
         Command::Diff(args) => diff::diff(cli, args),
         Command::Status => status::status(cli),
-        Command::Ps => locks::ps(cli),
-        Command::Locks => locks::locks(cli),
-        Command::Stop => locks::stop(cli),
+        Command::Ps(args) => locks::ps(cli, args),
+        Command::Locks(args) => locks::locks(cli, args),
+        Command::Stop(args) => stop::stop(cli, args),
+        Command::Events(args) => events::events(cli, args),
         Command::Exec(args) => exec::exec(cli, args),
         Command::Apply(args) => apply::apply(cli, args),
         Command::Doctor(args) => doctor::doctor(cli, args),

@@ -1,23 +1,35 @@
 //! `status`: the plan, its pending files, its queue, and how the last run ended.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde::Serialize;
 
 use super::exit::ExitCode;
-use super::locks::{self, Seen};
-use super::session::{Cli, SCHEMA_VERSION, since};
+use super::locks::{self, Seen, actor};
+use super::session::{Cli, SCHEMA_VERSION, rfc3339, since};
+use crate::lock::estimate::{self, Expected};
 use crate::lock::operation;
+use crate::lock::rules::Standing;
 use crate::project::{Project, Selected};
-use crate::store::applies;
 use crate::store::changes::{self, Change};
 use crate::store::messages::State as MessageState;
 use crate::store::streams::{self, Stream};
+use crate::store::tickets::State;
+use crate::store::{ReadTx, applies, audit};
 use crate::ui::{Style, Text, render};
+
+/// So many past operations of a kind make an estimate.
+const SAMPLES: i64 = 20;
 
 struct Picture {
     pending: Vec<Change>,
     queue: Vec<Seen>,
+    /// Until this terminal's own operation starts.
+    estimate: Option<Duration>,
     last: Option<Stream>,
+    /// What the last run could not build.
+    files_left: Vec<String>,
     needs_repair: bool,
     interrupted_applies: usize,
 }
@@ -35,6 +47,8 @@ struct Document {
     interrupted_applies: usize,
     pending: Vec<PendingDocument>,
     queue: Vec<QueueDocument>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimated_start_seconds: Option<u64>,
     last_run: Option<serde_json::Value>,
 }
 
@@ -55,6 +69,9 @@ struct QueueDocument {
     state: &'static str,
     title: String,
     is_yours: bool,
+    is_alive: bool,
+    is_suspended: bool,
+    actor: String,
     pid: u32,
     command: String,
 }
@@ -62,7 +79,7 @@ struct QueueDocument {
 /// `plandex status`
 pub(super) fn status(cli: &Cli) -> Result<ExitCode> {
     let (project, selected) = cli.open_selected()?;
-    let picture = look(&project, &selected)?;
+    let picture = look(cli, &project, &selected)?;
     if cli.json {
         cli.ui.json(&document(cli, &project, &selected, picture));
         return Ok(ExitCode::Done);
@@ -84,30 +101,53 @@ pub(super) fn status(cli: &Cli) -> Result<ExitCode> {
         cli.ui
             .line("An apply was interrupted: the next `plandex apply` finishes or undoes it");
     }
-    show_last_run(cli, picture.last.as_ref());
+    show_last_run(cli, &picture);
     show_pending(cli, &picture.pending);
-    show_queue(cli, &project, &selected, &picture.queue);
+    show_queue(cli, &project, &selected, &picture);
     Ok(ExitCode::Done)
 }
 
-fn look(project: &Project, selected: &Selected) -> Result<Picture> {
+fn look(cli: &Cli, project: &Project, selected: &Selected) -> Result<Picture> {
     let needs_repair = project.needs_repair(&selected.plan.id)?;
+    let mut queue = locks::seen(project)?;
+    queue.retain(|seen| seen.ticket.plan_id == selected.plan.id && seen.position.is_some());
+    queue.sort_by_key(|seen| seen.position);
     project.store.read(|tx| {
-        let mut queue = locks::seen(tx)?;
-        queue.retain(|seen| seen.ticket.plan_id == selected.plan.id && seen.position.is_some());
-        queue.sort_by_key(|seen| seen.position);
+        let estimate = match queued(cli, project, &queue) {
+            Some(mine) => estimate(tx, &queue, mine)?,
+            None => None,
+        };
+        let last = streams::last(tx, &selected.branch.id)?;
+        let mut left = changes::failed_builds(tx, &selected.branch.id)?;
+        let reply = last.as_ref().and_then(|last| last.message_id.as_ref());
+        left.retain(|build| Some(&build.message_id) == reply);
         Ok(Picture {
+            estimate,
+            files_left: left.into_iter().map(|build| build.path).collect(),
             pending: changes::pending(tx, &selected.branch.id)?,
             queue,
-            last: streams::last(tx, &selected.branch.id)?,
+            last,
             needs_repair,
             interrupted_applies: applies::standing(tx, applies::UNDECIDED)?.len(),
         })
     })
 }
 
-fn show_last_run(cli: &Cli, last: Option<&Stream>) {
-    let Some(stream) = last else { return };
+/// The run's report with its times, and the files that it could not build.
+fn last_run(stream: &Stream, files_left: &[String]) -> serde_json::Value {
+    let report = stream.report.as_deref().unwrap_or_default();
+    let mut fields: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(report).unwrap_or_default();
+    let (started, finished) = (rfc3339(stream.started_at), stream.finished_at.map(rfc3339));
+    fields.insert("status".to_owned(), stream.ended.clone().into());
+    fields.insert("startedAt".to_owned(), started.into());
+    fields.insert("finishedAt".to_owned(), finished.into());
+    fields.insert("filesLeft".to_owned(), files_left.into());
+    fields.into()
+}
+
+fn show_last_run(cli: &Cli, picture: &Picture) {
+    let Some(stream) = &picture.last else { return };
     let report: Option<serde_json::Value> = stream
         .report
         .as_deref()
@@ -118,7 +158,12 @@ fn show_last_run(cli: &Cli, last: Option<&Stream>) {
     if let Some(report) = &report {
         let count = |name: &str| report.get(name).and_then(serde_json::Value::as_u64);
         let (built, failed) = (count("built").unwrap_or(0), count("failed").unwrap_or(0));
-        line.push_str(&format_args!(", {built} built, {failed} failed").to_string());
+        let all = render::counted(built + failed, "file");
+        line = match (built, failed) {
+            (0, 0) => line,
+            (built, 0) => format!("{line}, {built} of {all} built"),
+            (built, failed) => format!("{line}, {built} of {all} built, {failed} failed"),
+        };
     }
     cli.ui.line(line);
     let errors = report
@@ -131,7 +176,21 @@ fn show_last_run(cli: &Cli, last: Option<&Stream>) {
     {
         cli.ui.line(Text::styled(Style::Red, format!("  {error}")));
     }
-    if stream.ended.as_deref() == Some(MessageState::Interrupted.word()) {
+    if !picture.files_left.is_empty() {
+        cli.ui
+            .line(format!("Files left: {}", picture.files_left.join(", ")));
+        cli.ui
+            .hint("what failed is as it was: say what it needs with `plandex tell`");
+    }
+    let cut = [
+        MessageState::Interrupted.word(),
+        MessageState::Stopped.word(),
+    ];
+    if stream
+        .ended
+        .as_deref()
+        .is_some_and(|ended| cut.contains(&ended))
+    {
         cli.ui
             .hint("the partial reply is kept: see `plandex convo`");
     }
@@ -156,42 +215,84 @@ fn show_pending(cli: &Cli, pending: &[Change]) {
         .hint("look with `plandex diff`, write them with `plandex apply`");
 }
 
-fn show_queue(cli: &Cli, project: &Project, selected: &Selected, queue: &[Seen]) {
+/// SEED.md 8.2.2.
+fn show_queue(cli: &Cli, project: &Project, selected: &Selected, picture: &Picture) {
+    let queue = &picture.queue;
     if queue.is_empty() {
         return;
+    }
+    let ours = queued(cli, project, queue);
+    if ours.is_some() {
+        cli.ui.line("Your operation is queued.");
+        cli.ui.line("");
     }
     cli.ui
         .line(format!("Queue status for plan '{}':", selected.plan.name));
     for seen in queue {
         let ticket = &seen.ticket;
-        let state = if ticket.state.blocks() {
-            "Running"
+        let title = seen.operation();
+        let whose = match actor(&ticket.actor) {
+            _ if cli.is_ours(project, ticket) => "Your operation: ".to_owned(),
+            "" => format!("{} (pid {}): ", ticket.command, ticket.pid),
+            name => format!("{name}: "),
+        };
+        let age = render::age(since(ticket.granted_at.unwrap_or(ticket.queued_at)));
+        let (state, mut when) = if ticket.state.blocks() {
+            ("Running", format!("started {age} ago"))
         } else {
-            "Waiting"
+            ("Waiting", format!("waiting for {age}"))
         };
-        let title = operation::title_of(&ticket.reason);
-        let whose = if cli.is_ours(project, ticket) {
-            "Your operation: ".to_owned()
-        } else if ticket.actor.is_empty() || ticket.actor.starts_with("tty") {
-            format!("{} (pid {}): ", ticket.command, ticket.pid)
-        } else {
-            format!("{}: ", ticket.actor)
-        };
-        let when = since(ticket.granted_at.unwrap_or(ticket.queued_at));
-        let what = if ticket.state.blocks() {
-            "started"
-        } else {
-            "waiting"
-        };
-        let ago = match what {
-            "started" => format!("started {} ago", render::age(when)),
-            _ => format!("waiting for {}", render::age(when)),
-        };
-        cli.ui.line(format!(
-            "  {}. [{state}] {whose}{title} ({ago})",
+        if !seen.is_alive {
+            when.push_str(", its process is gone");
+        } else if seen.is_suspended {
+            when.push_str(", suspended");
+        }
+        let line = format!(
+            "  {}. [{state}] {whose}{title} ({when})",
             seen.position.unwrap_or(0)
-        ));
+        );
+        cli.ui.line(match cli.ui.width() {
+            Some(width) => render::truncated(&line, width, cli.ui.signs()),
+            None => line,
+        });
     }
+    if ours.is_some() {
+        let when = match picture.estimate {
+            Some(estimate) => format!("~{}", render::age_words(estimate)),
+            None => "unknown".to_owned(),
+        };
+        cli.ui.line("");
+        cli.ui.line(format!("Estimated start time: {when}"));
+    }
+}
+
+/// This terminal's or actor's own operation that waits first.
+fn queued<'q>(cli: &Cli, project: &Project, queue: &'q [Seen]) -> Option<&'q Seen> {
+    let waits = |seen: &&Seen| seen.ticket.state == State::Waiting;
+    let ours = |seen: &&Seen| cli.is_ours(project, &seen.ticket);
+    queue.iter().find(|seen| waits(seen) && ours(seen))
+}
+
+/// How long until `mine` has its turn, from what such operations took; `None` if that is unknown.
+fn estimate(tx: &ReadTx<'_>, queue: &[Seen], mine: &Seen) -> Result<Option<Duration>> {
+    let mut past = Vec::new();
+    for seen in queue {
+        past.push(audit::durations(tx, &seen.ticket.reason, SAMPLES)?);
+    }
+    let (mut running, mut waiting) = (Vec::new(), Vec::new());
+    for (seen, past) in queue.iter().zip(&past) {
+        let ticket = &seen.ticket;
+        let claim = Standing::from(ticket).claim;
+        let ran = ticket.granted_at.map_or(Duration::ZERO, since);
+        let expected = Expected { claim, past, ran };
+        if ticket.state.blocks() {
+            running.push(expected);
+        } else if ticket.state == State::Waiting && seen.position < mine.position {
+            waiting.push(expected);
+        }
+    }
+    let claim = Standing::from(&mine.ticket).claim;
+    Ok(estimate::until_turn(&running, &waiting, claim))
 }
 
 /// "A", "M" or "D", as git prints them.
@@ -228,6 +329,7 @@ fn document(cli: &Cli, project: &Project, selected: &Selected, picture: Picture)
                 removed: change.removed,
             })
             .collect(),
+        estimated_start_seconds: picture.estimate.map(|estimate| estimate.as_secs()),
         queue: picture
             .queue
             .iter()
@@ -237,12 +339,15 @@ fn document(cli: &Cli, project: &Project, selected: &Selected, picture: Picture)
                 state: seen.ticket.state.word(),
                 title: operation::title_of(&seen.ticket.reason).to_owned(),
                 is_yours: cli.is_ours(project, &seen.ticket),
+                is_alive: seen.is_alive,
+                is_suspended: seen.is_suspended,
+                actor: seen.ticket.actor.clone(),
                 pid: seen.ticket.pid,
                 command: seen.ticket.command.clone(),
             })
             .collect(),
         last_run: picture
             .last
-            .and_then(|stream| serde_json::from_str(&stream.report.unwrap_or_default()).ok()),
+            .map(|stream| last_run(&stream, &picture.files_left)),
     }
 }

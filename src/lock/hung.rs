@@ -17,7 +17,7 @@ use crate::store::tickets::{self, State, Ticket};
 use crate::store::{Store, TicketTx, settings};
 
 /// How long what a condemned owner started may take to die of SIGKILL.
-const DYING: Duration = Duration::from_secs(5);
+pub(super) const DYING: Duration = Duration::from_secs(5);
 /// So many rounds are made at least.
 const ROUNDS_LEAST: u32 = 4;
 /// The pid of no process, and the parent of none that we may kill.
@@ -112,7 +112,14 @@ pub(super) fn end_condemned(
     Ok(true)
 }
 
-fn kill_started(store: &Store, ticket: &Ticket, cancel: &Cancel, limit: Duration) -> Result<bool> {
+/// Kills what the owner of `ticket` started, but not the owner; `false` if something of it still lives
+/// after `limit`, or cannot be seen.
+pub(super) fn kill_started(
+    store: &Store,
+    ticket: &Ticket,
+    cancel: &Cancel,
+    limit: Duration,
+) -> Result<bool> {
     let path = owner::path(store.dir(), &ticket.owner_id);
     let until = Instant::now() + limit;
     let mut killing = Killing::default();
@@ -123,7 +130,8 @@ fn kill_started(store: &Store, ticket: &Ticket, cancel: &Cancel, limit: Duration
         // another's by now.
         let owner_lives = process::is_running(ticket.pid, ticket.process_start);
         let root = if owner_lives { ticket.pid } else { NOBODY };
-        let is_empty = !killing.round(&path, root, &[]);
+        let marked = owner::left_running(store.dir(), &ticket.owner_id);
+        let is_empty = !killing.round(&path, root, &marked);
         // While a look through /proc goes on, a process may start another behind its back and end.
         // The lock on the file misses none, but an owner that lives keeps it too: looked at twice.
         let is_gone = if owner_lives {
@@ -151,6 +159,6 @@ pub fn is_out_of_sight(ticket: &Ticket) -> bool {
 }
 
 /// Whether the ticket is an `exec`'s: its owner file is inherited by a command of the user's.
-fn is_command(ticket: &Ticket) -> bool {
+pub(super) fn is_command(ticket: &Ticket) -> bool {
     operation::is_command(&ticket.reason)
 }

@@ -16,14 +16,26 @@
 //!   itself that its ticket is still held with its fence (`store.write(&permit, …)`). So a process
 //!   that was suspended, judged hung and replaced cannot commit anything late.
 //!
+//! A wait ends in one of five ways: it is its turn, the deadline passes (its place is kept for a
+//! minute for the same command of the same actor), it is called off, it would close a circle of waits
+//! ([`graph`]), or the hold above it is lost. Only what conflicts is tried again by a schedule
+//! ([`backoff`]): a circle of waits, and a transaction that somebody outside the gate keeps from
+//! beginning. Waiting in line and at the gate has no schedule, because there somebody rings.
+//!
+//! A command run by `plandex exec` is handed the hold as a token. Plandex commands in it take tickets
+//! below that hold: on the same plan they queue among themselves only, on another plan in its own
+//! line, and everywhere they fall with the hold and are fenced by it.
+//!
 //! The order of everything that can be waited for is: ticket → apply lock → process mutex → gate →
 //! SQLite. Nobody waits for a thing on the left while holding one on the right, so there is no
-//! deadlock between them. No transaction is open while anything is waited for, no ticket is ever
-//! upgraded, and a permit can only be made by the SQL that granted it.
+//! deadlock between them; circles of tickets on several plans are found when they close. No
+//! transaction is open while anything is waited for, no ticket is ever upgraded, and a permit can only
+//! be made by the SQL that granted it.
 
 pub mod backoff;
 mod error;
 pub mod estimate;
+mod forced;
 pub mod graph;
 mod hung;
 mod lease;
@@ -43,6 +55,7 @@ use anyhow::Result;
 use parking_lot::Mutex;
 
 pub use error::LockError;
+pub use forced::{Forced, force};
 pub use graph::{Link, Tie};
 pub use hung::{Hung, is_out_of_sight, replace_hung};
 pub use notice::{Ahead, Notice, Retry, RetryReason, Waiting};
@@ -55,7 +68,7 @@ use crate::platform::cancel::{Cancel, Reason};
 use crate::store::audit::Outcome;
 use crate::store::settings::{self, Intervals};
 use crate::store::tickets::{self, NewTicket, Permit};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, history};
 use lease::Registry;
 use owner::Owner;
 use place::Attempt;
@@ -242,6 +255,16 @@ impl Locks {
         Ok(self.inner.owner()?.file.try_clone()?)
     }
 
+    /// Notes that a command runs with `token`, until [`Locks::command_ended`].
+    pub fn command_runs(&self, token: &LockToken) -> Result<()> {
+        self.inner.owner()?.mark(&token.to_string())
+    }
+
+    /// The command with `token` has ended: what it left behind holds nothing.
+    pub fn command_ended(&self, token: &LockToken) -> Result<()> {
+        self.inner.owner()?.unmark(&token.to_string())
+    }
+
     /// Where that file is.
     pub fn owner_path(&self) -> Result<std::path::PathBuf> {
         Ok(self.inner.owner()?.path.clone())
@@ -314,8 +337,8 @@ impl<P: Permit> Hold<P> {
         self.waited
     }
 
-    /// Releases the ticket and grants the next. Fails with [`StoreError::LockLost`] if it was lost
-    /// before, and then nothing was written since.
+    /// Releases the ticket and grants the next. Fails with
+    /// [`crate::store::StoreError::LockLost`] if it was lost before, and then nothing was written since.
     pub fn release(mut self, outcome: Outcome) -> Result<()> {
         match self.permit.take() {
             Some(permit) => self.give_back(&permit, outcome),
@@ -327,17 +350,13 @@ impl<P: Permit> Hold<P> {
         let proof = permit.proof();
         self.inner.registry.remove(proof.ticket());
         let lease = self.inner.intervals.lease;
-        let released = self
-            .inner
-            .store
-            .tickets(lease, |tx| tickets::release(tx, proof, outcome))?;
-        if !released {
-            return Err(StoreError::LockLost {
-                ticket: proof.ticket(),
+        self.inner.store.tickets(lease, |tx| {
+            if tickets::release(tx, proof, outcome)? {
+                return Ok(());
             }
-            .into());
-        }
-        Ok(())
+            let by = history::forced_by(tx, proof.fence())?;
+            Err(history::lost(proof.ticket(), by.as_deref()))
+        })
     }
 }
 

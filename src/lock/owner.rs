@@ -6,13 +6,16 @@
 //! exclusively; everybody else looks with a shared try-lock, so that looks do not disturb looks.
 
 use std::fs::File;
+use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use parking_lot::Mutex;
 
 use crate::platform::bell::{self, Bell};
 use crate::platform::file_lock::{self, Attempt};
+use crate::platform::process::Process;
 use crate::platform::{clock, file, process};
 use crate::store::{Store, new_id, tickets};
 
@@ -26,7 +29,12 @@ pub(super) struct Owner {
     pub(super) path: PathBuf,
     /// Where it hears of its held tickets.
     pub(super) bell: Option<Bell>,
+    /// The tokens of the commands that it runs, which stand in the file, a line each.
+    pub(super) marks: Mutex<Vec<String>>,
 }
+
+/// The variable that a command, and all that it starts, knows its hold by.
+pub const TOKEN_VARIABLE: &str = "PLANDEX_LOCK_TOKEN";
 
 impl Owner {
     /// Creates and locks an owner file in the state directory `dir`.
@@ -61,9 +69,47 @@ impl Owner {
                 file,
                 path,
                 bell,
+                marks: Mutex::default(),
             });
         }
     }
+}
+
+impl Owner {
+    /// Notes in the file that a command runs with `token`, so that what is left of it can be found
+    /// when nobody is left to ask.
+    pub(super) fn mark(&self, token: &str) -> Result<()> {
+        let mut marks = self.marks.lock();
+        marks.push(token.to_owned());
+        self.write(&marks)
+    }
+
+    /// The command has ended: what it left behind holds nothing.
+    pub(super) fn unmark(&self, token: &str) -> Result<()> {
+        let mut marks = self.marks.lock();
+        marks.retain(|mark| mark != token);
+        self.write(&marks)
+    }
+
+    fn write(&self, marks: &[String]) -> Result<()> {
+        let text: String = marks.iter().map(|mark| format!("{mark}\n")).collect();
+        let written = self.file.set_len(0).and_then(|()| {
+            let mut file = &self.file;
+            file.rewind()?;
+            file.write_all(text.as_bytes())
+        });
+        written.with_context(|| format!("writing {}", self.path.display()))
+    }
+}
+
+/// What a dead owner's commands left running, by the tokens in its file; this process excluded.
+pub(super) fn left_running(dir: &Path, id: &str) -> Vec<Process> {
+    let text = std::fs::read_to_string(path(dir, id)).unwrap_or_default();
+    let marks: Vec<&str> = text.lines().collect();
+    if marks.is_empty() {
+        return Vec::new();
+    }
+    process::with_variable(TOKEN_VARIABLE, &marks)
 }
 
 /// Where the owner file `id` is.
@@ -71,7 +117,8 @@ pub fn path(dir: &Path, id: &str) -> PathBuf {
     dir.join("owners").join(id)
 }
 
-/// Whether the owner `id` lives: its file is there and locked.
+/// Whether the owner `id` lives: its file is there and locked, or its commands have left something
+/// running that has closed it.
 pub fn is_alive(dir: &Path, id: &str) -> bool {
     // An id with a slash was never ours; a row written by hand may say anything.
     if id.is_empty() || id.contains('/') {
@@ -79,7 +126,10 @@ pub fn is_alive(dir: &Path, id: &str) -> bool {
     }
     match File::open(path(dir, id)) {
         Err(error) => error.kind() != std::io::ErrorKind::NotFound,
-        Ok(file) => !matches!(file_lock::try_shared(&file), Ok(Attempt::Locked)),
+        Ok(file) => {
+            !matches!(file_lock::try_shared(&file), Ok(Attempt::Locked))
+                || !left_running(dir, id).is_empty()
+        }
     }
 }
 

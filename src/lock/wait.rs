@@ -22,7 +22,7 @@ use crate::platform::cancel::Reason;
 use crate::platform::{clock, process, wait};
 use crate::store::audit::Outcome;
 use crate::store::tickets::{self, Line, NewTicket, Permit, Scope, State, Ticket};
-use crate::store::{Store, StoreError, TicketTx};
+use crate::store::{Store, StoreError, TicketTx, history};
 
 /// The poll's limit where a doorbell cannot be heard.
 const DEAF: Duration = Duration::from_millis(10);
@@ -348,13 +348,18 @@ impl<'a, P: Permit> Waiter<'a, P> {
 
     /// Why the ticket is gone: with the hold above it, or by somebody's hand.
     fn removed(&self) -> Result<anyhow::Error> {
-        let Some(ticket) = self.parent else {
-            return Ok(LockError::Removed.into());
-        };
-        let parent = self.inner.store.read(|tx| tickets::by_id(tx, ticket))?;
-        Ok(match parent {
-            Some(_) => LockError::Removed.into(),
-            None => StoreError::LockLost { ticket }.into(),
+        self.inner.store.read(|tx| {
+            let parent = match self.parent {
+                Some(parent) if tickets::by_id(tx, parent)?.is_none() => Some(parent),
+                _ => None,
+            };
+            let by = history::removed_by(tx, parent.unwrap_or(self.ticket))?;
+            Ok(match (parent, by) {
+                (Some(parent), by) => history::lost(parent, by.as_deref()),
+                (None, Some(by)) => anyhow::Error::from(LockError::Removed)
+                    .context(format!("released by force by {by}")),
+                (None, None) => LockError::Removed.into(),
+            })
         })
     }
 

@@ -18,7 +18,7 @@ use crate::project::{Turn, tree};
 use crate::store::branches::{self, Branch, Status};
 use crate::store::messages::{self, Message, Role, State};
 use crate::store::tickets::{Permit as _, WritePermit};
-use crate::store::{StoreError, WriteTx, streams};
+use crate::store::{WriteTx, history, streams};
 
 /// Text is stored at least this often while a reply arrives.
 const BATCH_EVERY: Duration = Duration::from_millis(100);
@@ -147,7 +147,7 @@ impl Told {
 /// Runs `tell` under its turn, reporting to `events` as it goes.
 ///
 /// A cancelled run keeps what came of the reply and returns it as [`State::Stopped`]; a run whose
-/// lock was lost writes nothing more and fails with [`StoreError::LockLost`].
+/// lock was lost writes nothing more and fails with [`crate::store::StoreError::LockLost`].
 pub fn tell(
     turn: &Turn<'_>,
     permit: &WritePermit,
@@ -167,10 +167,10 @@ pub fn tell(
         }
     };
     if turn.cancel.reason() == Some(Reason::LockLost) {
-        return Err(StoreError::LockLost {
-            ticket: permit.proof().ticket(),
-        }
-        .into());
+        let proof = permit.proof();
+        let store = &turn.project.store;
+        let by = store.read(|tx| history::forced_by(tx, proof.fence()));
+        return Err(history::lost(proof.ticket(), by.ok().flatten().as_deref()));
     }
     turn.project.store.write(permit, |tx| {
         branches::set_status(tx, &branch.id, Status::Building, None)

@@ -204,6 +204,24 @@ impl Process {
     }
 }
 
+/// The visible living processes, this one excluded, that were started with the variable `name` set
+/// to one of `values`. Who inherited it stays known by it, whatever descriptors it has closed.
+pub fn with_variable(name: &str, values: &[&str]) -> Vec<Process> {
+    let pairs: Vec<Vec<u8>> = values
+        .iter()
+        .map(|value| format!("{name}={value}").into_bytes())
+        .collect();
+    let mut found = living();
+    found.retain(|process| {
+        let environment = std::fs::read(format!("/proc/{}/environ", process.pid));
+        let environment = environment.unwrap_or_default();
+        let mut entries = environment.split(|byte| *byte == 0);
+        process.pid != std::process::id()
+            && entries.any(|entry| pairs.iter().any(|pair| pair == entry))
+    });
+    found
+}
+
 /// A family being killed. A process is stopped when it is first seen and killed when no new one is:
 /// none starts another between the look and its end.
 #[derive(Debug, Default)]

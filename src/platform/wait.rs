@@ -24,3 +24,29 @@ pub fn readable(fds: &[BorrowedFd<'_>], limit: Duration) -> Result<Vec<bool>> {
         Err(error) => Err(error).context("waiting for a descriptor"),
     }
 }
+
+/// Whether the other end of `fd` (a pipe, a terminal) is gone. Never waits.
+pub fn is_hung_up(fd: BorrowedFd<'_>) -> bool {
+    // Nothing is asked for: an error and a hang-up are always told.
+    let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::empty())];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    rustix::event::poll(&mut polled, Some(&now)).is_ok_and(|count| count > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd as _;
+
+    #[test]
+    fn a_pipe_without_a_reader_is_hung_up() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        assert!(!super::is_hung_up(writer.as_fd()));
+        drop(reader);
+        assert!(super::is_hung_up(writer.as_fd()));
+        let file = tempfile::tempfile().unwrap();
+        assert!(!super::is_hung_up(file.as_fd()));
+    }
+}

@@ -206,7 +206,7 @@ fn minted(tx: &TicketTx<'_>) -> Result<i64> {
     Ok(fence)
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Entry> {
+pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Entry> {
     Ok(Entry {
         id: row.get("id")?,
         plan_id: row.get("plan_id")?,

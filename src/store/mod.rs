@@ -20,6 +20,7 @@ pub mod branches;
 pub mod changes;
 pub mod contexts;
 mod gate;
+pub mod history;
 pub mod messages;
 mod migrate;
 mod open;

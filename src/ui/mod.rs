@@ -28,7 +28,7 @@ use serde::Serialize;
 
 use crate::config::Environment;
 use crate::platform::cancel::Cancel;
-use crate::platform::terminal;
+use crate::platform::{terminal, wait};
 
 pub use ask::{Choice, Chosen, Confirmed, Preset};
 pub use live::{Bar, Progress};
@@ -106,6 +106,7 @@ struct Inner {
     stderr_colour: Colour,
     signs: &'static Signs,
     manner: Manner,
+    can_redraw: bool,
     json: bool,
     quiet: bool,
     can_ask: bool,
@@ -179,6 +180,7 @@ impl Ui {
                 &ASCII
             },
             manner,
+            can_redraw: !is_dumb && !environment.ci,
             json: settings.json,
             quiet: settings.quiet,
             can_ask: streams.stdin_is_terminal
@@ -284,6 +286,24 @@ impl Ui {
         }
     }
 
+    /// Whether what stands on the terminal behind stdout can be replaced by something newer.
+    pub fn can_redraw(&self) -> bool {
+        self.0.stdout_columns.is_some() && self.0.can_redraw && !self.0.json
+    }
+
+    /// Empties the terminal behind stdout, if it [can be](Self::can_redraw).
+    pub fn clear_screen(&self) {
+        if self.can_redraw() {
+            self.to_stdout("\x1b[H\x1b[2J");
+        }
+    }
+
+    /// Whether nobody reads stdout any more, though nothing was written to it since: what a
+    /// follower that has nothing to say asks.
+    pub fn reader_is_gone(&self) -> bool {
+        self.stdout_closed() || wait::is_hung_up(io::stdout().as_fd())
+    }
+
     /// The signs that this locale can show.
     pub fn signs(&self) -> &'static Signs {
         self.0.signs
@@ -303,6 +323,11 @@ impl Ui {
     /// outside CI, where nobody asked for silence or JSON.
     pub fn is_live(&self) -> bool {
         self.0.manner == Manner::Live
+    }
+
+    /// The height of the terminal behind stdout; `None` if it is no terminal or does not tell.
+    pub fn height(&self) -> Option<usize> {
+        terminal::rows(io::stdout().as_fd()).filter(|_| self.0.stdout_columns.is_some())
     }
 
     /// Whether results are to be printed with [`json`](Self::json).

@@ -15,6 +15,7 @@ mod commit_crash;
 mod crash_points;
 mod disk;
 mod exec;
+mod looking;
 mod model;
 mod queue;
 mod schema;

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 
 use super::ExecError;
 use super::relay::{Reach, Relay, Running};
+use crate::lock::owner::TOKEN_VARIABLE;
 use crate::platform::cancel::Reason;
 use crate::platform::process::{self, GroupSignal, Killing, Process};
 use crate::platform::wait;
@@ -67,8 +68,10 @@ pub(super) fn run(program: &Program, turn: &Turn<'_>, relay: &Relay, ticket: i64
     let kept = process::kept_high(&owner)?;
     let mut command = Command::new(&program.name);
     command.args(&program.arguments);
-    if let Some(token) = locks.token_of(ticket) {
-        command.env("PLANDEX_LOCK_TOKEN", token.to_string());
+    let token = locks.token_of(ticket);
+    if let Some(token) = &token {
+        command.env(TOKEN_VARIABLE, token.to_string());
+        locks.command_runs(token)?;
     }
     let on_terminal = process::shares_terminal();
     if !on_terminal {
@@ -100,7 +103,18 @@ pub(super) fn run(program: &Program, turn: &Turn<'_>, relay: &Relay, ticket: i64
     let told = relay.told();
     if told.is_some() || status.signal().is_some() {
         let grace = lost_at.unwrap_or_else(Instant::now) + GRACE;
-        end_what_is_left(&owner_path, &told.unwrap_or_default(), grace);
+        let mut started = told.unwrap_or_default();
+        if let Some(token) = &token {
+            started.extend(process::with_variable(
+                TOKEN_VARIABLE,
+                &[&token.to_string()],
+            ));
+        }
+        end_what_is_left(&owner_path, &started, grace);
+    }
+    if let Some(token) = &token {
+        // What the file says matters only if this process dies before it removes it.
+        locks.command_ended(token).ok();
     }
     let is_lost = lost_at.is_some();
     Ok(Ended { status, is_lost })

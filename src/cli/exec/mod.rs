@@ -16,8 +16,8 @@ use super::session::Cli;
 use crate::lock::LockError;
 use crate::lock::operation::{self, Operation};
 use crate::project::Turn;
-use crate::store::StoreError;
-use crate::store::tickets::Permit;
+use crate::store::history;
+use crate::store::tickets::{Permit, Proof};
 use child::Program;
 use relay::Relay;
 
@@ -99,22 +99,22 @@ fn run_as<P: Permit>(
         cli,
         &job,
         signals,
-        move |permit, turn, _: &mut dyn FnMut(())| {
-            run(&program, turn, &relay, permit.proof().ticket())
-        },
+        move |permit, turn, _: &mut dyn FnMut(())| run(&program, turn, &relay, permit.proof()),
         |()| {},
     )
 }
 
 /// Runs the command and waits for it, in the worker thread: the parent-death signal follows the
 /// thread that spawns, and this one lives until the command has ended.
-fn run(program: &Program, turn: &Turn<'_>, relay: &Relay, ticket: i64) -> Result<ExitCode> {
+fn run(program: &Program, turn: &Turn<'_>, relay: &Relay, proof: &Proof) -> Result<ExitCode> {
     if let Some(reason) = turn.cancel.reason() {
         return Err(LockError::Cancelled(reason).into());
     }
-    let ended = child::run(program, turn, relay, ticket)?;
+    let ended = child::run(program, turn, relay, proof.ticket())?;
     if ended.is_lost {
-        return Err(StoreError::LockLost { ticket }.into());
+        let store = &turn.project.store;
+        let by = store.read(|tx| history::forced_by(tx, proof.fence()));
+        return Err(history::lost(proof.ticket(), by.ok().flatten().as_deref()));
     }
     Ok(ExitCode::Command(child::code_of(ended.status)))
 }

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use super::*;
 use crate::platform::{file_lock, wait};
 use crate::store::tickets::{State, Ticket, WritePermit};
-use crate::store::{Connections, audit};
+use crate::store::{Connections, StoreError, audit};
 
 mod cancelled;
 mod honest;

@@ -88,7 +88,8 @@ pub(super) fn footing(tx: &ReadTx<'_>, new: &NewTicket) -> Result<Found> {
     })
 }
 
-/// The hold that carries `token`, and those above it: number, plan and scope letter.
+/// The hold that carries `token`, and those above it: number, plan and scope letter. A hold is older
+/// than what is below it, so that a row edited by hand leads in no circle.
 fn holds_above(tx: &ReadTx<'_>, token: &LockToken) -> Result<Vec<(i64, String, String)>> {
     let mut select = tx.sql().prepare_cached(
         "WITH RECURSIVE up (id, parent, plan_id, scope, height) AS (
@@ -96,7 +97,7 @@ fn holds_above(tx: &ReadTx<'_>, token: &LockToken) -> Result<Vec<(i64, String, S
                 WHERE id = ?1 AND hold_token = ?2 AND state IN ('granted', 'held')
             UNION ALL
             SELECT r.id, r.parent, r.plan_id, r.scope, up.height + 1
-                FROM up JOIN repo_locks r ON r.id = up.parent)
+                FROM up JOIN repo_locks r ON r.id = up.parent AND r.id < up.id)
          SELECT id, plan_id, scope FROM up ORDER BY height",
     )?;
     let rows = select.query_map(params![token.ticket(), token.secret()], |row| {

@@ -5,7 +5,7 @@ mod kept;
 mod permit;
 mod queue;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use rusqlite::{OptionalExtension as _, Row, params};
 
 pub use below::{Line, has_waiting_behind, is_honoured, line_of_new};
@@ -16,7 +16,7 @@ pub use queue::{
     place, rejoin, release, remove_condemned, remove_dead, remove_forced, request_cancel,
 };
 
-use super::{ReadTx, StoreError};
+use super::{ReadTx, history};
 use crate::config::LockToken;
 use crate::platform::clock::{self, Frame};
 
@@ -282,13 +282,13 @@ pub fn names_owner(tx: &ReadTx<'_>, owner_id: &str) -> Result<bool> {
         .query_row([owner_id], |row| row.get(0))?)
 }
 
-/// Fails with [`StoreError::LockLost`] unless the ticket is held with its fence, and so is every
+/// Fails with [`super::StoreError::LockLost`] unless the ticket is held with its fence, and so is every
 /// hold above it.
 pub(super) fn check_fence(tx: &super::transaction::Tx<'_>, proof: &Proof) -> Result<()> {
     let sql = if proof.has_parent {
         "WITH RECURSIVE up (parent, state) AS (
             SELECT parent, state FROM repo_locks WHERE id = ?1 AND fence = ?2 AND plan_id = ?3
-            UNION ALL
+            UNION
             SELECT r.parent, r.state FROM up JOIN repo_locks r ON r.id = up.parent)
          SELECT total(parent IS NULL) = 1 AND total(state <> 'held') = 0 FROM up"
     } else {
@@ -302,9 +302,8 @@ pub(super) fn check_fence(tx: &super::transaction::Tx<'_>, proof: &Proof) -> Res
             row.get(0)
         })?;
     if !held {
-        bail!(StoreError::LockLost {
-            ticket: proof.ticket
-        });
+        let by = history::forced_by(&ReadTx(tx), proof.fence)?;
+        return Err(history::lost(proof.ticket, by.as_deref()));
     }
     Ok(())
 }

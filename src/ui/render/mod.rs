@@ -1,6 +1,7 @@
 //! Numbers, ages, diffs and long lines for people. Pure: nothing here writes.
 
 mod diff;
+pub mod timeline;
 
 use std::time::Duration;
 

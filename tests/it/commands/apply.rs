@@ -163,7 +163,7 @@ M src/lib.rs +1 −1
         r#"$ plandex status
 --- stdout
 Plan draft, branch main: ready
-Last run: ready [AGE] ago, 2 built, 0 failed
+Last run: ready [AGE] ago, 2 of 2 files built
 No pending changes
 --- exit 0
 "#,

@@ -24,7 +24,7 @@ hint: look with `plandex diff`, write them with `plandex apply`
         r#"$ plandex status
 --- stdout
 Plan draft, branch main: ready
-Last run: ready [AGE] ago, 1 built, 0 failed
+Last run: ready [AGE] ago, 1 of 1 file built
 Pending changes (1):
   M src/lib.rs +1 −1
 --- stderr
@@ -258,11 +258,13 @@ hint: look with `plandex diff`, write them with `plandex apply`
         r#"$ plandex status
 --- stdout
 Plan draft, branch main: ready
-Last run: ready [AGE] ago, 1 built, 1 failed
+Last run: ready [AGE] ago, 1 of 2 files built, 1 failed
   src/lib.rs: edit 1/1: not found
+Files left: src/lib.rs
 Pending changes (1):
   A good.txt +1 −0
 --- stderr
+hint: what failed is as it was: say what it needs with `plandex tell`
 hint: look with `plandex diff`, write them with `plandex apply`
 --- exit 0
 "#,

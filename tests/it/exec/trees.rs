@@ -224,3 +224,40 @@ fn what_cannot_be_seen_from_here_keeps_the_lock_for_as_long_as_it_lives() {
     assert_eq!(next.wait(SOON).ok().stdout, "ran\n");
     is_free(&sandbox);
 }
+
+/// Python's subprocess closes what it inherited, and Python itself dies with its parent: nothing
+/// but the token in their environment tells whose the programs are that it started.
+#[test]
+fn what_a_killed_exec_s_python_started_is_gone_before_its_successor_runs() {
+    needs!("python3");
+    let sandbox = quick_project();
+    let script = "import subprocess, sys, time\n\
+                  child = subprocess.Popen(['sh', '-c', 'setsid sleep 1000 & sleep 1000; :'])\n\
+                  print(child.pid, flush=True)\n\
+                  time.sleep(1000)\n";
+    let run = sandbox.plandex(["exec", "--", "python3", "-c", script]);
+    let holder = run.start();
+    let child = pids(&sandbox, &holder, 1)[0];
+    holder.kill();
+    assert!(state(child).is_some());
+    let look = format!("if test -e /proc/{child}/exe; then exit 33; fi");
+    let run = sandbox.plandex(["exec", "--wait", "20s", "--", "sh", "-c"]);
+    run.args([look]).finish().ok();
+    assert!(sandbox.dump().contains("lease expired"));
+    is_free(&sandbox);
+}
+
+/// Where no such thing is left, nobody waits for a lease.
+#[test]
+fn a_killed_exec_that_left_nothing_is_followed_at_once() {
+    let sandbox = project();
+    let holder = sandbox
+        .plandex(["exec", "--", "sh", "-c", "echo ready; exec cat"])
+        .held_stdin()
+        .start();
+    holder.until_says("ready");
+    holder.kill();
+    // Its lease is a minute.
+    sandbox.ok(&["exec", "--wait", "20s", "--", "true"]);
+    assert!(sandbox.dump().contains("owner died"));
+}

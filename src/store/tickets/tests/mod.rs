@@ -319,3 +319,25 @@ fn a_line_has_one_granted_writer_whoever_writes_it() {
     assert_eq!(set("granted", 1).unwrap(), 1);
     assert_eq!(set("parked", 0).unwrap(), 1);
 }
+
+/// Rows that name each other as their hold (by hand: no history makes them) hang nobody.
+#[test]
+fn holds_in_a_circle_hang_nobody() {
+    let (_dir, store) = store();
+    let (permit, one) = change(&store, |tx| {
+        let new = new_ticket(0, Scope::Write, None, 0);
+        let (_, outer) = place_any(tx, &new, OnConflict::Queue)?;
+        let mut inner = new_ticket(1, Scope::Write, None, 1);
+        inner.token = outer.map(|id| LockToken::new(id, SECRET));
+        let (permit, inner) = place_any(tx, &inner, OnConflict::Queue)?;
+        let sql = "UPDATE repo_locks SET parent = ?2 WHERE id = ?1";
+        tx.sql().execute(sql, params![outer, inner])?;
+        Ok((permit.unwrap(), inner.unwrap()))
+    });
+    change(&store, |tx| {
+        assert!(check_fence(tx.0, permit.proof()).is_err());
+        assert!(is_honoured(tx, &LockToken::new(one, SECRET))?);
+        remove_forced(tx, one, permit.proof().fence())
+    });
+    assert_eq!(store.read(all).unwrap(), []);
+}

@@ -1,0 +1,125 @@
+//! Tickets as a table, or, where the terminal is too narrow for one, as a few lines each.
+
+use super::super::session::{Cli, since};
+use super::seen::{Seen, actor};
+use crate::project::Project;
+use crate::store::tickets::State;
+use crate::ui::{Frame, Signs, Table, render};
+
+/// Narrower than this, a table of tickets is nothing but wrapped cells.
+const NARROW: usize = 110;
+
+/// How many lines a ticket takes: three where it is stacked, and room for a wrapped cell in a table.
+pub(super) fn lines_a_ticket(width: usize) -> usize {
+    if width < NARROW { 3 } else { 2 }
+}
+
+/// `locks`: every ticket.
+pub(super) fn tickets(cli: &Cli, project: &Project, all: &[Seen]) {
+    if cli.json {
+        super::document(cli, project, all);
+    } else if let Some(width) = cli.ui.width().filter(|width| *width < NARROW) {
+        for seen in all {
+            for line in stacked(seen, width, cli.ui.signs()) {
+                cli.ui.line(line);
+            }
+        }
+    } else {
+        let headings = [
+            "Ticket",
+            "Plan",
+            "Operation",
+            "State",
+            "For",
+            "Heartbeat",
+            "Who",
+            "Pid",
+            "Command",
+        ];
+        let mut table = Table::new(Frame::Open, headings);
+        for seen in all {
+            let ticket = &seen.ticket;
+            table.row([
+                ticket.id.to_string(),
+                seen.plan().to_owned(),
+                seen.operation(),
+                seen.state(),
+                render::age(since(seen.since())),
+                heartbeat(seen).unwrap_or_default(),
+                actor(&ticket.actor).to_owned(),
+                ticket.pid.to_string(),
+                ticket.command.clone(),
+            ]);
+        }
+        cli.ui.table(&table);
+    }
+}
+
+/// `ps`: what runs and what waits.
+pub(super) fn runs(cli: &Cli, project: &Project, all: &[Seen]) {
+    if cli.json {
+        super::document(cli, project, all);
+    } else if let Some(width) = cli.ui.width().filter(|width| *width < NARROW) {
+        for seen in all {
+            for line in stacked(seen, width, cli.ui.signs()) {
+                cli.ui.line(line);
+            }
+        }
+    } else {
+        let headings = [
+            "Pid",
+            "Plan",
+            "Branch",
+            "Operation",
+            "State",
+            "Since",
+            "Who",
+            "Command",
+        ];
+        let mut table = Table::new(Frame::Open, headings);
+        for seen in all {
+            let ticket = &seen.ticket;
+            let since_when = super::super::session::clock_time(seen.since());
+            table.row([
+                ticket.pid.to_string(),
+                seen.plan().to_owned(),
+                seen.branch().cloned().unwrap_or_default(),
+                crate::lock::operation::title_of(&ticket.reason).to_owned(),
+                seen.state(),
+                format!("{since_when} ({})", render::age(since(seen.since()))),
+                actor(&ticket.actor).to_owned(),
+                ticket.command.clone(),
+            ]);
+        }
+        cli.ui.table(&table);
+    }
+}
+
+fn heartbeat(seen: &Seen) -> Option<String> {
+    let beats = matches!(seen.ticket.state, State::Held | State::Condemned);
+    let age = || render::age(since(seen.ticket.last_heartbeat_at));
+    beats.then(|| format!("{} ago", age()))
+}
+
+/// A ticket as three lines, none wider than `width`.
+fn stacked(seen: &Seen, width: usize, signs: &Signs) -> [String; 3] {
+    let ticket = &seen.ticket;
+    let age = render::age(since(seen.since()));
+    let first = format!(
+        "{} {} for {age}: {} on {}",
+        ticket.id,
+        seen.state(),
+        seen.operation(),
+        seen.plan()
+    );
+    let mut second = format!("  pid {}", ticket.pid);
+    let who = actor(&ticket.actor);
+    if !who.is_empty() {
+        second = format!("{second}, {who}");
+    }
+    if let Some(beat) = heartbeat(seen) {
+        second = format!("{second}, heartbeat {beat}");
+    }
+    let third = format!("  {}", ticket.command);
+    [first, second, third].map(|line| render::truncated(&line, width, signs))
+}

@@ -1,0 +1,243 @@
+//! The queue as one look sees it: each ticket with its plan, its position, and whether its owner
+//! lives.
+
+use std::collections::HashSet;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::super::session::{Cli, rfc3339, since};
+use crate::lock::rules::{self, Standing};
+use crate::lock::{operation, owner};
+use crate::platform::process;
+use crate::project::Project;
+use crate::store::tickets::{self, Scope, State, Ticket};
+use crate::store::{ReadTx, history, plans};
+
+/// A ticket with what is known around it.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct Seen {
+    pub(in crate::cli) ticket: Ticket,
+    pub(in crate::cli) plan_name: Option<String>,
+    pub(in crate::cli) position: Option<usize>,
+    /// The branch that a run under it is on: a write itself takes the whole plan.
+    run_branch: Option<String>,
+    pub(in crate::cli) is_alive: bool,
+    pub(in crate::cli) is_suspended: bool,
+}
+
+/// All tickets (of the named plan, if one is named), plan by plan, in the order of the line.
+pub(in crate::cli) fn seen(project: &Project) -> Result<Vec<Seen>> {
+    let first = look(project)?;
+    let dead: HashSet<i64> = first
+        .iter()
+        .filter(|seen| !seen.is_alive)
+        .map(|seen| seen.ticket.id)
+        .collect();
+    if dead.is_empty() {
+        return Ok(first);
+    }
+    // An owner that ends between the rows and the look at its file seems dead. Who is dead is so
+    // in both looks.
+    let mut second = look(project)?;
+    for seen in &mut second {
+        seen.is_alive |= !dead.contains(&seen.ticket.id);
+    }
+    Ok(second)
+}
+
+fn look(project: &Project) -> Result<Vec<Seen>> {
+    let named = named_plan(project)?;
+    let mut all = project.store.read(rows)?;
+    if let Some(plan) = named {
+        all.retain(|seen| seen.ticket.plan_id == plan);
+    }
+    for seen in &mut all {
+        let ticket = &seen.ticket;
+        seen.is_alive = ticket.is_kept_place() || owner::is_alive(project.dir(), &ticket.owner_id);
+        seen.is_suspended = seen.is_alive && process::is_stopped(ticket.pid, ticket.process_start);
+    }
+    Ok(all)
+}
+
+/// The plan that --plan or PLANDEX_PLAN names; looking commands show all plans without one.
+pub(in crate::cli) fn named_plan(project: &Project) -> Result<Option<String>> {
+    let named = project.session().plan.as_deref();
+    named
+        .map(|name| project.find_plan(name).map(|plan| plan.id))
+        .transpose()
+}
+
+fn rows(tx: &ReadTx<'_>) -> Result<Vec<Seen>> {
+    let all = tickets::all(tx)?;
+    let mut seen = Vec::with_capacity(all.len());
+    for plan in all.chunk_by(|one, other| one.plan_id == other.plan_id) {
+        let name = plans::by_id(tx, &plan[0].plan_id)?.map(|plan| plan.name);
+        // What stands below a hold shares its turn, and has no position of its own.
+        let line: Vec<&Ticket> = plan.iter().filter(|ticket| ticket.below == 0).collect();
+        let standings: Vec<Standing<'_>> =
+            line.iter().map(|ticket| Standing::from(*ticket)).collect();
+        for ticket in plan {
+            let run = match ticket.scope {
+                Scope::Write if ticket.state.blocks() => history::run_of(tx, ticket.id)?,
+                Scope::Write | Scope::Read => None,
+            };
+            let place = line.iter().position(|other| other.id == ticket.id);
+            seen.push(Seen {
+                ticket: ticket.clone(),
+                plan_name: name.clone(),
+                position: place.and_then(|place| rules::position(&standings, place)),
+                run_branch: run.map(|run| run.branch),
+                is_alive: true,
+                is_suspended: false,
+            });
+        }
+    }
+    Ok(seen)
+}
+
+impl Seen {
+    pub(in crate::cli) fn plan(&self) -> &str {
+        self.plan_name.as_deref().unwrap_or(&self.ticket.plan_id)
+    }
+
+    /// "Tell operation", "View diffs (main)".
+    pub(in crate::cli) fn operation(&self) -> String {
+        let title = operation::title_of(&self.ticket.reason);
+        match &self.ticket.branch {
+            Some(branch) => format!("{title} ({branch})"),
+            None => title.to_owned(),
+        }
+    }
+
+    /// "held", "waiting, position 2", "held, suspended", "held, dead".
+    pub(super) fn state(&self) -> String {
+        let mut words = self.ticket.state.word().to_owned();
+        if let (State::Waiting, Some(position)) = (self.ticket.state, self.position) {
+            words = format!("waiting, position {position}");
+        }
+        if !self.is_alive {
+            words.push_str(", dead");
+        } else if self.is_suspended {
+            words.push_str(", suspended");
+        }
+        if self.ticket.cancel_requested {
+            words.push_str(", asked to stop");
+        }
+        words
+    }
+
+    /// What must change for a watcher on a pipe to see the queue again.
+    pub(super) fn key(&self) -> (i64, i64, String) {
+        (self.ticket.id, self.ticket.fence, self.state())
+    }
+
+    /// The branch that it works on, if it is on one.
+    pub(super) fn branch(&self) -> Option<&String> {
+        self.ticket.branch.as_ref().or(self.run_branch.as_ref())
+    }
+
+    /// Since when it holds, or waits.
+    pub(super) fn since(&self) -> i64 {
+        self.ticket.granted_at.unwrap_or(self.ticket.queued_at)
+    }
+}
+
+/// Who an operation is for: PLANDEX_ACTOR; empty for a mere terminal.
+pub(in crate::cli) fn actor(name: &str) -> &str {
+    let is_terminal = name.strip_prefix("tty").is_some_and(|rest| {
+        !rest.is_empty()
+            && rest
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'-')
+    });
+    if is_terminal { "" } else { name }
+}
+
+/// A ticket as JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Document {
+    ticket: i64,
+    fencing_token: Option<i64>,
+    state: &'static str,
+    plan_id: String,
+    plan_name: Option<String>,
+    scope: &'static str,
+    branch: Option<String>,
+    run_branch: Option<String>,
+    reason: String,
+    title: String,
+    position: Option<usize>,
+    parent: Option<i64>,
+    pid: u32,
+    command: String,
+    actor: String,
+    host: String,
+    is_yours: bool,
+    is_alive: bool,
+    is_suspended: bool,
+    stop_requested: bool,
+    queued_at: String,
+    granted_at: Option<String>,
+    last_heartbeat_at: String,
+    heartbeat_age_seconds: u64,
+    held_seconds: Option<u64>,
+    waited_seconds: Option<u64>,
+}
+
+impl Document {
+    pub(super) fn new(cli: &Cli, project: &Project, seen: &Seen) -> Self {
+        let ticket = &seen.ticket;
+        let blocks = ticket.state.blocks();
+        Self {
+            ticket: ticket.id,
+            fencing_token: (ticket.fence > 0).then_some(ticket.fence),
+            state: ticket.state.word(),
+            plan_id: ticket.plan_id.clone(),
+            plan_name: seen.plan_name.clone(),
+            scope: ticket.scope.word(),
+            branch: ticket.branch.clone(),
+            run_branch: seen.run_branch.clone(),
+            reason: ticket.reason.clone(),
+            title: operation::title_of(&ticket.reason).to_owned(),
+            position: seen.position,
+            parent: ticket.parent,
+            pid: ticket.pid,
+            command: ticket.command.clone(),
+            actor: ticket.actor.clone(),
+            host: ticket.host.clone(),
+            is_yours: cli.is_ours(project, ticket),
+            is_alive: seen.is_alive,
+            is_suspended: seen.is_suspended,
+            stop_requested: ticket.cancel_requested,
+            queued_at: rfc3339(ticket.queued_at),
+            granted_at: ticket.granted_at.map(rfc3339),
+            last_heartbeat_at: rfc3339(ticket.last_heartbeat_at),
+            heartbeat_age_seconds: since(ticket.last_heartbeat_at).as_secs(),
+            held_seconds: ticket
+                .granted_at
+                .filter(|_| blocks)
+                .map(|at| since(at).as_secs()),
+            waited_seconds: (!blocks).then(|| since(ticket.queued_at).as_secs()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::actor;
+
+    #[test]
+    fn a_terminal_is_nobodys_name() {
+        for (given, name) in [
+            ("", ""),
+            ("ann", "ann"),
+            ("tty34816-77-123", ""),
+            ("ttyler", "ttyler"),
+            ("tty", "tty"),
+        ] {
+            assert_eq!(actor(given), name);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! `stop`: asks what changes the plan now to end; with --force, takes its lock if it does not.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use super::exit::ExitCode;
+use super::locks::by;
+use super::session::{Cli, SCHEMA_VERSION};
+use crate::lock::{self, Forced, operation};
+use crate::platform::{process, wait};
+use crate::project::Project;
+use crate::store::tickets::{self, Ticket};
+
+/// How long --force waits for a runner to end by itself.
+const GRACE: Duration = Duration::from_secs(5);
+/// Between two looks at whether it has.
+const TICK: Duration = Duration::from_millis(20);
+
+/// `plandex stop`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The runner is woken at once, keeps the part of the reply that it has, and exits 143; continue \
+        from there. Without --force this command does not wait for it.\n\n\
+        --force waits five seconds. Then the lock is taken from a runner that has not ended (it is \
+        suspended, or hangs): whatever it still does is refused, it exits 79, and the next operation \
+        marks its reply as interrupted and keeps what was stored of it.\n\n\
+        Examples:\n  plandex stop\n  plandex stop --plan work --force"
+)]
+pub(super) struct Stop {
+    /// Take the lock from a runner that does not end within five seconds.
+    #[arg(long)]
+    force: bool,
+}
+
+/// What became of a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Became {
+    Asked,
+    Ended,
+    Forced,
+    Stays,
+}
+
+/// `plandex stop [--force]`
+pub(super) fn stop(cli: &Cli, args: &Stop) -> Result<ExitCode> {
+    let (project, selected) = cli.open_selected()?;
+    let asked = project.store.tickets(Duration::from_secs(5), |tx| {
+        tickets::request_cancel(tx, &selected.plan.id)
+    })?;
+    if asked.is_empty() && !cli.json {
+        cli.ui
+            .note(format!("Nothing runs on plan {}", selected.plan.name));
+    }
+    if !cli.json {
+        say_asked(cli, &asked, args);
+    }
+    let mut results = vec![Became::Asked; asked.len()];
+    if args.force {
+        results = insist(&project, &asked)?;
+    }
+    if cli.json {
+        let stopped: Vec<i64> = asked.iter().map(|ticket| ticket.id).collect();
+        cli.ui.json(&serde_json::json!({
+            "schemaVersion": SCHEMA_VERSION, "stopped": stopped, "results": results,
+        }));
+    } else {
+        say_results(cli, &asked, &results);
+    }
+    Ok(if results.contains(&Became::Stays) {
+        ExitCode::Failed
+    } else {
+        ExitCode::Done
+    })
+}
+
+fn say_asked(cli: &Cli, asked: &[Ticket], args: &Stop) {
+    for ticket in asked {
+        let title = operation::title_of(&ticket.reason);
+        cli.ui.line(format!(
+            "Asked {title} to stop (pid {}: {})",
+            ticket.pid, ticket.command
+        ));
+        if !args.force && process::is_stopped(ticket.pid, ticket.process_start) {
+            cli.ui
+                .warning(format!("pid {} is suspended and hears nothing", ticket.pid));
+            cli.ui
+                .hint("continue it, or take its lock with `plandex stop --force`");
+        }
+    }
+}
+
+/// Waits for the end of `asked`, then takes what is left from its owners.
+fn insist(project: &Project, asked: &[Ticket]) -> Result<Vec<Became>> {
+    let until = Instant::now() + GRACE;
+    let is_there = |ticket: &Ticket| {
+        let found = project.store.read(|tx| tickets::by_id(tx, ticket.id))?;
+        anyhow::Ok(found.is_some_and(|found| found.fence == ticket.fence))
+    };
+    let mut results = Vec::new();
+    for ticket in asked {
+        let mut is_left = is_there(ticket)?;
+        while is_left && Instant::now() < until {
+            wait::readable(&[], TICK)?;
+            is_left = is_there(ticket)?;
+        }
+        results.push(if is_left {
+            match lock::force(&project.store, ticket, &by(project), &project.cancel)? {
+                Forced::Released => Became::Forced,
+                Forced::Changed => Became::Ended,
+                Forced::Stays => Became::Stays,
+            }
+        } else {
+            Became::Ended
+        });
+    }
+    Ok(results)
+}
+
+fn say_results(cli: &Cli, asked: &[Ticket], results: &[Became]) {
+    for (ticket, became) in asked.iter().zip(results) {
+        let title = operation::title_of(&ticket.reason);
+        let pid = ticket.pid;
+        match became {
+            Became::Asked => {}
+            Became::Ended => cli.ui.line(format!("{title} has ended (pid {pid})")),
+            Became::Forced => cli.ui.line(format!(
+                "Took the lock from {title} (pid {pid}), which did not end; the next operation keeps \
+                 its partial reply"
+            )),
+            Became::Stays => cli.ui.error(format!(
+                "what {title} (pid {pid}) runs cannot be seen from here, or does not die; it still blocks"
+            )),
+        }
+    }
+}

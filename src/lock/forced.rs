@@ -1,0 +1,74 @@
+//! Ending the ticket of an owner that lives, by the word of a person.
+//!
+//! What plandex itself does under a ticket is fenced: the row goes, and nothing late is written. A
+//! program under `exec` is reached by no fence, so its ticket is condemned first: its owner hears
+//! of it and ends the program, what is left after the grace is killed, and only then is the next
+//! in line granted.
+
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::{hung, owner};
+use crate::platform::cancel::Cancel;
+use crate::platform::{process, wait};
+use crate::store::tickets::{self, Ticket};
+use crate::store::{Store, history};
+
+/// How long an owner has to end what it runs: its own five seconds between TERM and KILL, and one
+/// to be woken.
+const GRACE: Duration = Duration::from_secs(6);
+/// Between two looks at what is left of it.
+const TICK: Duration = Duration::from_millis(50);
+
+/// What became of a ticket that somebody released by force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forced {
+    /// It is removed, and the next in line is granted.
+    Released,
+    /// It ended, or was granted anew, since it was looked at: nothing was changed.
+    Changed,
+    /// What runs under it cannot be seen from here or does not die. Its owner is fenced off, and it
+    /// still blocks.
+    Stays,
+}
+
+/// Releases `ticket` as it was seen: compared by id and fence in the transaction that ends it. `by`
+/// is who does it (actor, pid, command), for the owner's words.
+pub fn force(store: &Store, ticket: &Ticket, by: &str, cancel: &Cancel) -> Result<Forced> {
+    let (id, fence) = (ticket.id, ticket.fence);
+    if !(hung::is_command(ticket) && ticket.state.blocks()) {
+        let removed =
+            store.tickets(super::GATE_PATIENCE, |tx| history::force(tx, id, fence, by))?;
+        return Ok(if removed {
+            Forced::Released
+        } else {
+            Forced::Changed
+        });
+    }
+    let condemned = store.tickets(super::GATE_PATIENCE, |tx| {
+        history::condemn_by_force(tx, id, fence, by)
+    })?;
+    if !condemned {
+        return Ok(Forced::Changed);
+    }
+    let path = owner::path(store.dir(), &ticket.owner_id);
+    let is_at_work = || {
+        process::with_open(&path)
+            .iter()
+            .any(|pid| *pid != ticket.pid)
+    };
+    let until = Instant::now() + GRACE;
+    while is_at_work() && Instant::now() < until && !cancel.is_set() {
+        wait::readable(&[cancel.as_fd()], TICK)?;
+    }
+    if hung::is_out_of_sight(ticket) || !hung::kill_started(store, ticket, cancel, hung::DYING)? {
+        return Ok(Forced::Stays);
+    }
+    // A waiter may have removed it first: it is gone either way.
+    store.tickets(super::GATE_PATIENCE, |tx| {
+        tickets::remove_forced(tx, id, fence)
+    })?;
+    Ok(Forced::Released)
+}

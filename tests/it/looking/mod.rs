@@ -1,0 +1,149 @@
+//! What looks at the queue, and the two commands that touch somebody else's ticket: `locks`, `ps`,
+//! `status`, `events`, `stop`, `locks release`, and the picture.
+
+mod events;
+mod locks;
+mod nothing;
+mod picture;
+mod release;
+mod status;
+mod stop;
+mod terminal;
+
+use std::time::Duration;
+
+use plandex::platform::file_lock::{self, Attempt};
+use plandex::store::tickets::State;
+use serde_json::Value;
+
+use crate::support::{Background, Sandbox};
+
+/// Much longer than anything here takes, much shorter than a lease of 60 s.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A project with the plan "work".
+fn project() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["new", "--name", "work"]);
+    sandbox
+}
+
+/// A connection of the test's own, for what no plandex would do.
+fn raw(sandbox: &Sandbox) -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open(sandbox.state_dir().join("plandex.db")).unwrap();
+    connection.busy_timeout(Duration::from_secs(10)).unwrap();
+    connection
+}
+
+/// The ticket of `process` once it is held.
+fn holds(sandbox: &Sandbox, process: &Background<'_>) -> i64 {
+    stands(sandbox, process, State::Held)
+}
+
+/// The ticket of `process` once it waits.
+fn waits(sandbox: &Sandbox, process: &Background<'_>) -> i64 {
+    stands(sandbox, process, State::Waiting)
+}
+
+fn stands(sandbox: &Sandbox, process: &Background<'_>, state: State) -> i64 {
+    let pid = process.pid();
+    let line = sandbox.until_queue(&format!("pid {pid} is {}", state.word()), |line| {
+        line.iter()
+            .any(|ticket| ticket.pid == pid && ticket.state == state)
+    });
+    line.iter().find(|ticket| ticket.pid == pid).unwrap().id
+}
+
+/// A program that `actor` holds the plan with until its standard input is closed.
+fn holder<'s>(sandbox: &'s Sandbox, actor: &str) -> Background<'s> {
+    let run = sandbox.plandex(["exec", "--", "cat"]);
+    let holder = run.env("PLANDEX_ACTOR", actor).held_stdin().start();
+    holds(sandbox, &holder);
+    holder
+}
+
+/// A command of `actor`'s that waits for the plan for as long as it takes.
+fn waiter<'s>(sandbox: &'s Sandbox, actor: &str, args: &[&str]) -> Background<'s> {
+    let args = [&["exec", "--wait", "forever"], args].concat();
+    let waiter = sandbox
+        .plandex(args)
+        .env("PLANDEX_ACTOR", actor)
+        .held_stdin()
+        .start();
+    waits(sandbox, &waiter);
+    waiter
+}
+
+/// A tell in the middle of its reply: `words` (a line) have been heard and stored.
+fn teller<'s>(sandbox: &'s Sandbox, words: &str) -> Background<'s> {
+    let mut teller = sandbox
+        .plandex(["tell", "first", "--reply", "-"])
+        .env("PLANDEX_ACTOR", "ann")
+        .held_stdin()
+        .start();
+    teller.say(&format!("{words}\n"));
+    sandbox.until("the words are stored", || {
+        let stored: String = raw(sandbox)
+            .query_row(
+                "SELECT coalesce(group_concat(payload), '') FROM stream_events",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        stored.contains(words).then_some(())
+    });
+    teller
+}
+
+/// Stops `process` at a moment when it is in no transaction.
+fn suspend(sandbox: &Sandbox, process: &Background<'_>) {
+    sandbox.until("it stands still outside the gate", || {
+        process.stop();
+        let gate = std::fs::File::open(sandbox.state_dir().join("write.lock")).unwrap();
+        if file_lock::try_exclusive(&gate).unwrap() == Attempt::Locked {
+            return Some(());
+        }
+        process.cont();
+        None
+    });
+}
+
+/// How the newest tickets ended: (outcome, who forced it), newest first.
+fn outcomes(sandbox: &Sandbox) -> Vec<(Option<String>, Option<String>)> {
+    let connection = raw(sandbox);
+    let mut select = connection
+        .prepare("SELECT outcome, ended_by FROM repo_locks_audit ORDER BY id DESC")
+        .unwrap();
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+/// JSON documents, one a line.
+fn lines(text: &str) -> Vec<Value> {
+    let parse = |line: &str| serde_json::from_str(line);
+    text.lines().map(|line| parse(line).unwrap()).collect()
+}
+
+/// Every key of a document, however deep, is camelCase, and it says its version.
+#[track_caller]
+fn is_well_formed(document: &Value) {
+    assert_eq!(document["schemaVersion"], 1, "{document}");
+    check_keys(document);
+}
+
+#[track_caller]
+fn check_keys(value: &Value) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let is_camel = key.starts_with(|c: char| c.is_ascii_lowercase())
+                    && key.chars().all(|c| c.is_ascii_alphanumeric());
+                // Outcomes are the audit's own words.
+                assert!(is_camel || key.contains(' '), "{key} in {value}");
+                check_keys(value);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(check_keys),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
