@@ -34,6 +34,7 @@ const MEASUREMENTS: [Measurement; 11] = [
     ("hundred", turns::hundred),
     ("sleeper", waiting::sleeper),
     ("takeover", waiting::takeover),
+    ("stop", waiting::stop),
     ("memory", waiting::memory),
     ("looking", commands::looking),
     ("exec", commands::exec),
