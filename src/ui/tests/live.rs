@@ -66,6 +66,52 @@ fn live_lines_are_cut_so_that_none_wraps() {
 }
 
 #[test]
+fn standing_pieces_share_a_line_where_there_is_room() {
+    let groups = |one: &str, two: &str| {
+        [
+            vec![one.to_owned(), two.to_owned()],
+            vec!["Waited 1s".to_owned()],
+        ]
+    };
+    let played = Scene::terminal().play();
+    let progress = played.ui.progress();
+    assert!(progress.stand(&groups("2 of 3", "30 seconds"), "   "));
+    assert_eq!(played.seen(), ["2 of 3   30 seconds", "Waited 1s"]);
+    // Once a second, whatever it says.
+    assert!(!progress.stand(&groups("1 of 3", "20 seconds"), "   "));
+    assert_eq!(played.seen(), ["2 of 3   30 seconds", "Waited 1s"]);
+    progress.clear();
+    // 39 of the 40 columns are taken, and one more would be too many.
+    assert!(progress.stand(&groups(&"x".repeat(20), &"y".repeat(16)), "   "));
+    assert_eq!(played.seen().len(), 2);
+    progress.clear();
+    assert!(progress.stand(&groups(&"x".repeat(20), &"y".repeat(17)), "   "));
+    assert_eq!(played.seen().len(), 3);
+}
+
+#[test]
+fn nothing_stands_where_nothing_can_be_rewritten() {
+    let dumb = Scene {
+        environment: Environment::default(),
+        ..Scene::terminal()
+    };
+    for scene in [
+        Scene::pipes(),
+        dumb,
+        Scene {
+            quiet: true,
+            ..Scene::terminal()
+        },
+    ] {
+        let played = scene.play();
+        assert!(!played.ui.is_live());
+        let progress = played.ui.progress();
+        assert!(!progress.stand(&[vec!["Waited 1s".to_owned()]], " "));
+        assert!(played.seen().is_empty());
+    }
+}
+
+#[test]
 fn a_bar_fills_below_the_live_line_and_goes() {
     let played = Scene::terminal().play();
     let progress = played.ui.progress();

@@ -197,6 +197,30 @@ fn events_of_a_stream_are_part_of_it() {
     assert_eq!(numbers, (1..=events.len() as u64).collect::<Vec<_>>());
 }
 
+/// A reader that meets what a dead operation left waits for a turn to repair it: it says so, too.
+#[test]
+fn a_wait_for_a_repair_is_said() {
+    let sandbox = project();
+    teller(&sandbox, "first").kill();
+    // It repairs first, and then reads; while it does, somebody dies once more.
+    let holder = sandbox
+        .plandex(["exec", "--read", "--", "sh", "-c", "echo up; cat"])
+        .held_stdin()
+        .start();
+    holder.until_says("up\n");
+    super::raw(&sandbox)
+        .execute("UPDATE branches SET status = 'replying'", [])
+        .unwrap();
+    let mut reader = sandbox.start(&["exec", "--read", "--wait", "forever", "--", "true"]);
+    reader.until_says("Position in queue: 2 of 2");
+    holder.finish().ok();
+    reader
+        .wait(SOON)
+        .ok()
+        .says("Operation started after waiting ");
+    is_clean(&sandbox);
+}
+
 /// What a shell's `<&-`, `>&-` and `2>&-` leave open.
 #[test]
 fn closed_streams_keep_nobody_from_waiting() {

@@ -192,6 +192,30 @@ fn ctrl_c_typed_into_the_terminal_leaves_the_line() {
     is_clean(&sandbox);
 }
 
+/// Ctrl-Z and, as `fg` does, SIGCONT: it goes on where it was.
+#[test]
+fn a_waiter_that_was_put_aside_goes_on() {
+    let sandbox = project();
+    let holder = writer(&sandbox);
+    let mut waiting = on_terminal(&sandbox, 80, "forever");
+    waiting.until_shows("gives up never");
+    waiting.type_in("\x1a");
+    let pid = waiting.program().pid();
+    sandbox.until("it has stopped", || {
+        let stat = plandex::platform::process::stat(pid)?;
+        matches!(stat.state, 'T' | 't').then_some(())
+    });
+    waiting.program().cont();
+    let before = waiting.times_of("Waited").len();
+    sandbox.until("its lines move again", || {
+        (waiting.times_of("Waited").len() > before + 1).then_some(())
+    });
+    assert_eq!(waiting.screen().text().matches("Waited").count(), 1);
+    holder.finish().ok();
+    waiting.wait(SOON).ok();
+    is_clean(&sandbox);
+}
+
 #[test]
 fn a_terminal_that_goes_away_takes_the_waiter_out_of_the_line() {
     let sandbox = project();
