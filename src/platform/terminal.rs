@@ -24,6 +24,12 @@ pub fn columns(fd: BorrowedFd<'_>) -> Option<usize> {
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
+/// The height of the terminal behind `fd` in rows; `None` if it is no terminal or has no size.
+pub fn rows(fd: BorrowedFd<'_>) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(fd).ok()?;
+    (size.ws_row > 0).then_some(usize::from(size.ws_row))
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd as _;

@@ -207,6 +207,18 @@ pub fn run_by_id(tx: &ReadTx<'_>, id: &str) -> Result<Option<RunSeen>> {
         .optional()?)
 }
 
+/// The run that goes on under `ticket`, among the newest [`RECENT`].
+pub fn run_of(tx: &ReadTx<'_>, ticket: i64) -> Result<Option<RunSeen>> {
+    Ok(tx
+        .sql()
+        .prepare_cached(&format!(
+            "{RUNS} WHERE s.rowid > (SELECT max(rowid) FROM streams) - ?2 AND s.ticket = ?1
+                AND s.finished_at IS NULL ORDER BY s.rowid DESC LIMIT 1"
+        ))?
+        .query_row([ticket, RECENT], run)
+        .optional()?)
+}
+
 /// The row of the newest run; 0 if there is none.
 pub fn last_run(tx: &ReadTx<'_>) -> Result<i64> {
     Ok(tx

@@ -43,6 +43,7 @@ pub(super) fn create(dir: &Path, connections: Connections) -> Result<Store> {
         drop(file::write_new(&path, b"", 0o600)?);
         file::sync_dir(dir)?;
         let connection = connect(&path).map_err(|error| name_error(&path, error))?;
+        connection.execute_batch("PRAGMA page_size=1024")?;
         connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     }
     drop(entered);

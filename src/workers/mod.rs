@@ -193,7 +193,7 @@ fn repair_before_reading<P>(project: &Arc<Project>, params: &mut Params<P>) -> R
         patience: params.patience,
         cancel: &params.cancel,
     };
-    let hold = match project.locks().acquire(&request, &mut |_| {}) {
+    let hold = match project.locks().acquire(&request, &mut *params.on_wait) {
         // Below a command that only reads, the next writer repairs.
         Err(error) if is_below_read(&error) => return Ok(()),
         hold => hold?,

@@ -1,5 +1,6 @@
 //! What waiting costs, and how soon it ends when the holder dies.
 
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use plandex::store::tickets::{self, State};
@@ -143,6 +144,56 @@ fn takeovers(place: &Place, kind: Kind, count: usize) -> Vec<f64> {
     }
     holder.kill();
     found
+}
+
+/// From the start of a command that stops another one to that one's exit.
+pub(crate) fn stop(place: &Place) -> Vec<Figure> {
+    let (mut ours, mut kill) = (Sample::default(), Sample::default());
+    for _ in 0..place.count(100) {
+        let mut command = place.plandex();
+        command.args(["--plan", "bench", "exec", "--", "sleep", "1000"]);
+        let mut run = command.spawn().unwrap();
+        let project = place.project();
+        until("the command holds the plan", || {
+            let line = project
+                .store
+                .read(|tx| tickets::line(tx, &place.plan_id))
+                .unwrap();
+            line.iter()
+                .any(|ticket| ticket.pid == run.id() && ticket.state == State::Held)
+        });
+        until("it sleeps", || sleeps(run.id()));
+        let mut stop = place.plandex();
+        stop.args(["--plan", "bench", "stop"]);
+        ours.push(until_gone(&mut stop, &mut run));
+        // The usual way to end a command and what it started.
+        let mut run = place.command("timeout");
+        let mut run = run.args(["1000", "sleep", "1000"]).spawn().unwrap();
+        until("it sleeps", || sleeps(run.id()));
+        let mut stop = place.command("/bin/kill");
+        stop.arg(run.id().to_string());
+        kill.push(until_gone(&mut stop, &mut run));
+    }
+    let yardstick = "kill, of timeout and sleep";
+    let name = "stop, until the run is gone";
+    vec![Figure::medians(
+        name,
+        "µs",
+        &ours,
+        yardstick,
+        &kill,
+        Wanted::Nothing,
+    )]
+}
+
+/// Microseconds from the start of `stop` to the end of `run`.
+fn until_gone(stop: &mut Command, run: &mut Child) -> f64 {
+    let begun = now();
+    let mut stop = stop.spawn().unwrap();
+    run.wait().unwrap();
+    let took = micros(begun, now());
+    assert!(stop.wait().unwrap().success());
+    took
 }
 
 /// Resident memory of a command that waits in line.

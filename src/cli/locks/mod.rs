@@ -96,6 +96,7 @@ fn watch(cli: &Cli, project: &Project, show: fn(&Cli, &Project, &[Seen])) -> Res
     loop {
         let all = seen(project)?;
         let key: Vec<_> = all.iter().map(Seen::key).collect();
+        let fits = if in_place { fitting(cli) } else { usize::MAX };
         if in_place {
             cli.ui.clear_screen();
         } else if shown.is_some() && shown.as_ref() != Some(&key) && !cli.json {
@@ -105,7 +106,10 @@ fn watch(cli: &Cli, project: &Project, show: fn(&Cli, &Project, &[Seen])) -> Res
             if all.is_empty() && !cli.json {
                 cli.ui.line("No operation runs or waits");
             } else {
-                show(cli, project, &all);
+                show(cli, project, &all[..all.len().min(fits)]);
+            }
+            if all.len() > fits {
+                cli.ui.line(format!("and {} more", all.len() - fits));
             }
             shown = Some(key);
         }
@@ -118,6 +122,13 @@ fn watch(cli: &Cli, project: &Project, show: fn(&Cli, &Project, &[Seen])) -> Res
             return Ok(code);
         }
     }
+}
+
+/// How many tickets a terminal surely shows at once: what scrolls away cannot be redrawn.
+fn fitting(cli: &Cli) -> usize {
+    let height = cli.ui.height().unwrap_or(24).saturating_sub(3);
+    let width = cli.ui.width().unwrap_or(80);
+    (height / rows::lines_a_ticket(width)).max(1)
 }
 
 /// Tickets as one document.

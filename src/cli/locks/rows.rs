@@ -9,6 +9,11 @@ use crate::ui::{Frame, Signs, Table, render};
 /// Narrower than this, a table of tickets is nothing but wrapped cells.
 const NARROW: usize = 110;
 
+/// How many lines a ticket takes: three where it is stacked, and room for a wrapped cell in a table.
+pub(super) fn lines_a_ticket(width: usize) -> usize {
+    if width < NARROW { 3 } else { 2 }
+}
+
 /// `locks`: every ticket.
 pub(super) fn tickets(cli: &Cli, project: &Project, all: &[Seen]) {
     if cli.json {
@@ -78,7 +83,7 @@ pub(super) fn runs(cli: &Cli, project: &Project, all: &[Seen]) {
             table.row([
                 ticket.pid.to_string(),
                 seen.plan().to_owned(),
-                ticket.branch.clone().unwrap_or_default(),
+                seen.branch().cloned().unwrap_or_default(),
                 crate::lock::operation::title_of(&ticket.reason).to_owned(),
                 seen.state(),
                 format!("{since_when} ({})", render::age(since(seen.since()))),

@@ -11,8 +11,8 @@ use crate::lock::rules::{self, Standing};
 use crate::lock::{operation, owner};
 use crate::platform::process;
 use crate::project::Project;
-use crate::store::tickets::{self, State, Ticket};
-use crate::store::{ReadTx, plans};
+use crate::store::tickets::{self, Scope, State, Ticket};
+use crate::store::{ReadTx, history, plans};
 
 /// A ticket with what is known around it.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub(in crate::cli) struct Seen {
     pub(in crate::cli) ticket: Ticket,
     pub(in crate::cli) plan_name: Option<String>,
     pub(in crate::cli) position: Option<usize>,
+    /// The branch that a run under it is on: a write itself takes the whole plan.
+    run_branch: Option<String>,
     pub(in crate::cli) is_alive: bool,
     pub(in crate::cli) is_suspended: bool,
 }
@@ -76,11 +78,16 @@ fn rows(tx: &ReadTx<'_>) -> Result<Vec<Seen>> {
         let standings: Vec<Standing<'_>> =
             line.iter().map(|ticket| Standing::from(*ticket)).collect();
         for ticket in plan {
+            let run = match ticket.scope {
+                Scope::Write if ticket.state.blocks() => history::run_of(tx, ticket.id)?,
+                Scope::Write | Scope::Read => None,
+            };
             let place = line.iter().position(|other| other.id == ticket.id);
             seen.push(Seen {
                 ticket: ticket.clone(),
                 plan_name: name.clone(),
                 position: place.and_then(|place| rules::position(&standings, place)),
+                run_branch: run.map(|run| run.branch),
                 is_alive: true,
                 is_suspended: false,
             });
@@ -125,6 +132,11 @@ impl Seen {
         (self.ticket.id, self.ticket.fence, self.state())
     }
 
+    /// The branch that it works on, if it is on one.
+    pub(super) fn branch(&self) -> Option<&String> {
+        self.ticket.branch.as_ref().or(self.run_branch.as_ref())
+    }
+
     /// Since when it holds, or waits.
     pub(super) fn since(&self) -> i64 {
         self.ticket.granted_at.unwrap_or(self.ticket.queued_at)
@@ -153,6 +165,7 @@ pub(super) struct Document {
     plan_name: Option<String>,
     scope: &'static str,
     branch: Option<String>,
+    run_branch: Option<String>,
     reason: String,
     title: String,
     position: Option<usize>,
@@ -185,6 +198,7 @@ impl Document {
             plan_name: seen.plan_name.clone(),
             scope: ticket.scope.word(),
             branch: ticket.branch.clone(),
+            run_branch: seen.run_branch.clone(),
             reason: ticket.reason.clone(),
             title: operation::title_of(&ticket.reason).to_owned(),
             position: seen.position,

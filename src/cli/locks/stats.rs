@@ -13,6 +13,8 @@ use crate::ui::{Frame, Table, render};
 
 /// Narrower than this, the table would be nothing but wrapped cells.
 const NARROW: usize = 76;
+/// Figures are of so many operations, the newest.
+const SAMPLES: usize = 2_000;
 
 /// Half of them were at most `p50` long, and 95 of 100 at most `p95`, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -42,10 +44,9 @@ pub(super) fn stats(cli: &Cli, since: Option<&str>) -> Result<ExitCode> {
     let from = since.map_or(Ok(0), super::since_time)?;
     let project = cli.open()?;
     let plan = super::named_plan(&project)?;
-    let most = usize::try_from(history::RECENT).unwrap_or(usize::MAX);
     let (rows, is_more) = project
         .store
-        .read(|tx| history::since(tx, from, plan.as_deref(), most))?;
+        .read(|tx| history::since(tx, from, plan.as_deref(), SAMPLES))?;
     let figures = figures(&rows);
     if cli.json {
         cli.ui.json(&serde_json::json!({

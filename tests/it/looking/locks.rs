@@ -94,6 +94,19 @@ fn ps_shows_the_runs_of_all_plans_and_who_waits() {
 }
 
 #[test]
+fn ps_names_the_branch_of_a_run() {
+    let sandbox = project();
+    sandbox.ok(&["checkout", "-b", "twig"]);
+    let runner = super::teller(&sandbox, "thinking");
+    let shown = sandbox.ok(&["ps"]).stdout;
+    assert!(shown.lines().nth(1).unwrap().contains("twig"), "{shown}");
+    let document = sandbox.ok(&["ps", "--json"]).json();
+    is_well_formed(&document);
+    assert_eq!(document["locks"][0]["runBranch"], "twig");
+    drop(runner);
+}
+
+#[test]
 fn explain_draws_who_waits_for_whom() {
     let sandbox = project();
     let held = holder(&sandbox, "ann");
@@ -297,10 +310,15 @@ fn the_three_queries_are_run_and_printed() {
 fn a_watch_on_a_pipe_prints_each_change_and_ends_by_ctrl_c() {
     let sandbox = project();
     let watches = [
-        &["locks", "--watch", "--json"][..],
-        &["ps", "--watch", "--json"],
+        (&["locks", "--watch", "--json"][..], Signal::INT, 130),
+        (&["ps", "--watch", "--json"], Signal::TERM, 143),
+        (
+            &["locks", "--explain", "--watch", "--json"],
+            Signal::HUP,
+            129,
+        ),
     ];
-    for watch in watches {
+    for (watch, signal, code) in watches {
         let mut watcher = sandbox.start(watch);
         let documents = |watcher: &crate::support::Background<'_>| {
             let text = watcher.stdout();
@@ -328,8 +346,8 @@ fn a_watch_on_a_pipe_prints_each_change_and_ends_by_ctrl_c() {
         // Once each: nothing is repeated while nothing changes. A grant may be seen in between.
         assert!((3..=4).contains(&all.len()), "{}", watcher.stdout());
         assert!(watcher.is_running());
-        watcher.signal(Signal::INT);
-        watcher.wait(SOON).exits(130);
+        watcher.signal(signal);
+        watcher.wait(SOON).exits(code);
     }
 }
 

@@ -40,6 +40,22 @@ fn a_watch_on_a_terminal_is_redrawn_once_a_second() {
     // The first one at once, each further one a second later.
     let took = begun.elapsed();
     assert!(took.as_millis() >= 1_500, "{took:?}");
+    // More than fits: what scrolled away could not be redrawn.
+    let plan = sandbox.tickets()[0].plan_id.clone();
+    for _ in 0..40 {
+        super::raw(&sandbox)
+            .execute(
+                "INSERT INTO repo_locks (plan_id, scope, state) VALUES (?1, 'w', 'waiting')",
+                [&plan],
+            )
+            .unwrap();
+    }
+    watcher.until_says("and 34 more");
+    let text = watcher.stdout();
+    let frames: Vec<&str> = text.split(clear).collect();
+    let frame = frames.iter().find(|frame| frame.contains("more")).unwrap();
+    assert!(frame.lines().count() <= 24, "{frame}");
+    assert!(frame.contains("held for"), "{frame}");
     // Ctrl-C, as typed.
     watcher.say("\x03");
     let end = watcher.wait(SOON).exits(130);
