@@ -29,7 +29,11 @@ pub(super) fn asked<P: Permit>(request: &Request<'_, P>) {
     });
 }
 
-pub(super) fn waits(reason: &str, waiting: &Waiting) {
+/// Where it stands, if that is not what was `logged` last.
+pub(super) fn waits(reason: &str, waiting: &Waiting, logged: &mut usize) {
+    if waiting.position == std::mem::replace(logged, waiting.position) {
+        return;
+    }
     log::lock_of(Action::Wait, reason, || {
         let running: Vec<Ticket> = waiting.running().cloned().collect();
         let (ticket, position) = (waiting.ticket, waiting.position);

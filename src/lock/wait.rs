@@ -139,10 +139,7 @@ impl<'a, P: Permit> Waiter<'a, P> {
             if self.is_over() {
                 return self.give_up(waiting);
             }
-            if waiting.position != self.logged {
-                self.logged = waiting.position;
-                said::waits(self.request.operation.reason(), &waiting);
-            }
+            said::waits(self.request.operation.reason(), &waiting, &mut self.logged);
             on_wait(&Notice::Waiting(waiting));
             if let Some(permit) = self.sleep()? {
                 return Ok(permit);

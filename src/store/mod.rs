@@ -376,13 +376,11 @@ impl Store {
         self.with(|connection| {
             self.check_usable()?;
             let value = logged(durability, |times| {
-                let entered = self.gate.enter(Some(patience))?;
+                let _entered = self.gate.enter(Some(patience))?;
                 times.entered();
                 let tx = Tx::begin_named(connection, durability, &self.path())?;
                 let value = work(&tx)?;
-                self.commit(tx)?;
-                drop(entered);
-                Ok(value)
+                self.commit(tx).map(|()| value)
             })?;
             self.checkpoint_if_long(connection);
             Ok(value)

@@ -103,16 +103,7 @@ pub(super) fn run(
     let child = command
         .spawn()
         .map_err(|error| why_not(&program.name, &error))?;
-    let family = match &mark {
-        Some(mark) => Family {
-            path: process::path_of(mark),
-            root: process::NOBODY,
-        },
-        None => Family {
-            path: owner_path,
-            root: std::process::id(),
-        },
-    };
+    let family = Family::of(mark.as_ref(), owner_path);
     relay.begin(Running {
         pid: child.id(),
         reach: if on_terminal {

@@ -4,6 +4,7 @@
 //! the command, each time it comes, and exec lives for as long as the command does. At a terminal
 //! the command hears INT, QUIT and TSTP by itself, because it stays in our process group.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -54,6 +55,15 @@ pub(super) struct Family {
 }
 
 impl Family {
+    /// Of a command, told by its own `mark`, or else by the owner file.
+    pub(super) fn of(mark: Option<&OwnedFd>, owner_path: PathBuf) -> Self {
+        let (path, root) = match mark {
+            Some(mark) => (process::path_of(mark), process::NOBODY),
+            None => (owner_path, std::process::id()),
+        };
+        Self { path, root }
+    }
+
     /// All that lives of it, and of the processes `known`.
     pub(super) fn members(&self, known: &[Process]) -> Vec<Process> {
         process::family(&self.path, self.root, known)
