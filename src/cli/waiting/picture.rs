@@ -44,9 +44,10 @@ impl Condition {
 
     /// The same, or what it becomes within a moment: nobody wants to hear of both.
     fn lasting(self) -> Self {
-        match self {
-            Self::Starting => Self::Running,
-            other => other,
+        if self == Self::Starting {
+            Self::Running
+        } else {
+            self
         }
     }
 
