@@ -18,7 +18,7 @@ use anyhow::Error;
 use super::session::Cli;
 use crate::lock::{LockError, Notice, Patience, Retry, RetryReason, Waiting, operation};
 use crate::project::Project;
-use crate::store::{StoreError, audit, plans};
+use crate::store::{StoreError, audit, history, plans};
 use crate::ui::{Progress, Ui};
 use events::{Event, Previous};
 use picture::{Holder, Key, Picture};
@@ -368,7 +368,9 @@ impl<'a> WaitText<'a> {
             .into_iter()
             .find(|entry| entry.id == holder.fence)?;
         let outcome = entry.outcome?;
-        let words = words::ended(holder, &outcome)?;
+        let store = &self.project.store;
+        let by = store.read(|tx| history::forced_by(tx, holder.fence));
+        let words = words::ended(holder, &outcome, by.ok().flatten().as_deref())?;
         let ticket = holder.ticket;
         Some((Previous { ticket, outcome }, words))
     }

@@ -42,6 +42,15 @@ impl Condition {
         }
     }
 
+    /// The same, or what it becomes within a moment: nobody wants to hear of both.
+    fn lasting(self) -> Self {
+        if self == Self::Starting {
+            Self::Running
+        } else {
+            self
+        }
+    }
+
     /// The condition of `ticket`, as far as it can be seen from here.
     fn of(project: &Project, ticket: &Ticket) -> Self {
         let lease = project.locks().intervals().lease.as_millis();
@@ -187,7 +196,7 @@ impl Picture {
             holder: self
                 .holder
                 .as_ref()
-                .map(|holder| (holder.ticket, holder.condition)),
+                .map(|holder| (holder.ticket, holder.condition.lasting())),
             position: self.position,
         }
     }

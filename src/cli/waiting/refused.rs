@@ -104,6 +104,8 @@ impl Refused {
             return None;
         }
         let how = match self.outcome.as_deref()? {
+            // Who did it may have been said already.
+            "forced" if format!("{error:#}").contains("by force") => return None,
             "forced" => "somebody released it by force",
             "lease expired" => "it did not answer for longer than the lease, and was replaced",
             "owner died" => "it was taken for dead, and was replaced",

@@ -100,8 +100,7 @@ fn details(holder: &Holder, page: Page<'_>) -> String {
         command
     };
     let condition = match holder.condition {
-        Condition::Starting => ", about to start",
-        Condition::Running => "",
+        Condition::Starting | Condition::Running => "",
         Condition::Stopping => ", asked to stop",
         Condition::Suspended => ", suspended",
         Condition::Orphaned => ", ended, but what it started goes on",
@@ -187,8 +186,8 @@ pub(super) fn line(picture: &Picture, plan: &str, clock: Clock, page: Page<'_>) 
 }
 
 /// How the operation that was waited for ended, if not as it should; `outcome` in the audit's
-/// words.
-pub(super) fn ended(holder: &Holder, outcome: &str) -> Option<String> {
+/// words, `by` whoever released it by force.
+pub(super) fn ended(holder: &Holder, outcome: &str, by: Option<&str>) -> Option<String> {
     let how = [
         (Outcome::OwnerDied, "died; its lock was taken back"),
         (Outcome::LeaseExpired, "hung; its lock was taken from it"),
@@ -199,7 +198,8 @@ pub(super) fn ended(holder: &Holder, outcome: &str) -> Option<String> {
     let (_, how) = how
         .into_iter()
         .find(|(known, _)| known.words() == outcome)?;
-    Some(format!("{} (pid {}) {how}.", holder.title, holder.pid))
+    let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+    Some(format!("{} (pid {}) {how}{by}.", holder.title, holder.pid))
 }
 
 /// SEED.md §8.1.2.

@@ -63,7 +63,7 @@ fn the_block_has_the_seeds_words() {
 #[test]
 fn each_condition_has_its_words() {
     for (condition, words) in [
-        (Condition::Starting, ", about to start"),
+        (Condition::Starting, "heartbeat 1s ago"),
         (Condition::Running, "heartbeat 1s ago"),
         (Condition::Stopping, ", asked to stop"),
         (Condition::Suspended, ", suspended"),
@@ -216,10 +216,14 @@ fn the_end_of_a_wait_is_counted_in_whole_seconds() {
 
 #[test]
 fn an_ordinary_end_of_the_holder_is_not_worth_a_word() {
-    assert_eq!(ended(&holder(), Outcome::Released.words()), None);
-    assert_eq!(ended(&holder(), Outcome::TimedOut.words()), None);
+    assert_eq!(ended(&holder(), Outcome::Released.words(), None), None);
+    assert_eq!(ended(&holder(), Outcome::TimedOut.words(), None), None);
     assert_eq!(
-        ended(&holder(), Outcome::OwnerDied.words()).as_deref(),
+        ended(&holder(), Outcome::OwnerDied.words(), None).as_deref(),
         Some("Building changes (pid 4711) died; its lock was taken back.")
+    );
+    assert_eq!(
+        ended(&holder(), Outcome::Forced.words(), Some("ann")).as_deref(),
+        Some("Building changes (pid 4711) lost its lock: it was released by force by ann.")
     );
 }
