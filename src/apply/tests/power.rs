@@ -2,6 +2,7 @@
 //! shut down without writing what was not synced; and system calls fail, once or for good.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::site::{Ended, Side, Site, VARIANTS, check};
 use super::*;
@@ -59,10 +60,19 @@ impl Disk {
         assert!(runs(
             Command::new("python3").args(["-c", CUT]).arg(&self.mount)
         ));
-        assert!(
-            self.detach() && self.attach(),
-            "the disk does not come back"
-        );
+        // A mount namespace that somebody else made meanwhile holds the dead mount until it ends.
+        let patience = Instant::now() + Duration::from_secs(60);
+        loop {
+            assert!(
+                self.detach() && self.attach(),
+                "the disk does not come back"
+            );
+            if runs(Command::new("touch").arg(&self.mount)) {
+                return;
+            }
+            assert!(Instant::now() < patience, "the disk does not come back");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 
