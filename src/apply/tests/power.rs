@@ -2,7 +2,7 @@
 //! shut down without writing what was not synced; and system calls fail, once or for good.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::site::{Ended, Side, Site, VARIANTS, check};
 use super::*;
