@@ -51,25 +51,21 @@ impl Disk {
         )
     }
 
+    /// Whether it is not mounted any more.
     fn detach(&self) -> bool {
         runs(Command::new("umount").arg(&self.mount))
+            || !runs(Command::new("mountpoint").arg("-q").arg(&self.mount))
     }
 
     /// Cuts the power and gives it back.
     fn cut(&self) {
-        assert!(runs(
-            Command::new("python3").args(["-c", CUT]).arg(&self.mount)
-        ));
-        // A mount namespace that somebody else made meanwhile holds the dead mount until it ends.
+        let mut command = Command::new("python3");
+        let cut = command.args(["-c", CUT]).arg(&self.mount).output().unwrap();
+        assert!(cut.status.success(), "no power cut: {cut:?}");
+        // A child that another test just forked holds its files for a moment, and a mount namespace
+        // that somebody made meanwhile holds the dead mount until it ends.
         let patience = Instant::now() + Duration::from_secs(60);
-        loop {
-            assert!(
-                self.detach() && self.attach(),
-                "the disk does not come back"
-            );
-            if runs(Command::new("touch").arg(&self.mount)) {
-                return;
-            }
+        while !(self.detach() && self.attach() && runs(Command::new("touch").arg(&self.mount))) {
             assert!(Instant::now() < patience, "the disk does not come back");
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -136,7 +136,17 @@ fn what_a_hung_command_started_is_killed_first() {
     use std::os::unix::process::ExitStatusExt as _;
     let sandbox = Sandbox::new();
     with_short_lease(&sandbox);
-    let hung = Living::new(&sandbox);
+    let mut hung = Living::new(&sandbox);
+    // The children of the owner's process are what it started, and this process has those of
+    // other tests.
+    let mut wrapper = std::process::Command::new("sleep")
+        .arg("1000")
+        .spawn()
+        .unwrap();
+    hung.row.pid = wrapper.id();
+    hung.row.process_start = crate::platform::process::stat(wrapper.id())
+        .unwrap()
+        .start_ticks;
     let mut started = super::holding(&sandbox.path("owners").join(&hung.row.id));
     let ticket = sandbox.ticket(&hung.row, Scope::Write);
     sandbox.sql(EXPIRE);
@@ -150,6 +160,12 @@ fn what_a_hung_command_started_is_killed_first() {
     sandbox.sql("UPDATE repo_locks SET pid_ns = pid_ns - 1");
     assert_eq!(sandbox.fix(&report).done.len(), 1);
     assert_eq!(started.wait().unwrap().signal(), Some(9));
+    assert!(
+        wrapper.try_wait().unwrap().is_none(),
+        "the owner itself lives"
+    );
+    wrapper.kill().unwrap();
+    wrapper.wait().unwrap();
     assert_eq!(sandbox.tickets(), [0; 0]);
 }
 
