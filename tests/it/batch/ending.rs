@@ -196,3 +196,32 @@ fn a_reader_that_is_gone_stops_the_words_not_the_work() {
     assert!(outcome.stdout.contains("ok"));
     assert!(!outcome.stderr.contains("panicked"), "{outcome}");
 }
+
+/// The other lines' commands have the same owner, and are left alone.
+#[test]
+fn a_line_that_is_released_by_force_takes_no_other_line_s_command_down() {
+    let sandbox = project();
+    let open = pipe(&sandbox, "open");
+    let begun = |plan: &str| sandbox.place().join("tmp").join(format!("begun-{plan}"));
+    let one = |plan: &str| {
+        let begun = begun(plan).display().to_string();
+        format!("exec --plan {plan} -- sh -c 'echo > {begun}; exec cat {open}'\n")
+    };
+    let mut batch = sandbox
+        .plandex(["batch", "-", "--json"])
+        .stdin(&(one("a") + &one("b")))
+        .start();
+    sandbox.until("both commands run", || {
+        (begun("a").exists() && begun("b").exists()).then_some(())
+    });
+    let victim = sandbox.tickets()[0].id.to_string();
+    sandbox.ok(&["locks", "release", &victim, "--even-if-alive"]);
+    // Opened for both, so that it does not wait for a reader that is gone.
+    let both = std::fs::File::options().read(true).write(true).open(&open);
+    drop(both.unwrap());
+    let outcome = batch.wait(Duration::from_secs(30)).exits(79);
+    let (results, _) = objects(&outcome);
+    let mut ends: Vec<String> = statuses(&results).into_iter().map(|one| one.1).collect();
+    ends.sort();
+    assert_eq!(ends, ["done", "failed"], "{outcome}");
+}

@@ -105,6 +105,25 @@ fn the_program_of_an_exec_is_gone_before_the_next_begins() {
     assert_eq!(outcomes(&sandbox)[1].0.as_deref(), Some("forced"));
 }
 
+/// Whoever waits behind it leaves it the time to clean up that it would have had without them.
+#[test]
+fn a_waiter_does_not_cut_the_grace_of_the_program_short() {
+    let sandbox = project();
+    let script = "trap 'sleep 3; echo cleaned; exit 0' TERM; echo ready; \
+                  while :; do sleep 0.05; done";
+    let mut victim = sandbox
+        .plandex(["exec", "--", "sh", "-c", script])
+        .held_stdin()
+        .start();
+    victim.until_says("ready");
+    let id = holds(&sandbox, &victim);
+    let mut next = waiter(&sandbox, "bob", &["--", "true"]);
+    release(&sandbox, id, &["--even-if-alive"]).ok();
+    next.wait(SOON).ok();
+    let end = victim.wait(SOON).exits(79);
+    assert_eq!(end.stdout, "ready\ncleaned\n");
+}
+
 #[test]
 fn a_suspended_owner_loses_its_ticket_and_hears_of_it_later() {
     let sandbox = project();
