@@ -10,15 +10,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{hung, owner};
+use super::hung::{self, Started};
 use crate::platform::cancel::Cancel;
-use crate::platform::{process, wait};
+use crate::platform::wait;
 use crate::store::tickets::{self, Ticket};
 use crate::store::{Store, history};
 
-/// How long an owner has to end what it runs: its own five seconds between TERM and KILL, and one
-/// to be woken.
-const GRACE: Duration = Duration::from_secs(6);
 /// Between two looks at what is left of it.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -53,17 +50,16 @@ pub fn force(store: &Store, ticket: &Ticket, by: &str, cancel: &Cancel) -> Resul
     if !condemned {
         return Ok(Forced::Changed);
     }
-    let path = owner::path(store.dir(), &ticket.owner_id);
-    let is_at_work = || {
-        process::with_open(&path)
-            .iter()
-            .any(|pid| *pid != ticket.pid)
-    };
-    let until = Instant::now() + GRACE;
-    while is_at_work() && Instant::now() < until && !cancel.is_set() {
+    let is_out_of_sight = hung::is_out_of_sight(ticket);
+    let until = Instant::now() + hung::GRACE;
+    while !is_out_of_sight
+        && Started::of(store, ticket)?.is_any()
+        && Instant::now() < until
+        && !cancel.is_set()
+    {
         wait::readable(&[cancel.as_fd()], TICK)?;
     }
-    if hung::is_out_of_sight(ticket) || !hung::kill_started(store, ticket, cancel, hung::DYING)? {
+    if is_out_of_sight || !hung::kill_started(store, ticket, cancel, hung::DYING)? {
         return Ok(Forced::Stays);
     }
     // A waiter may have removed it first: it is gone either way.

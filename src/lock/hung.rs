@@ -4,13 +4,14 @@
 //! `doctor --fix`. The owner itself is not killed: its fence fails from the first step on.
 
 use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use super::{operation, owner, rules};
 use crate::platform::cancel::Cancel;
-use crate::platform::process::Killing;
+use crate::platform::process::{Killing, Process};
 use crate::platform::{clock, process, wait};
 use crate::store::settings::Intervals;
 use crate::store::tickets::{self, State, Ticket};
@@ -18,6 +19,9 @@ use crate::store::{Store, TicketTx, settings};
 
 /// How long what a condemned owner started may take to die of SIGKILL.
 pub(super) const DYING: Duration = Duration::from_secs(5);
+/// How long an owner that is robbed has to end what it runs: its own five seconds between TERM and
+/// KILL, and one to be woken.
+pub(super) const GRACE: Duration = Duration::from_secs(6);
 /// So many rounds are made at least.
 const ROUNDS_LEAST: u32 = 4;
 /// Between two looks at whether it died.
@@ -96,14 +100,17 @@ fn at_once(
 }
 
 /// Kills what a condemned owner started (not the owner itself), then removes its ticket. `false`
-/// if something of it still lives after `patience`.
+/// if something of it still lives after `patience`, or its owner has yet some time to end it.
 pub(super) fn end_condemned(
     store: &Store,
     ticket: &Ticket,
     cancel: &Cancel,
     patience: Duration,
 ) -> Result<bool> {
-    if is_command(ticket) && !kill_started(store, ticket, cancel, patience.min(DYING))? {
+    if is_command(ticket)
+        && (is_in_its_grace(store, ticket)?
+            || !kill_started(store, ticket, cancel, patience.min(DYING))?)
+    {
         return Ok(false);
     }
     store.tickets(patience, |tx| tickets::remove_condemned(tx, ticket.id))?;
@@ -118,22 +125,14 @@ pub(super) fn kill_started(
     cancel: &Cancel,
     limit: Duration,
 ) -> Result<bool> {
-    let path = owner::path(store.dir(), &ticket.owner_id);
     let until = Instant::now() + limit;
     let mut killing = Killing::default();
     let mut seen_empty = false;
     // Some rounds however short the limit, which bounds the others: to stop, to kill, to see.
     for round in 0_u32.. {
-        // The owner itself is left alone, as long as it is that very process: its pid may be
-        // another's by now.
-        let owner_lives = process::is_running(ticket.pid, ticket.process_start);
-        let root = if owner_lives {
-            ticket.pid
-        } else {
-            process::NOBODY
-        };
-        let marked = owner::left_running(store.dir(), &ticket.owner_id);
-        let is_empty = !killing.round(&path, root, &marked);
+        let started = Started::of(store, ticket)?;
+        let owner_lives = started.owner_lives;
+        let is_empty = !killing.round(&started.path, started.root, &started.known);
         // While a look through /proc goes on, a process may start another behind its back and end.
         // The lock on the file misses none, but an owner that lives keeps it too: looked at twice.
         let is_gone = if owner_lives {
@@ -152,6 +151,62 @@ pub(super) fn kill_started(
         wait::readable(&[cancel.as_fd()], TICK)?;
     }
     Ok(false)
+}
+
+/// How what the owner of a ticket started under it is found.
+pub(super) struct Started {
+    path: PathBuf,
+    root: u32,
+    known: Vec<Process>,
+    owner_lives: bool,
+}
+
+impl Started {
+    pub(super) fn of(store: &Store, ticket: &Ticket) -> Result<Self> {
+        // The owner itself is left alone, as long as it is that very process: its pid may be
+        // another's by now.
+        let owner_lives = process::is_running(ticket.pid, ticket.process_start);
+        let (held, token) = store.read(|tx| {
+            let held = tickets::held_by(tx, &ticket.owner_id)?;
+            Ok((held, tickets::token_of(tx, ticket.id)?))
+        })?;
+        if let Some(token) = token
+            && owner_lives
+            && held.iter().any(|(id, _)| *id != ticket.id)
+        {
+            // The lines of a batch have one owner, which runs the other ones' commands too: only
+            // the token tells them apart.
+            return Ok(Self {
+                path: PathBuf::new(),
+                root: process::NOBODY,
+                known: process::with_variable(owner::TOKEN_VARIABLE, &[&token.to_string()]),
+                owner_lives,
+            });
+        }
+        Ok(Self {
+            path: owner::path(store.dir(), &ticket.owner_id),
+            root: if owner_lives {
+                ticket.pid
+            } else {
+                process::NOBODY
+            },
+            known: owner::left_running(store.dir(), &ticket.owner_id),
+            owner_lives,
+        })
+    }
+
+    /// Whether any of it is there.
+    pub(super) fn is_any(&self) -> bool {
+        !process::family(&self.path, self.root, &self.known).is_empty()
+    }
+}
+
+/// Whether somebody condemned the ticket by force so lately that its owner is still at ending what
+/// it runs. Who hangs had a whole lease.
+fn is_in_its_grace(store: &Store, ticket: &Ticket) -> Result<bool> {
+    let lease = store.read(settings::intervals)?.lease;
+    let grace = i64::try_from(GRACE.min(lease).as_millis()).unwrap_or(i64::MAX);
+    Ok(ticket.silence_ms().is_some_and(|silence| silence < grace))
 }
 
 /// Whether it is a command's whose processes cannot be seen from this pid namespace. No fence

@@ -12,6 +12,7 @@ use super::audit::{self, Entry, Outcome};
 use super::tickets::{self, State};
 use super::{ReadTx, Store, StoreError, TicketTx};
 use crate::platform::bell::Ring;
+use crate::platform::clock::{self, Frame};
 
 /// So many rows are looked at for figures, and before a window for what reaches into it.
 pub const RECENT: i64 = 5_000;
@@ -300,9 +301,19 @@ pub fn condemn_by_force(tx: &TicketTx<'_>, id: i64, fence: i64, by: &str) -> Res
         return Ok(false);
     };
     if ticket.state != State::Condemned {
+        // The stamp is when: its owner has some time from here, and renews it no more.
+        let frame = Frame::here();
         tx.sql()
-            .prepare_cached("UPDATE repo_locks SET state = 'condemned' WHERE id = ?1")?
-            .execute([id])?;
+            .prepare_cached(
+                "UPDATE repo_locks SET state = 'condemned', lease_stamp = ?2, boot_id = ?3,
+                    time_ns = ?4 WHERE id = ?1",
+            )?
+            .execute(params![
+                id,
+                clock::monotonic_ms(),
+                frame.boot_id,
+                frame.time_ns
+            ])?;
     }
     // Recorded now: whoever removes the row later adds nothing to what stands here.
     audit::ended(tx, fence, Outcome::Forced)?;

@@ -100,19 +100,22 @@ pub(super) fn run(
     if let Some(mark) = &mark {
         process::bind_to_us(&mut command, mark.as_fd());
     }
-    let child = command
-        .spawn()
-        .map_err(|error| why_not(&program.name, &error))?;
     let family = Family::of(mark.as_ref(), owner_path);
-    relay.begin(Running {
-        pid: child.id(),
-        reach: if on_terminal {
-            Reach::Family
-        } else {
-            Reach::Group
-        },
-        family: family.clone(),
-    });
+    let child = relay.begin(|| {
+        let child = command
+            .spawn()
+            .map_err(|error| why_not(&program.name, &error))?;
+        let running = Running {
+            pid: child.id(),
+            reach: if on_terminal {
+                Reach::Family
+            } else {
+                Reach::Group
+            },
+            family: family.clone(),
+        };
+        Ok((child, running))
+    })?;
     let watched = Watched {
         turn,
         relay,

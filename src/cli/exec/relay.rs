@@ -85,6 +85,8 @@ pub(super) struct Relay {
 #[derive(Debug, Default)]
 struct Phase {
     running: Option<Running>,
+    /// Whether there was a command, and it has ended.
+    is_over: bool,
     /// Whom the command had started when it was last told to end.
     told: Option<Vec<Process>>,
 }
@@ -103,14 +105,20 @@ impl Relay {
         signal::watch_these(&HEARD, move |heard| relay.hear(heard))
     }
 
-    /// The command runs; its pid is not waited for before [`Relay::over`].
-    pub(super) fn begin(&self, running: Running) {
-        self.phase.lock().running = Some(running);
+    /// Starts the command by `start`; its pid is not waited for before [`Relay::over`]. A signal
+    /// that comes meanwhile is heard when it is clear whom it means.
+    pub(super) fn begin<T>(&self, start: impl FnOnce() -> Result<(T, Running)>) -> Result<T> {
+        let mut phase = self.phase.lock();
+        let (started, running) = start()?;
+        phase.running = Some(running);
+        Ok(started)
     }
 
     /// The command has ended: its pid may soon be another's.
     pub(super) fn over(&self) {
-        self.phase.lock().running = None;
+        let mut phase = self.phase.lock();
+        phase.running = None;
+        phase.is_over = true;
     }
 
     /// Whom the command had started when it was told to end by a signal; `None` if it was not.
@@ -163,9 +171,15 @@ impl Relay {
     }
 
     fn hear(&self, heard: Signal) {
-        let on_terminal = match &self.phase.lock().running {
-            None => return operate::heed(&self.project, heard),
-            Some(running) => running.reach == Reach::Family,
+        let on_terminal = {
+            let phase = self.phase.lock();
+            match &phase.running {
+                Some(running) => running.reach == Reach::Family,
+                // Asked of a command that is over by now.
+                None if phase.is_over && heard == Signal::User2 => return,
+                // Not let go of before: no command starts between the look and the deed.
+                None => return operate::heed(&self.project, heard),
+            }
         };
         match heard {
             // The terminal sent it to the command too.

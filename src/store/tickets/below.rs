@@ -5,7 +5,7 @@
 //! plan (`below`), whose turn it shares; on another plan it stands in the plan's own line.
 
 use anyhow::Result;
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 use super::queue::grant;
 use super::{COLUMNS, NewTicket, Scope, Ticket, by_id, line};
@@ -109,6 +109,16 @@ fn holds_above(tx: &ReadTx<'_>, token: &LockToken) -> Result<Vec<(i64, String, S
 /// Whether the hold that `token` names still carries it.
 pub fn is_honoured(tx: &ReadTx<'_>, token: &LockToken) -> Result<bool> {
     Ok(!holds_above(tx, token)?.is_empty())
+}
+
+/// What the command of the hold `id` knows it by; `None` if there is no such hold, or it runs none.
+pub fn token_of(tx: &ReadTx<'_>, id: i64) -> Result<Option<LockToken>> {
+    let secret: Option<String> = tx
+        .sql()
+        .prepare_cached("SELECT hold_token FROM repo_locks WHERE id = ?1 AND hold_token <> ''")?
+        .query_row([id], |row| row.get(0))
+        .optional()?;
+    Ok(secret.map(|secret| LockToken::new(id, &secret)))
 }
 
 /// All tickets below the hold `id`, on whatever plan, at whatever depth.
