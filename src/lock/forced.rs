@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::hung::{self, Started};
+use super::hung;
 use crate::platform::cancel::Cancel;
 use crate::platform::wait;
-use crate::store::tickets::{self, Ticket};
+use crate::store::tickets::Ticket;
 use crate::store::{Store, history};
 
 /// Between two looks at what is left of it.
@@ -47,24 +47,19 @@ pub fn force(store: &Store, ticket: &Ticket, by: &str, cancel: &Cancel) -> Resul
     let condemned = store.tickets(super::GATE_PATIENCE, |tx| {
         history::condemn_by_force(tx, id, fence, by)
     })?;
-    if !condemned {
+    let Some(ticket) = condemned else {
         return Ok(Forced::Changed);
-    }
-    let is_out_of_sight = hung::is_out_of_sight(ticket);
+    };
+    // As whoever waits behind it would; if one of them removes it first, it is gone either way.
     let until = Instant::now() + hung::GRACE;
-    while !is_out_of_sight
-        && Started::of(store, ticket)?.is_any()
-        && Instant::now() < until
-        && !cancel.is_set()
-    {
+    while !hung::is_out_of_sight(&ticket) {
+        if hung::end_condemned(store, &ticket, cancel, hung::DYING)? {
+            return Ok(Forced::Released);
+        }
+        if cancel.is_set() || Instant::now() >= until {
+            break;
+        }
         wait::readable(&[cancel.as_fd()], TICK)?;
     }
-    if is_out_of_sight || !hung::kill_started(store, ticket, cancel, hung::DYING)? {
-        return Ok(Forced::Stays);
-    }
-    // A waiter may have removed it first: it is gone either way.
-    store.tickets(super::GATE_PATIENCE, |tx| {
-        tickets::remove_forced(tx, id, fence)
-    })?;
-    Ok(Forced::Released)
+    Ok(Forced::Stays)
 }

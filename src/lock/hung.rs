@@ -4,7 +4,7 @@
 //! `doctor --fix`. The owner itself is not killed: its fence fails from the first step on.
 
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -107,11 +107,14 @@ pub(super) fn end_condemned(
     cancel: &Cancel,
     patience: Duration,
 ) -> Result<bool> {
-    if is_command(ticket)
-        && (is_in_its_grace(store, ticket)?
-            || !kill_started(store, ticket, cancel, patience.min(DYING))?)
-    {
-        return Ok(false);
+    if is_command(ticket) {
+        let is_left = || anyhow::Ok(!Started::of(store, ticket)?.members(&[]).is_empty());
+        if is_in_grace(store, ticket)? && is_left()? {
+            return Ok(false);
+        }
+        if !kill_started(store, ticket, cancel, patience.min(DYING))? {
+            return Ok(false);
+        }
     }
     store.tickets(patience, |tx| tickets::remove_condemned(tx, ticket.id))?;
     Ok(true)
@@ -119,23 +122,17 @@ pub(super) fn end_condemned(
 
 /// Kills what the owner of `ticket` started, but not the owner; `false` if something of it still lives
 /// after `limit`, or cannot be seen.
-pub(super) fn kill_started(
-    store: &Store,
-    ticket: &Ticket,
-    cancel: &Cancel,
-    limit: Duration,
-) -> Result<bool> {
+fn kill_started(store: &Store, ticket: &Ticket, cancel: &Cancel, limit: Duration) -> Result<bool> {
     let until = Instant::now() + limit;
     let mut killing = Killing::default();
     let mut seen_empty = false;
     // Some rounds however short the limit, which bounds the others: to stop, to kill, to see.
     for round in 0_u32.. {
         let started = Started::of(store, ticket)?;
-        let owner_lives = started.owner_lives;
-        let is_empty = !killing.round(&started.path, started.root, &started.known);
+        let is_empty = !killing.round(|stopped| started.members(stopped));
         // While a look through /proc goes on, a process may start another behind its back and end.
         // The lock on the file misses none, but an owner that lives keeps it too: looked at twice.
-        let is_gone = if owner_lives {
+        let is_gone = if started.owner_lives() {
             std::mem::replace(&mut seen_empty, is_empty)
         } else {
             !owner::is_alive(store.dir(), &ticket.owner_id)
@@ -153,57 +150,62 @@ pub(super) fn kill_started(
     Ok(false)
 }
 
-/// How what the owner of a ticket started under it is found.
-pub(super) struct Started {
+/// What the owner of a ticket started under it, and how it is found.
+struct Started {
+    /// Everything that the owner's commands started has this open, or a mark from in it.
     path: PathBuf,
+    marked: Vec<Process>,
+    /// Whose descendants they are too: the owner's, while it lives.
     root: u32,
-    known: Vec<Process>,
-    owner_lives: bool,
+    /// What the other commands know themselves by that the owner runs (the lines of a batch).
+    others: Vec<String>,
 }
 
 impl Started {
-    pub(super) fn of(store: &Store, ticket: &Ticket) -> Result<Self> {
+    fn of(store: &Store, ticket: &Ticket) -> Result<Self> {
         // The owner itself is left alone, as long as it is that very process: its pid may be
         // another's by now.
         let owner_lives = process::is_running(ticket.pid, ticket.process_start);
-        let (held, token) = store.read(|tx| {
-            let held = tickets::held_by(tx, &ticket.owner_id)?;
-            Ok((held, tickets::token_of(tx, ticket.id)?))
-        })?;
-        if let Some(token) = token
-            && owner_lives
-            && held.iter().any(|(id, _)| *id != ticket.id)
-        {
-            // The lines of a batch have one owner, which runs the other ones' commands too: only
-            // the token tells them apart.
-            return Ok(Self {
-                path: PathBuf::new(),
-                root: process::NOBODY,
-                known: process::with_variable(owner::TOKEN_VARIABLE, &[&token.to_string()]),
-                owner_lives,
-            });
-        }
+        let root = if owner_lives {
+            ticket.pid
+        } else {
+            process::NOBODY
+        };
+        let others = if owner_lives {
+            store.read(|tx| tickets::tokens_beside(tx, ticket))?
+        } else {
+            Vec::new()
+        };
         Ok(Self {
             path: owner::path(store.dir(), &ticket.owner_id),
-            root: if owner_lives {
-                ticket.pid
-            } else {
-                process::NOBODY
-            },
-            known: owner::left_running(store.dir(), &ticket.owner_id),
-            owner_lives,
+            marked: owner::left_running(store.dir(), &ticket.owner_id),
+            root,
+            others: others.iter().map(ToString::to_string).collect(),
         })
     }
 
-    /// Whether any of it is there.
-    pub(super) fn is_any(&self) -> bool {
-        !process::family(&self.path, self.root, &self.known).is_empty()
+    fn owner_lives(&self) -> bool {
+        self.root != process::NOBODY
+    }
+
+    /// All that lives of it, and of the processes `known`.
+    fn members(&self, known: &[Process]) -> Vec<Process> {
+        let known = [known, &self.marked].concat();
+        let mut family = process::family(&self.path, self.root, &known);
+        if !self.others.is_empty() {
+            // Looked at last: who started one of them meanwhile is spared with it.
+            let others: Vec<&str> = self.others.iter().map(String::as_str).collect();
+            let others = process::with_variable(owner::TOKEN_VARIABLE, &others);
+            let spared = process::family(Path::new(""), process::NOBODY, &others);
+            family.retain(|process| !spared.iter().any(|spared| spared.is(process)));
+        }
+        family
     }
 }
 
-/// Whether somebody condemned the ticket by force so lately that its owner is still at ending what
-/// it runs. Who hangs had a whole lease.
-fn is_in_its_grace(store: &Store, ticket: &Ticket) -> Result<bool> {
+/// Whether somebody condemned the ticket by force so lately that its owner may still be at ending
+/// what it runs. Who hangs had a whole lease for it.
+fn is_in_grace(store: &Store, ticket: &Ticket) -> Result<bool> {
     let lease = store.read(settings::intervals)?.lease;
     let grace = i64::try_from(GRACE.min(lease).as_millis()).unwrap_or(i64::MAX);
     Ok(ticket.silence_ms().is_some_and(|silence| silence < grace))

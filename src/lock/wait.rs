@@ -197,17 +197,16 @@ impl<'a, P: Permit> Waiter<'a, P> {
         let lease = i64::try_from(self.inner.intervals.lease.as_millis()).unwrap_or(i64::MAX);
         let mut changed = false;
         for ticket in tended {
-            let Some(silence) = ticket.silence_ms() else {
-                continue;
-            };
-            if rules::is_overdue(ticket.state, silence, limit) {
+            let silence = ticket.silence_ms();
+            if silence.is_some_and(|silence| rules::is_overdue(ticket.state, silence, limit)) {
                 self.change_soon(|tx| tickets::park_unconfirmed(tx, self.line(), limit))?;
                 return Ok(true);
             }
-            changed |= match ticket.state {
-                State::Condemned => self.remove_condemned(ticket)?,
-                State::Held => self.judge(ticket, silence, lease)?,
-                State::Waiting | State::Granted | State::Parked => false,
+            changed |= match (ticket.state, silence) {
+                // Whatever clock its stamp is of: it is decided.
+                (State::Condemned, _) => self.remove_condemned(ticket)?,
+                (State::Held, Some(silence)) => self.judge(ticket, silence, lease)?,
+                (State::Held | State::Waiting | State::Granted | State::Parked, _) => false,
             };
         }
         Ok(changed)

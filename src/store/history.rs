@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use serde_json::Value;
 
 use super::audit::{self, Entry, Outcome};
-use super::tickets::{self, State};
+use super::tickets::{self, State, Ticket};
 use super::{ReadTx, Store, StoreError, TicketTx};
 use crate::platform::bell::Ring;
 use crate::platform::clock::{self, Frame};
@@ -294,11 +294,17 @@ pub fn force(tx: &TicketTx<'_>, id: i64, fence: i64, by: &str) -> Result<bool> {
 }
 
 /// The first half of [`force`] for a ticket whose owner runs a program that no fence reaches: it is
-/// condemned, so that nobody is granted before that program is gone.
-pub fn condemn_by_force(tx: &TicketTx<'_>, id: i64, fence: i64, by: &str) -> Result<bool> {
+/// condemned, so that nobody is granted before that program is gone. Returns it as it is then;
+/// `None` if it carries `fence` no more.
+pub fn condemn_by_force(
+    tx: &TicketTx<'_>,
+    id: i64,
+    fence: i64,
+    by: &str,
+) -> Result<Option<Ticket>> {
     let found = tickets::by_id(tx, id)?.filter(|ticket| ticket.fence == fence);
     let Some(ticket) = found.filter(|ticket| ticket.state.blocks()) else {
-        return Ok(false);
+        return Ok(None);
     };
     if ticket.state != State::Condemned {
         // The stamp is when: its owner has some time from here, and renews it no more.
@@ -321,7 +327,7 @@ pub fn condemn_by_force(tx: &TicketTx<'_>, id: i64, fence: i64, by: &str) -> Res
         .prepare_cached("UPDATE repo_locks_audit SET ended_by = ?2 WHERE id = ?1")?
         .execute(params![fence, by])?;
     tx.ring(&ticket.doorbell, Ring::Look);
-    Ok(true)
+    tickets::by_id(tx, id)
 }
 
 /// Who ended the grant `fence` by force.

@@ -242,7 +242,7 @@ fn end_what_is_left(family: &Family, started: &[Process], grace: Instant) {
     loop {
         let now = Instant::now();
         let is_left = if now >= grace {
-            killing.round(&family.path, family.root, &known)
+            killing.round(|stopped| family.members(&[&known, stopped].concat()))
         } else {
             let family = family.members(&known);
             for process in &family {

@@ -175,8 +175,8 @@ impl Relay {
             let phase = self.phase.lock();
             match &phase.running {
                 Some(running) => running.reach == Reach::Family,
-                // Asked of a command that is over by now.
-                None if phase.is_over && heard == Signal::User2 => return,
+                // Meant for a command that is over by now; we still have its turn to give back.
+                None if phase.is_over && matches!(heard, Signal::User2 | Signal::Quit) => return,
                 // Not let go of before: no command starts between the look and the deed.
                 None => return operate::heed(&self.project, heard),
             }

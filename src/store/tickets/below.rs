@@ -5,7 +5,7 @@
 //! plan (`below`), whose turn it shares; on another plan it stands in the plan's own line.
 
 use anyhow::Result;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 
 use super::queue::grant;
 use super::{COLUMNS, NewTicket, Scope, Ticket, by_id, line};
@@ -111,14 +111,17 @@ pub fn is_honoured(tx: &ReadTx<'_>, token: &LockToken) -> Result<bool> {
     Ok(!holds_above(tx, token)?.is_empty())
 }
 
-/// What the command of the hold `id` knows it by; `None` if there is no such hold, or it runs none.
-pub fn token_of(tx: &ReadTx<'_>, id: i64) -> Result<Option<LockToken>> {
-    let secret: Option<String> = tx
-        .sql()
-        .prepare_cached("SELECT hold_token FROM repo_locks WHERE id = ?1 AND hold_token <> ''")?
-        .query_row([id], |row| row.get(0))
-        .optional()?;
-    Ok(secret.map(|secret| LockToken::new(id, &secret)))
+/// What the commands that the owner of `ticket` runs under its other holds know these by.
+pub fn tokens_beside(tx: &ReadTx<'_>, ticket: &Ticket) -> Result<Vec<LockToken>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT id, hold_token FROM repo_locks
+         WHERE owner_id = ?1 AND id <> ?2 AND hold_token <> ''",
+    )?;
+    let rows = select.query_map(params![ticket.owner_id, ticket.id], |row| {
+        let secret: String = row.get(1)?;
+        Ok(LockToken::new(row.get(0)?, &secret))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// All tickets below the hold `id`, on whatever plan, at whatever depth.
