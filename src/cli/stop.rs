@@ -9,9 +9,11 @@ use serde::Serialize;
 use super::exit::ExitCode;
 use super::locks::by;
 use super::session::{Cli, SCHEMA_VERSION};
+use super::waiting::outside_tickets;
 use crate::lock::{self, Forced, operation};
 use crate::platform::{process, wait};
 use crate::project::Project;
+use crate::store::TicketTx;
 use crate::store::tickets::{self, Ticket};
 
 /// How long --force waits for a runner to end by itself.
@@ -48,8 +50,12 @@ enum Became {
 /// `plandex stop [--force]`
 pub(super) fn stop(cli: &Cli, args: &Stop) -> Result<ExitCode> {
     let (project, selected) = cli.open_selected()?;
-    let asked = project.store.tickets(Duration::from_secs(5), |tx| {
-        tickets::request_cancel(tx, &selected.plan.id)
+    let plan_id = selected.plan.id.as_str();
+    let asked = outside_tickets(cli, &project, ("stop", plan_id), |patience, on_wait| {
+        lock::retrying(patience, &project.cancel, on_wait, |gate, busy| {
+            let ask = |tx: &TicketTx<'_>| tickets::request_cancel(tx, plan_id);
+            project.store.tickets_trying(gate, busy, ask)
+        })
     })?;
     if asked.is_empty() && !cli.json {
         cli.ui

@@ -15,6 +15,7 @@ use super::hung;
 use super::owner::{self, Owner};
 use super::past::Past;
 use super::place::{deadlock, give_way};
+use super::retry::is_busy;
 use super::rules::{self, Claim, Lease, Standing};
 use super::{Ahead, Inner, LockError, Notice, Patience, Request, Waiting, said};
 use crate::platform::bell::{self, Bell, Ring};
@@ -22,7 +23,7 @@ use crate::platform::cancel::Reason;
 use crate::platform::{clock, process, threads, wait};
 use crate::store::audit::Outcome;
 use crate::store::tickets::{self, Line, NewTicket, Permit, Scope, State, Ticket};
-use crate::store::{Store, StoreError, TicketTx, history};
+use crate::store::{Store, TicketTx, history};
 
 /// The poll's limit where a doorbell cannot be heard.
 const DEAF: Duration = Duration::from_millis(10);
@@ -472,9 +473,6 @@ impl<'a, P: Permit> Waiter<'a, P> {
     }
 }
 
-pub(super) fn is_busy(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(StoreError::Busy(_)))
-}
 /// Runs the grant step of all lines of a plan after removing its dead tickets: what every waiter
 /// does, for `doctor --fix`.
 pub fn grant_step(store: &Store, plan_id: &str) -> Result<usize> {

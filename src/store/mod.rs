@@ -245,6 +245,23 @@ impl Store {
         self.transact(Durability::Full, patience, |tx| work(&ChooseTx::new(tx)))
     }
 
+    /// As [`Store::choose`], with the limits of [`Store::tickets_trying`].
+    pub fn choose_trying<T>(
+        &self,
+        patience: Duration,
+        busy: Duration,
+        work: impl FnOnce(&ChooseTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.with(|connection| {
+            impatiently(connection, busy, || {
+                self.transact_on(connection, Durability::Full, patience, |tx| {
+                    work(&ChooseTx::new(tx))
+                })
+            })
+        })
+        .map_err(|error| self.name(error))
+    }
+
     /// Runs `work` on the tickets, waiting for the gate for at most `patience`; doorbells that it
     /// asks for are rung after the COMMIT, never before.
     pub fn tickets<T>(
@@ -265,10 +282,9 @@ impl Store {
         work: impl FnOnce(&TicketTx<'_>) -> Result<T>,
     ) -> Result<T> {
         self.with(|connection| {
-            connection.busy_timeout(busy)?;
-            let result = self.tickets_on(connection, Some(patience), work);
-            connection.busy_timeout(open::BUSY)?;
-            result
+            impatiently(connection, busy, || {
+                self.tickets_on(connection, Some(patience), work)
+            })
         })
         .map_err(|error| self.name(error))
     }
@@ -373,19 +389,27 @@ impl Store {
         patience: Duration,
         work: impl FnOnce(&Tx<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.with(|connection| {
-            self.check_usable()?;
-            let value = logged(durability, |times| {
-                let _entered = self.gate.enter(Some(patience))?;
-                times.entered();
-                let tx = Tx::begin_named(connection, durability, &self.path())?;
-                let value = work(&tx)?;
-                self.commit(tx).map(|()| value)
-            })?;
-            self.checkpoint_if_long(connection);
-            Ok(value)
-        })
-        .map_err(|error| self.name(error))
+        self.with(|connection| self.transact_on(connection, durability, patience, work))
+            .map_err(|error| self.name(error))
+    }
+
+    fn transact_on<T>(
+        &self,
+        connection: &Connection,
+        durability: Durability,
+        patience: Duration,
+        work: impl FnOnce(&Tx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.check_usable()?;
+        let value = logged(durability, |times| {
+            let _entered = self.gate.enter(Some(patience))?;
+            times.entered();
+            let tx = Tx::begin_named(connection, durability, &self.path())?;
+            let value = work(&tx)?;
+            self.commit(tx).map(|()| value)
+        })?;
+        self.checkpoint_if_long(connection);
+        Ok(value)
     }
 
     /// Commits, or marks the store failed for good: an fsync that fails once must not be retried,
@@ -465,6 +489,18 @@ impl Store {
     fn name(&self, error: anyhow::Error) -> anyhow::Error {
         open::name_error(&self.path(), error)
     }
+}
+
+/// Runs `work` while SQLite itself waits for no longer than `busy`.
+fn impatiently<T>(
+    connection: &Connection,
+    busy: Duration,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    connection.busy_timeout(busy)?;
+    let result = work();
+    connection.busy_timeout(open::BUSY)?;
+    result
 }
 
 /// Whether a transaction could not begin because somebody outside plandex's gate keeps SQLite's

@@ -46,6 +46,52 @@ fn six_retries_then_nothing_was_changed() {
     assert_eq!(audited(&sandbox).len(), 1);
 }
 
+/// What takes no ticket is tried again by the same schedule.
+#[test]
+fn new_and_cd_and_checkout_and_stop_retry_too() {
+    let sandbox = project();
+    sandbox.ok(&["checkout", "-b", "feature"]);
+    let plans = || {
+        std::fs::read_dir(sandbox.state_dir().join("plans"))
+            .unwrap()
+            .count()
+    };
+    let (before, repositories) = (sandbox.dump(), plans());
+    let other = outside(&sandbox);
+    let all: [&[&str]; 4] = [
+        &["new", "-n", "b"],
+        &["cd", "work"],
+        &["checkout", "main"],
+        &["stop"],
+    ];
+    let started: Vec<_> = all.iter().map(|command| sandbox.start(command)).collect();
+    for mut command in started {
+        let outcome = command.wait(SOON * 2).exits(75);
+        assert_eq!(retries(&outcome.stderr), 6, "{outcome}");
+        outcome
+            .says("failed to acquire lock after 6 attempts")
+            .says("nothing was changed");
+    }
+    for command in all {
+        let run = sandbox.plandex(command).args(["--wait", "1s", "--json"]);
+        let outcome = run.finish().exits(75);
+        assert_eq!(error_type(&outcome.stderr), "lock_timeout");
+        let run = sandbox.plandex(command).args(["--no-wait"]);
+        let outcome = run.finish().exits(75);
+        assert_eq!(retries(&outcome.stderr), 0, "{outcome}");
+        outcome.says("the database is busy");
+    }
+    assert_eq!((sandbox.dump(), plans()), (before, repositories));
+    let waiters = all.map(|command| sandbox.start(command));
+    for waiter in &waiters {
+        waiter.until_says("Retry 1/6");
+    }
+    other.execute_batch("ROLLBACK").unwrap();
+    for waiter in waiters {
+        waiter.finish().ok();
+    }
+}
+
 #[test]
 fn a_retry_that_gets_through_goes_on_as_if_nothing_had_been() {
     let sandbox = project();
