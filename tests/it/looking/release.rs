@@ -74,6 +74,7 @@ fn a_tell_that_is_robbed_says_by_whom() {
     let by = "eve (pid ";
     let end = victim.wait(SOON).exits(79);
     let words = format!("plandex locks release {id} --even-if-alive");
+    assert_eq!(end.stderr.matches("by force").count(), 1, "{end}");
     end.says("released by force by").says(by).says(&words);
     outcome.says("ann, pid");
     holds(&sandbox, &next);
@@ -101,6 +102,7 @@ fn the_program_of_an_exec_is_gone_before_the_next_begins() {
     release(&sandbox, id, &["--even-if-alive"]).ok();
     next.wait(SOON).ok();
     let end = victim.wait(SOON).exits(79);
+    assert_eq!(end.stderr.matches("by force").count(), 1, "{end}");
     end.says("released by force by eve");
     assert_eq!(outcomes(&sandbox)[1].0.as_deref(), Some("forced"));
 }
