@@ -133,6 +133,9 @@ fn say_results(cli: &Cli, asked: &[Ticket], results: &[Became]) {
         match became {
             Became::Asked => {}
             Became::Ended => cli.ui.line(format!("{title} has ended (pid {pid})")),
+            Became::Forced if operation::is_command(&ticket.reason) => cli.ui.line(format!(
+                "Took the lock from {title} (pid {pid}), which did not end; what it ran is gone"
+            )),
             Became::Forced => cli.ui.line(format!(
                 "Took the lock from {title} (pid {pid}), which did not end; the next operation keeps \
                  its partial reply"

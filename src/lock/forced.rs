@@ -5,19 +5,12 @@
 //! of it and ends the program, what is left after the grace is killed, and only then is the next
 //! in line granted.
 
-use std::os::fd::AsFd as _;
-use std::time::{Duration, Instant};
-
 use anyhow::Result;
 
 use super::hung;
 use crate::platform::cancel::Cancel;
-use crate::platform::wait;
 use crate::store::tickets::Ticket;
 use crate::store::{Store, history};
-
-/// Between two looks at what is left of it.
-const TICK: Duration = Duration::from_millis(50);
 
 /// What became of a ticket that somebody released by force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,16 +43,10 @@ pub fn force(store: &Store, ticket: &Ticket, by: &str, cancel: &Cancel) -> Resul
     let Some(ticket) = condemned else {
         return Ok(Forced::Changed);
     };
-    // As whoever waits behind it would; if one of them removes it first, it is gone either way.
-    let until = Instant::now() + hung::GRACE;
-    while !hung::is_out_of_sight(&ticket) {
-        if hung::end_condemned(store, &ticket, cancel, hung::DYING)? {
-            return Ok(Forced::Released);
-        }
-        if cancel.is_set() || Instant::now() >= until {
-            break;
-        }
-        wait::readable(&[cancel.as_fd()], TICK)?;
-    }
-    Ok(Forced::Stays)
+    // If one of those who wait removes it first, it is gone either way.
+    Ok(if hung::see_to_its_end(store, &ticket, cancel)? {
+        Forced::Released
+    } else {
+        Forced::Stays
+    })
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::retry::is_busy;
 use super::{operation, owner, rules};
 use crate::platform::cancel::Cancel;
 use crate::platform::process::{Killing, Process};
@@ -18,12 +19,14 @@ use crate::store::tickets::{self, State, Ticket};
 use crate::store::{Store, TicketTx, settings};
 
 /// How long what a condemned owner started may take to die of SIGKILL.
-pub(super) const DYING: Duration = Duration::from_secs(5);
+const DYING: Duration = Duration::from_secs(5);
 /// How long an owner that is robbed has to end what it runs: its own five seconds between TERM and
 /// KILL, and one to be woken.
-pub(super) const GRACE: Duration = Duration::from_secs(6);
+const GRACE: Duration = Duration::from_secs(6);
 /// So many rounds are made at least.
 const ROUNDS_LEAST: u32 = 4;
+/// Between two looks at whether the owner has ended it.
+const LOOK: Duration = Duration::from_millis(50);
 /// Between two looks at whether it died.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -49,7 +52,6 @@ pub fn replace_hung(store: &Store, id: i64, cancel: &Cancel) -> Result<Hung> {
     let Some(ticket) = found else {
         return Ok(Hung::Gone);
     };
-    let patience = super::GATE_PATIENCE.max(intervals.lease);
     if ticket.state != State::Condemned {
         let lease = i64::try_from(intervals.lease.as_millis()).unwrap_or(i64::MAX);
         let silence = ticket.silence_ms().unwrap_or(0);
@@ -76,11 +78,28 @@ pub fn replace_hung(store: &Store, id: i64, cancel: &Cancel) -> Result<Hung> {
             return Ok(Hung::CameBack);
         }
     }
-    if end_condemned(store, &ticket, cancel, patience)? {
+    if see_to_its_end(store, &ticket, cancel)? {
         Ok(Hung::Replaced)
     } else {
         Ok(Hung::Stays)
     }
+}
+
+/// Removes a condemned ticket as whoever waits behind it would, as soon as its owner's time is over;
+/// `false` if what its owner started cannot be seen from here or does not die, or if it is called off.
+pub(super) fn see_to_its_end(store: &Store, ticket: &Ticket, cancel: &Cancel) -> Result<bool> {
+    let until = Instant::now() + GRACE + super::GATE_PATIENCE;
+    while !is_out_of_sight(ticket) && !cancel.is_set() && Instant::now() < until {
+        match end_condemned(store, ticket, cancel, DYING) {
+            // It is condemned, and that stays so: nobody is to be told that nothing was changed.
+            Err(error) if is_busy(&error) => {}
+            Ok(false) if !is_in_grace(store, ticket)? => break,
+            Ok(false) => {}
+            done => return done,
+        }
+        wait::readable(&[cancel.as_fd()], LOOK)?;
+    }
+    Ok(false)
 }
 
 /// One look: `false` if the gate kept it waiting.
@@ -107,6 +126,10 @@ pub(super) fn end_condemned(
     cancel: &Cancel,
     patience: Duration,
 ) -> Result<bool> {
+    // What is out of sight is not killed either: whoever owns it might be among it.
+    if is_out_of_sight(ticket) {
+        return Ok(false);
+    }
     if is_command(ticket) {
         let is_left = || anyhow::Ok(!Started::of(store, ticket)?.members(&[]).is_empty());
         if is_in_grace(store, ticket)? && is_left()? {
