@@ -10,7 +10,7 @@ use super::exit::ExitCode;
 use super::locks::by;
 use super::session::{Cli, SCHEMA_VERSION};
 use super::waiting::outside_tickets;
-use crate::lock::{self, Forced, operation};
+use crate::lock::{self, Forced, Notice, Patience, operation};
 use crate::platform::{process, wait};
 use crate::project::Project;
 use crate::store::TicketTx;
@@ -66,7 +66,9 @@ pub(super) fn stop(cli: &Cli, args: &Stop) -> Result<ExitCode> {
     }
     let mut results = vec![Became::Asked; asked.len()];
     if args.force {
-        results = insist(&project, &asked)?;
+        results = outside_tickets(cli, &project, ("stop", plan_id), |patience, on_wait| {
+            insist(&project, &asked, patience, on_wait)
+        })?;
     }
     if cli.json {
         let stopped: Vec<i64> = asked.iter().map(|ticket| ticket.id).collect();
@@ -100,10 +102,16 @@ fn say_asked(cli: &Cli, asked: &[Ticket], args: &Stop) {
 }
 
 /// Waits for the end of `asked`, then takes what is left from its owners.
-fn insist(project: &Project, asked: &[Ticket]) -> Result<Vec<Became>> {
+fn insist(
+    project: &Project,
+    asked: &[Ticket],
+    patience: Patience,
+    on_wait: &mut dyn FnMut(&Notice),
+) -> Result<Vec<Became>> {
+    let (store, cancel) = (&project.store, &project.cancel);
     let until = Instant::now() + GRACE;
     let is_there = |ticket: &Ticket| {
-        let found = project.store.read(|tx| tickets::by_id(tx, ticket.id))?;
+        let found = store.read(|tx| tickets::by_id(tx, ticket.id))?;
         anyhow::Ok(found.is_some_and(|found| found.fence == ticket.fence))
     };
     let mut results = Vec::new();
@@ -114,7 +122,7 @@ fn insist(project: &Project, asked: &[Ticket]) -> Result<Vec<Became>> {
             is_left = is_there(ticket)?;
         }
         results.push(if is_left {
-            match lock::force(&project.store, ticket, &by(project), &project.cancel)? {
+            match lock::force(store, ticket, &by(project), cancel, patience, on_wait)? {
                 Forced::Released => Became::Forced,
                 Forced::Changed => Became::Ended,
                 Forced::Stays => Became::Stays,

@@ -7,7 +7,7 @@
 
 use anyhow::Result;
 
-use super::hung;
+use super::{Notice, Patience, hung, retrying};
 use crate::platform::cancel::Cancel;
 use crate::store::tickets::Ticket;
 use crate::store::{Store, history};
@@ -25,20 +25,31 @@ pub enum Forced {
 }
 
 /// Releases `ticket` as it was seen: compared by id and fence in the transaction that ends it. `by`
-/// is who does it (actor, pid, command), for the owner's words.
-pub fn force(store: &Store, ticket: &Ticket, by: &str, cancel: &Cancel) -> Result<Forced> {
+/// is who does it (actor, pid, command), for the owner's words. A database that is busy is tried
+/// again as [`retrying`] does; where that fails, nothing was changed.
+pub fn force(
+    store: &Store,
+    ticket: &Ticket,
+    by: &str,
+    cancel: &Cancel,
+    patience: Patience,
+    on_wait: &mut dyn FnMut(&Notice),
+) -> Result<Forced> {
     let (id, fence) = (ticket.id, ticket.fence);
     if !(hung::is_command(ticket) && ticket.state.blocks()) {
-        let removed =
-            store.tickets(super::GATE_PATIENCE, |tx| history::force(tx, id, fence, by))?;
+        let removed = retrying(patience, cancel, on_wait, |gate, busy| {
+            store.tickets_trying(gate, busy, |tx| history::force(tx, id, fence, by))
+        })?;
         return Ok(if removed {
             Forced::Released
         } else {
             Forced::Changed
         });
     }
-    let condemned = store.tickets(super::GATE_PATIENCE, |tx| {
-        history::condemn_by_force(tx, id, fence, by)
+    let condemned = retrying(patience, cancel, on_wait, |gate, busy| {
+        store.tickets_trying(gate, busy, |tx| {
+            history::condemn_by_force(tx, id, fence, by)
+        })
     })?;
     let Some(ticket) = condemned else {
         return Ok(Forced::Changed);

@@ -123,7 +123,10 @@ pub(super) fn run(
     };
     let ended = watched.until_end(child);
     relay.over();
-    let ended = ended?;
+    let ended = ended.inspect_err(|_| {
+        // It cannot be watched any more, and the turn is about to be given on.
+        end_what_is_left(&family, &[], Instant::now());
+    })?;
     watched.leave_nothing(&family, &ended);
     if let Some(token) = &token {
         // What the file says matters only if this process dies before it removes it.

@@ -183,7 +183,10 @@ fn a_ticket_that_was_granted_anew_is_left_alone() {
     let seen = sandbox.tickets()[0].clone();
     let cancel = plandex::platform::cancel::Cancel::new().unwrap();
     let store = sandbox.store();
-    let force = |ticket| plandex::lock::force(&store, ticket, "eve", &cancel).unwrap();
+    let force = |ticket| {
+        let forever = plandex::lock::Patience::Forever;
+        plandex::lock::force(&store, ticket, "eve", &cancel, forever, &mut |_| {}).unwrap()
+    };
     raw(&sandbox)
         .execute("UPDATE repo_locks SET fence = fence + 1000", [])
         .unwrap();

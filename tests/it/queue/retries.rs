@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::support::{Sandbox, needs};
 
 use super::deadlock::retries;
-use super::{SOON, audited, error_type, is_free, project, raw};
+use super::{SOON, audited, error_type, holds, is_free, project, raw};
 
 /// Holds the database's write lock from outside until it is dropped.
 fn outside(sandbox: &Sandbox) -> rusqlite::Connection {
@@ -46,9 +46,9 @@ fn six_retries_then_nothing_was_changed() {
     assert_eq!(audited(&sandbox).len(), 1);
 }
 
-/// What takes no ticket is tried again by the same schedule.
+/// By the same schedule: `new`, `cd`, `checkout`, `stop`, `locks release`.
 #[test]
-fn new_and_cd_and_checkout_and_stop_retry_too() {
+fn what_takes_no_ticket_is_tried_again_too() {
     let sandbox = project();
     sandbox.ok(&["checkout", "-b", "feature"]);
     let plans = || {
@@ -82,6 +82,18 @@ fn new_and_cd_and_checkout_and_stop_retry_too() {
         outcome.says("the database is busy");
     }
     assert_eq!((sandbox.dump(), plans()), (before, repositories));
+    other.execute_batch("ROLLBACK").unwrap();
+    let holder = sandbox.plandex(["exec", "--", "cat"]).held_stdin().start();
+    holds(&sandbox, &holder);
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let id = sandbox.tickets()[0].id.to_string();
+    let release = ["locks", "release", &id, "--even-if-alive", "--wait", "1s"];
+    let outcome = sandbox.run(&release).exits(75);
+    assert!(retries(&outcome.stderr) > 0, "{outcome}");
+    outcome.says("nothing was changed");
+    other.execute_batch("ROLLBACK").unwrap();
+    holder.finish().ok();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let waiters = all.map(|command| sandbox.start(command));
     for waiter in &waiters {
         waiter.until_says("Retry 1/6");
