@@ -131,8 +131,10 @@ pub(super) fn end_condemned(
         return Ok(false);
     }
     if is_command(ticket) {
-        let is_left = || anyhow::Ok(!Started::of(store, ticket)?.members(&[]).is_empty());
-        if is_in_grace(store, ticket)? && is_left()? {
+        if is_in_grace(store, ticket)?
+            && let Some(started) = Started::of(store, ticket)?
+            && !started.members(&[]).is_empty()
+        {
             return Ok(false);
         }
         if !kill_started(store, ticket, cancel, patience.min(DYING))? {
@@ -151,7 +153,10 @@ fn kill_started(store: &Store, ticket: &Ticket, cancel: &Cancel, limit: Duration
     let mut seen_empty = false;
     // Some rounds however short the limit, which bounds the others: to stop, to kill, to see.
     for round in 0_u32.. {
-        let started = Started::of(store, ticket)?;
+        let Some(started) = Started::of(store, ticket)? else {
+            killing.spare();
+            return Ok(true);
+        };
         let is_empty = !killing.round(|stopped| started.members(stopped));
         // While a look through /proc goes on, a process may start another behind its back and end.
         // The lock on the file misses none, but an owner that lives keeps it too: looked at twice.
@@ -185,7 +190,8 @@ struct Started {
 }
 
 impl Started {
-    fn of(store: &Store, ticket: &Ticket) -> Result<Self> {
+    /// `None` if the ticket is gone: then its owner, or somebody else, has seen to it.
+    fn of(store: &Store, ticket: &Ticket) -> Result<Option<Self>> {
         // The owner itself is left alone, as long as it is that very process: its pid may be
         // another's by now.
         let owner_lives = process::is_running(ticket.pid, ticket.process_start);
@@ -194,17 +200,21 @@ impl Started {
         } else {
             process::NOBODY
         };
-        let others = if owner_lives {
-            store.read(|tx| tickets::tokens_beside(tx, ticket))?
-        } else {
-            Vec::new()
-        };
-        Ok(Self {
+        let (found, others) = store.read(|tx| {
+            let found = tickets::by_id(tx, ticket.id)?;
+            Ok((found, tickets::tokens_beside(tx, ticket)?))
+        })?;
+        if found.is_none() {
+            return Ok(None);
+        }
+        // What a dead owner ran ends as a whole.
+        let others = if owner_lives { others } else { Vec::new() };
+        Ok(Some(Self {
             path: owner::path(store.dir(), &ticket.owner_id),
             marked: owner::left_running(store.dir(), &ticket.owner_id),
             root,
             others: others.iter().map(ToString::to_string).collect(),
-        })
+        }))
     }
 
     fn owner_lives(&self) -> bool {

@@ -376,11 +376,13 @@ impl<P: Permit> Hold<P> {
         let lease = self.inner.intervals.lease;
         let released = self.inner.store.tickets(lease, |tx| {
             if tickets::release(tx, proof, outcome)? {
-                return Ok(());
+                return Ok(None);
             }
             let by = history::forced_by(tx, proof.fence())?;
-            Err(history::lost(proof.ticket(), by.as_deref()))
+            // Committed all the same: one that was condemned goes.
+            Ok(Some(history::lost(proof.ticket(), by.as_deref())))
         });
+        let released = released.and_then(|lost| lost.map_or(Ok(()), Err));
         let is_lost = released.as_ref().is_err_and(said::is_lost);
         if is_lost {
             log::lock(log::Action::Lost, || {

@@ -248,6 +248,12 @@ impl Killing {
         self.stopped.extend(new);
         !family.is_empty()
     }
+
+    /// Lets go those that were stopped and are not dead.
+    pub fn spare(&self) {
+        let go = |process: &Process| process.signal(GroupSignal::Continue);
+        self.stopped.iter().for_each(go);
+    }
 }
 
 /// Kills this process where it stands (for crash points).

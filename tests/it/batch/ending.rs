@@ -198,15 +198,22 @@ fn a_reader_that_is_gone_stops_the_words_not_the_work() {
     assert!(!outcome.stderr.contains("panicked"), "{outcome}");
 }
 
-/// The other lines' commands have the same owner, and are left alone.
+/// The other lines' commands have the same owner, and are left alone: even those that nothing but
+/// their batch could tell from the victim's.
 #[test]
 fn a_line_that_is_released_by_force_takes_no_other_line_s_command_down() {
+    for program in ["sh", "env -i sh"] {
+        release_one_of_two(program);
+    }
+}
+
+fn release_one_of_two(program: &str) {
     let sandbox = project();
     let open = pipe(&sandbox, "open");
     let begun = |plan: &str| sandbox.place().join("tmp").join(format!("begun-{plan}"));
     let one = |plan: &str| {
         let begun = begun(plan).display().to_string();
-        format!("exec --plan {plan} -- sh -c 'echo > {begun}; exec cat {open}'\n")
+        format!("exec --plan {plan} -- {program} -c 'echo > {begun}; exec cat {open}'\n")
     };
     let mut batch = sandbox
         .plandex(["batch", "-", "--json"])
