@@ -98,6 +98,9 @@ fn say_whose(cli: &Cli, ticket: &Ticket, standing: Standing) {
     let beat = render::age(since(ticket.last_heartbeat_at));
     let life = match standing {
         Standing::Dead => "its process is gone".to_owned(),
+        Standing::Hangs if ticket.state == State::Condemned => {
+            "it is fenced off, and what it runs is being ended".to_owned()
+        }
         Standing::Hangs => format!("it hangs: its last heartbeat was {beat} ago"),
         Standing::Lives => format!("it lives: its last heartbeat was {beat} ago"),
     };
