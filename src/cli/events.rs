@@ -28,6 +28,8 @@ const PAST: usize = 100_000;
 const BACK: &str = "1h";
 /// Narrower than this, a terminal is shown times without days.
 const NARROW: usize = 100;
+/// The columns of a type in lines for people: as many as "lock.unconfirmed" has.
+const TYPE_WIDTH: usize = 16;
 /// The longest piece of a reply that a line for people shows.
 const WORDS: usize = 200;
 
@@ -47,7 +49,7 @@ pub(super) struct Events {
     #[arg(long, short)]
     follow: bool,
     /// Begin so far back ("90s", "1h", "7d"); else now with --follow, and an hour back without.
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     since: Option<String>,
 }
 
@@ -327,7 +329,7 @@ fn lock_event(at: i64, kind: &str, past: &Past, more: Value, words: &str) -> Eve
         kind: kind.to_owned(),
         plan_id: entry.plan_id.clone(),
         fields,
-        words: format!("{kind}  {title}, {who}{words}"),
+        words: format!("{kind:<TYPE_WIDTH$}  {title}, {who}{words}"),
     }
 }
 
@@ -399,7 +401,8 @@ fn waiting(ticket: &Ticket) -> Event {
             "command": ticket.command,
         })),
         words: format!(
-            "lock.waiting  {title}, {}",
+            "{:<TYPE_WIDTH$}  {title}, {}",
+            "lock.waiting",
             who(&ticket.actor, ticket.pid, &ticket.command)
         ),
     }
@@ -416,7 +419,7 @@ fn run_event(at: i64, kind: &str, run: &RunSeen, more: Value, words: &str) -> Ev
         plan_id: run.plan_id.clone(),
         fields,
         words: format!(
-            "{kind}  branch {}, ticket {}{words}",
+            "{kind:<TYPE_WIDTH$}  branch {}, ticket {}{words}",
             run.branch, run.ticket
         ),
     }

@@ -246,6 +246,8 @@ fn show_queue(cli: &Cli, project: &Project, selected: &Selected, picture: &Pictu
             when.push_str(", its process is gone");
         } else if seen.is_suspended {
             when.push_str(", suspended");
+        } else if seen.is_orphaned {
+            when.push_str(", ended, but what it started goes on");
         }
         let line = format!(
             "  {}. [{state}] {whose}{title} ({when})",

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::exit::ExitCode;
-use super::locks::by;
+use super::locks::{by, is_orphaned};
 use super::session::{Cli, SCHEMA_VERSION};
 use crate::lock::{self, Forced, operation};
 use crate::platform::{process, wait};
@@ -84,7 +84,14 @@ fn say_asked(cli: &Cli, asked: &[Ticket], args: &Stop) {
             "Asked {title} to stop (pid {}: {})",
             ticket.pid, ticket.command
         ));
-        if !args.force && process::is_stopped(ticket.pid, ticket.process_start) {
+        if !args.force && is_orphaned(ticket) {
+            cli.ui.warning(format!(
+                "pid {} has ended and hears nothing, but what it started goes on",
+                ticket.pid
+            ));
+            cli.ui
+                .hint("end that and take the lock with `plandex stop --force`");
+        } else if !args.force && process::is_stopped(ticket.pid, ticket.process_start) {
             cli.ui
                 .warning(format!("pid {} is suspended and hears nothing", ticket.pid));
             cli.ui
@@ -120,6 +127,11 @@ fn insist(project: &Project, asked: &[Ticket]) -> Result<Vec<Became>> {
     Ok(results)
 }
 
+/// Whether it runs somebody's program, which has no reply that could be kept.
+fn is_program(ticket: &Ticket) -> bool {
+    [operation::EXEC.reason(), operation::EXEC_READ.reason()].contains(&ticket.reason.as_str())
+}
+
 fn say_results(cli: &Cli, asked: &[Ticket], results: &[Became]) {
     for (ticket, became) in asked.iter().zip(results) {
         let title = operation::title_of(&ticket.reason);
@@ -127,6 +139,9 @@ fn say_results(cli: &Cli, asked: &[Ticket], results: &[Became]) {
         match became {
             Became::Asked => {}
             Became::Ended => cli.ui.line(format!("{title} has ended (pid {pid})")),
+            Became::Forced if is_program(ticket) => cli.ui.line(format!(
+                "Took the lock from {title} (pid {pid}), which did not end, and killed what it ran"
+            )),
             Became::Forced => cli.ui.line(format!(
                 "Took the lock from {title} (pid {pid}), which did not end; the next operation keeps \
                  its partial reply"

@@ -90,7 +90,10 @@ fn ids(all: &[Seen], indices: &[usize]) -> Vec<i64> {
 fn words(all: &[Seen], graph: &Graph, index: usize) -> String {
     let seen = &all[index];
     let ticket = &seen.ticket;
-    let mut who = format!("pid {} ({})", ticket.pid, ticket.command);
+    let mut who = match seen.pid().as_str() {
+        "" => ticket.command.clone(),
+        pid => format!("pid {pid} ({})", ticket.command),
+    };
     let name = actor(&ticket.actor);
     if !name.is_empty() {
         who = format!("{name}, {who}");

@@ -47,7 +47,7 @@ pub(super) fn tickets(cli: &Cli, project: &Project, all: &[Seen]) {
                 render::age(since(seen.since())),
                 heartbeat(seen).unwrap_or_default(),
                 actor(&ticket.actor).to_owned(),
-                ticket.pid.to_string(),
+                seen.pid(),
                 ticket.command.clone(),
             ]);
         }
@@ -81,7 +81,7 @@ pub(super) fn runs(cli: &Cli, project: &Project, all: &[Seen]) {
             let ticket = &seen.ticket;
             let since_when = super::super::session::clock_time(seen.since());
             table.row([
-                ticket.pid.to_string(),
+                seen.pid(),
                 seen.plan().to_owned(),
                 seen.branch().cloned().unwrap_or_default(),
                 crate::lock::operation::title_of(&ticket.reason).to_owned(),
@@ -112,14 +112,16 @@ fn stacked(seen: &Seen, width: usize, signs: &Signs) -> [String; 3] {
         seen.operation(),
         seen.plan()
     );
-    let mut second = format!("  pid {}", ticket.pid);
-    let who = actor(&ticket.actor);
-    if !who.is_empty() {
-        second = format!("{second}, {who}");
-    }
-    if let Some(beat) = heartbeat(seen) {
-        second = format!("{second}, heartbeat {beat}");
-    }
+    let who = actor(&ticket.actor).to_owned();
+    let facts = [
+        Some(seen.pid())
+            .filter(|pid| !pid.is_empty())
+            .map(|pid| format!("pid {pid}")),
+        Some(who).filter(|who| !who.is_empty()),
+        heartbeat(seen).map(|beat| format!("heartbeat {beat}")),
+    ];
+    let facts: Vec<String> = facts.into_iter().flatten().collect();
+    let second = format!("  {}", facts.join(", "));
     let third = format!("  {}", ticket.command);
     [first, second, third].map(|line| render::truncated(&line, width, signs))
 }

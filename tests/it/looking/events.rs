@@ -133,7 +133,10 @@ fn the_past_is_told_once_and_in_order_of_time() {
         "{lost}"
     );
     let people = sandbox.ok(&["events"]).stdout;
-    assert!(people.contains("lock.lost  Command, ann, pid"), "{people}");
+    assert!(
+        people.contains("lock.lost         Command, ann, pid"),
+        "{people}"
+    );
     assert!(people.contains("forced by eve (pid"), "{people}");
     let none = sandbox.ok(&["events", "--since", "0", "--json"]);
     assert_eq!(
