@@ -90,7 +90,7 @@ pub(super) fn error_called(cli: &Cli, error: &Error, not_acquired: ExitCode) -> 
         verdict.code
     };
     let refused = error.downcast_ref::<Refused>();
-    if cli.quiet && verdict.code == ExitCode::NotAcquired && code == ExitCode::Command(0) {
+    if cli.ui.is_quiet() && verdict.code == ExitCode::NotAcquired && code == ExitCode::Command(0) {
         // The caller called it a success, and wants to hear of errors only.
     } else if cli.json {
         let mut document = document(error, &verdict);

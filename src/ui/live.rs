@@ -341,6 +341,12 @@ impl TermLike for Terminal {
     }
 
     fn write_str(&self, s: &str) -> io::Result<()> {
+        // The last line is filled up to the margin, where the terminal's echo of a Ctrl-C would
+        // wrap and put the cursor a line lower than the next frame takes it for. Each line is
+        // cleared before it is drawn: the filling does nothing else.
+        if s.bytes().all(|byte| byte == b' ') {
+            return Ok(());
+        }
         self.add(&[s])
     }
 

@@ -188,6 +188,9 @@ fn ctrl_c_typed_into_the_terminal_leaves_the_line() {
     waiting.until_shows("gives up never");
     waiting.type_in("\x03");
     waiting.wait(SOON).exits(130);
+    // The echo of it stands where the cursor stood, and must not shift what is cleared.
+    let shown = waiting.screen().text();
+    assert!(!shown.contains("Position in queue"), "{shown}");
     holder.finish().ok();
     is_clean(&sandbox);
 }
