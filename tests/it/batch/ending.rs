@@ -83,8 +83,9 @@ fn a_signal_cancels_what_runs_and_reports_the_rest() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let sandbox = project();
         let open = pipe(&sandbox, "open");
+        // No shell: one that is told INT just as it starts a program waits for that program.
         let lines = format!(
-            "exec --plan a -- sh -c 'echo running; cat {open}'\nexec --plan a -- true\n\
+            "exec --plan a -- cat {open}\nexec --plan a -- true\n\
              tell --plan b --reply {open} x\nconvo --plan b\nnew -n d\n"
         );
         let batch = sandbox
