@@ -297,12 +297,37 @@ fn styled(total: Option<u64>, template: &'static str) -> ProgressBar {
 struct Terminal {
     stderr: Arc<Sink>,
     columns: fn() -> usize,
-    frame: Arc<Mutex<String>>,
+    frame: Arc<Mutex<Frame>>,
+}
+
+/// What is written at once.
+///
+/// indicatif ends a line by filling it with blanks up to the margin. The terminal's echo of a typed
+/// Ctrl-C would wrap there, and put the cursor a line below where the next frame takes it for; and
+/// full lines break in two when the terminal is made narrower. So lines are ended by line ends.
+#[derive(Debug, Default)]
+struct Frame {
+    text: String,
+    /// How many pieces were written: lines, and after each its filling.
+    pieces: usize,
+}
+
+impl Frame {
+    /// Adds a line, if one is due, or leaves out its filling: it was cleared before.
+    fn write(&mut self, piece: &str) {
+        if self.pieces.is_multiple_of(2) {
+            if self.pieces > 0 {
+                self.text.push_str("\r\n");
+            }
+            self.text.push_str(piece);
+        }
+        self.pieces += 1;
+    }
 }
 
 impl Terminal {
     fn add(&self, pieces: &[&str]) -> io::Result<()> {
-        self.frame.lock().extend(pieces.iter().copied());
+        self.frame.lock().text.extend(pieces.iter().copied());
         Ok(())
     }
 
@@ -341,13 +366,8 @@ impl TermLike for Terminal {
     }
 
     fn write_str(&self, s: &str) -> io::Result<()> {
-        // The last line is filled up to the margin, where the terminal's echo of a Ctrl-C would
-        // wrap and put the cursor a line lower than the next frame takes it for. Each line is
-        // cleared before it is drawn: the filling does nothing else.
-        if s.bytes().all(|byte| byte == b' ') {
-            return Ok(());
-        }
-        self.add(&[s])
+        self.frame.lock().write(s);
+        Ok(())
     }
 
     fn clear_line(&self) -> io::Result<()> {
@@ -356,8 +376,8 @@ impl TermLike for Terminal {
 
     fn flush(&self) -> io::Result<()> {
         let frame = std::mem::take(&mut *self.frame.lock());
-        if !frame.is_empty() {
-            self.stderr.write(&frame);
+        if !frame.text.is_empty() {
+            self.stderr.write(&frame.text);
         }
         Ok(())
     }
