@@ -101,8 +101,8 @@ fn heartbeat(seen: &Seen) -> Option<String> {
     beats.then(|| format!("{} ago", age()))
 }
 
-/// A ticket as three lines, none wider than `width`.
-fn stacked(seen: &Seen, width: usize, signs: &Signs) -> [String; 3] {
+/// A ticket as two or three lines, none wider than `width`.
+fn stacked(seen: &Seen, width: usize, signs: &Signs) -> Vec<String> {
     let ticket = &seen.ticket;
     let age = render::age(since(seen.since()));
     let first = format!(
@@ -121,7 +121,12 @@ fn stacked(seen: &Seen, width: usize, signs: &Signs) -> [String; 3] {
         heartbeat(seen).map(|beat| format!("heartbeat {beat}")),
     ];
     let facts: Vec<String> = facts.into_iter().flatten().collect();
-    let second = format!("  {}", facts.join(", "));
-    let third = format!("  {}", ticket.command);
-    [first, second, third].map(|line| render::truncated(&line, width, signs))
+    let mut lines = vec![first];
+    // A kept place has none of them.
+    if !facts.is_empty() {
+        lines.push(format!("  {}", facts.join(", ")));
+    }
+    lines.push(format!("  {}", ticket.command));
+    let cut = |line: &String| render::truncated(line, width, signs);
+    lines.iter().map(cut).collect()
 }

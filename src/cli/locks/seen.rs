@@ -122,8 +122,12 @@ impl Seen {
         }
     }
 
-    /// "held", "waiting, position 2", "held, suspended", "held, orphaned", "held, dead".
+    /// "held", "waiting, position 2", "held, suspended", "held, orphaned", "held, dead", "place
+    /// kept".
     pub(super) fn state(&self) -> String {
+        if self.ticket.is_kept_place() {
+            return "place kept".to_owned();
+        }
         let mut words = self.ticket.state.word().to_owned();
         if let (State::Waiting, Some(position)) = (self.ticket.state, self.position) {
             words = format!("waiting, position {position}");
