@@ -1,5 +1,7 @@
 //! `apply`: shows, asks, takes the turn, writes, and says what became of each file.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use serde::Serialize;
 
@@ -13,8 +15,9 @@ use crate::apply::{
 };
 use crate::lock::operation;
 use crate::plan::edits::is_auto_run;
-use crate::project::{Project, Selected};
+use crate::project::{Project, Selected, Turn};
 use crate::store::changes;
+use crate::store::tickets::WritePermit;
 use crate::ui::{Choice, Chosen, Confirmed, Preset, Style, Text, render};
 
 /// SEED.md 4.2.2.
@@ -37,6 +40,11 @@ const CHOICES: [Choice<'_>; 3] = [
 pub(super) fn apply(cli: &Cli, args: &args::Apply) -> Result<ExitCode> {
     let (project, selected) = cli.open_selected()?;
     let mut classified = look(&project, &selected)?;
+    if classified.is_empty() && !args.dry_run {
+        // Whoever is at work may be about to leave something to apply.
+        turn(cli, &project, &selected)?;
+        classified = look(&project, &selected)?;
+    }
     if classified.is_empty() {
         report(cli, &Applied::default(), args.dry_run);
         cli.ui.note("No pending changes");
@@ -199,25 +207,34 @@ fn dry_run(cli: &Cli, classified: Vec<Classified>, options: &Options) -> Result<
     })
 }
 
-fn write(
-    cli: &Cli,
-    project: &std::sync::Arc<Project>,
-    selected: &Selected,
-    classified: &[Classified],
-    options: Options,
-) -> Result<Applied> {
-    let job = Job {
+fn job<'a>(project: &'a Arc<Project>, selected: &'a Selected) -> Job<'a, WritePermit> {
+    Job {
         project,
         plan_id: &selected.plan.id,
         branch: None,
         operation: operation::APPLY,
-    };
+    }
+}
+
+/// Waits for what is before it in line, and does nothing in its turn.
+fn turn(cli: &Cli, project: &Arc<Project>, selected: &Selected) -> Result<()> {
+    let nothing = |_: &_, _: &Turn<'_>, _: &mut dyn FnMut(())| Ok(());
+    operate(cli, &job(project, selected), nothing, |()| {})
+}
+
+fn write(
+    cli: &Cli,
+    project: &Arc<Project>,
+    selected: &Selected,
+    classified: &[Classified],
+    options: Options,
+) -> Result<Applied> {
     // Only what was shown is written, whatever became pending meanwhile.
     let wanted: Vec<String> = classified.iter().map(|one| one.change.id.clone()).collect();
     let branch = selected.branch.name.clone();
     operate(
         cli,
-        &job,
+        &job(project, selected),
         move |permit, turn, _: &mut dyn FnMut(())| {
             apply::run(turn, permit, &branch, &wanted, &options)
         },
