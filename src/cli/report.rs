@@ -218,7 +218,7 @@ fn lock(error: &LockError) -> Verdict {
         LockError::Removed => (
             ExitCode::Failed,
             "removed",
-            "nothing was changed; look with `plandex plans`, then try again",
+            "nothing was changed; look with `plandex status`, then try again",
         ),
     };
     Verdict::new(code, kind, hint)
