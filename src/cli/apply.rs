@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::args::{self, Conflict};
 use super::exit::ExitCode;
 use super::operate::{Job, operate};
+use super::report::Unconfirmed;
 use super::session::{Cli, SCHEMA_VERSION};
 use super::status::op_letter;
 use crate::apply::{
@@ -61,12 +62,7 @@ pub(super) fn apply(cli: &Cli, args: &args::Apply) -> Result<ExitCode> {
         match cli.ui.confirm("Apply these changes?", Preset::No) {
             Confirmed::Yes => {}
             Confirmed::No | Confirmed::Cancelled => return Ok(ExitCode::Declined),
-            Confirmed::NotATerminal => {
-                cli.ui
-                    .error("apply needs a confirmation, and there is no terminal to ask on");
-                cli.ui.hint("`plandex apply -y`; nothing was written");
-                return Ok(ExitCode::Declined);
-            }
+            Confirmed::NotATerminal => return Err(Unconfirmed.into()),
         }
     }
     loop {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ const REPLY_MAX: usize = 64 << 20;
 const POLL: Duration = Duration::from_secs(60);
 /// So long after the end of a pipe a signal is still heard: a Ctrl-C ends the whole pipeline, and
 /// its writer may be gone before plandex has heard of it.
-const AFTER_END: Duration = Duration::from_millis(100);
+const AFTER_END: Duration = Duration::from_millis(50);
 
 pub(super) fn from_file(path: &Path, cancel: &Cancel, sender: Sender<Delta>) -> Result<()> {
     // A pipe whose writer comes later must not keep the operation from being called off.
@@ -83,8 +84,10 @@ fn pump(mut source: File, cancel: &Cancel, sender: &Sender<Delta>) -> Result<Opt
             read => read.context("reading the reply")?,
         };
         if read == 0 {
-            let is_file = source.metadata().is_ok_and(|meta| meta.is_file());
-            if !is_file && is_called_off(cancel, AFTER_END)? {
+            let is_pipe = source
+                .metadata()
+                .is_ok_and(|meta| meta.file_type().is_fifo());
+            if is_pipe && is_called_off(cancel, AFTER_END)? {
                 return Ok(None);
             }
             decoder.finish()?;
