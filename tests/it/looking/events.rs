@@ -73,6 +73,10 @@ fn a_follower_hears_of_locks_and_runs_in_order() {
     assert!(place("lock.acquired") < place("run.started"), "{told:?}");
     assert!(place("run.started") < place("message.delta"), "{told:?}");
     assert!(place("lock.waiting") < place("lock.released"), "{told:?}");
+    // The lock is passed on in one transaction: its end comes before the grant that came of it.
+    let granted = told.iter().rposition(|one| *one == "lock.acquired");
+    assert!(Some(place("lock.cancelled")) < granted, "{told:?}");
+    assert!(place("run.ended") < place("lock.cancelled"), "{told:?}");
     assert_eq!(told.first(), Some(&"session.started"));
     assert_eq!(told.last(), Some(&"session.ended"));
     assert_eq!(events.last().unwrap()["exitCode"], 130);

@@ -214,6 +214,14 @@ fn whole_seconds(waited: Duration) -> String {
     render::counted(seconds, "second")
 }
 
+/// As it was asked for: `--wait 50ms` is no second.
+fn waited(waited: Duration) -> String {
+    match u64::try_from(waited.as_millis()) {
+        Ok(ms @ ..500) => render::counted(ms, "millisecond"),
+        _ => whole_seconds(waited),
+    }
+}
+
 /// Somebody is in the middle of a write, and it takes long.
 pub(super) fn at_the_gate(writer: &str) -> String {
     format!("Waiting for the database: {writer} is writing to it...")
@@ -257,10 +265,7 @@ pub(super) fn given_up(over: &GivenUp<'_>, page: Page<'_>) -> String {
         ]);
     } else {
         top.extend([
-            format!(
-                "Could not start operation after {}.",
-                whole_seconds(over.waited)
-            ),
+            format!("Could not start operation after {}.", waited(over.waited)),
             String::new(),
             "Reason: Another operation is still in progress on this plan.".to_owned(),
         ]);
