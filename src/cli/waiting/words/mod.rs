@@ -136,12 +136,22 @@ fn estimate(estimate: Option<Duration>) -> String {
     }
 }
 
-/// "Waiting before this: Load context, View diffs and 3 more"; nothing if only what runs is ahead.
+/// "Waiting before this: Command (66), View diffs and 3 more"; nothing if only what runs is ahead.
 fn before(picture: &Picture) -> Option<String> {
-    let (shown, rest) = picture
-        .before
-        .split_at(picture.before.len().min(TITLES_MOST));
-    let more = match rest.len() {
+    let mut kinds: Vec<(&str, usize)> = Vec::new();
+    for title in &picture.before {
+        match kinds.iter_mut().find(|(known, _)| known == title) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((title, 1)),
+        }
+    }
+    let (shown, rest) = kinds.split_at(kinds.len().min(TITLES_MOST));
+    let shown = shown.iter().map(|(title, count)| match count {
+        1 => (*title).to_owned(),
+        _ => format!("{title} ({})", render::count(*count as u64)),
+    });
+    let shown: Vec<String> = shown.collect();
+    let more = match rest.iter().map(|(_, count)| *count).sum::<usize>() {
         0 => String::new(),
         count => format!(" and {} more", render::count(count as u64)),
     };
