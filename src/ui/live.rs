@@ -41,6 +41,14 @@ struct Line {
 }
 
 impl Ui {
+    /// Takes the live lines away until they are drawn again: the terminal becomes somebody else's,
+    /// who would have them cleared away under his own.
+    pub fn leave_terminal(&self) {
+        if let Some(screen) = self.0.screen.get() {
+            screen.hide();
+        }
+    }
+
     /// Opens the live part of the output; draws nothing yet.
     pub fn progress(&self) -> Progress {
         Progress {

@@ -15,6 +15,7 @@ use crate::cli::operate;
 use crate::platform::process::{self, GroupSignal, Process};
 use crate::platform::signal::{self, Signal};
 use crate::project::Project;
+use crate::ui::Ui;
 
 /// All that is listened to. USR1 is not passed on: it asks plandex itself what it waits for.
 const HEARD: [Signal; 6] = [
@@ -78,6 +79,7 @@ impl Running {
 
 /// Where signals go.
 pub(super) struct Relay {
+    ui: Ui,
     project: Arc<Project>,
     phase: Mutex<Phase>,
 }
@@ -90,8 +92,9 @@ struct Phase {
 }
 
 impl Relay {
-    pub(super) fn new(project: &Arc<Project>) -> Self {
+    pub(super) fn new(ui: &Ui, project: &Arc<Project>) -> Self {
         Self {
+            ui: ui.clone(),
             project: Arc::clone(project),
             phase: Mutex::default(),
         }
@@ -164,7 +167,7 @@ impl Relay {
 
     fn hear(&self, heard: Signal) {
         let on_terminal = match &self.phase.lock().running {
-            None => return operate::heed(&self.project, heard),
+            None => return operate::heed(&self.ui, &self.project, heard),
             Some(running) => running.reach == Reach::Family,
         };
         match heard {
@@ -179,7 +182,7 @@ impl Relay {
                 if !on_terminal {
                     self.pass_on(GroupSignal::Suspend);
                 }
-                operate::heed(&self.project, heard);
+                operate::heed(&self.ui, &self.project, heard);
                 // Awake again. At a terminal the shell woke the whole group already.
                 self.pass_on(GroupSignal::Continue);
             }

@@ -208,6 +208,10 @@ fn a_waiter_that_was_put_aside_goes_on() {
         let stat = plandex::platform::process::stat(pid)?;
         matches!(stat.state, 'T' | 't').then_some(())
     });
+    // The shell has the terminal: nothing that is rewritten is left on it.
+    sandbox.until("its lines are gone", || {
+        (!waiting.screen().text().contains("Waited")).then_some(())
+    });
     waiting.program().cont();
     let before = waiting.times_of("Waited").len();
     sandbox.until("its lines move again", || {
