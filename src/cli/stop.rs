@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::exit::ExitCode;
-use super::locks::by;
+use super::locks::{by, is_orphaned};
 use super::session::{Cli, SCHEMA_VERSION};
 use super::waiting::outside_tickets;
 use crate::lock::{self, Forced, Notice, Patience, operation};
@@ -92,7 +92,14 @@ fn say_asked(cli: &Cli, asked: &[Ticket], args: &Stop) {
             "Asked {title} to stop (pid {}: {})",
             ticket.pid, ticket.command
         ));
-        if !args.force && process::is_stopped(ticket.pid, ticket.process_start) {
+        if !args.force && is_orphaned(ticket) {
+            cli.ui.warning(format!(
+                "pid {} has ended and hears nothing, but what it started goes on",
+                ticket.pid
+            ));
+            cli.ui
+                .hint("end that and take the lock with `plandex stop --force`");
+        } else if !args.force && process::is_stopped(ticket.pid, ticket.process_start) {
             cli.ui
                 .warning(format!("pid {} is suspended and hears nothing", ticket.pid));
             cli.ui
@@ -142,7 +149,7 @@ fn say_results(cli: &Cli, asked: &[Ticket], results: &[Became]) {
             Became::Asked => {}
             Became::Ended => cli.ui.line(format!("{title} has ended (pid {pid})")),
             Became::Forced if operation::is_command(&ticket.reason) => cli.ui.line(format!(
-                "Took the lock from {title} (pid {pid}), which did not end; what it ran is gone"
+                "Took the lock from {title} (pid {pid}), which did not end, and killed what it ran"
             )),
             Became::Forced => cli.ui.line(format!(
                 "Took the lock from {title} (pid {pid}), which did not end; the next operation keeps \

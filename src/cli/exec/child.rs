@@ -148,6 +148,9 @@ fn why_not(name: &OsString, error: &std::io::Error) -> ExecError {
     if shown.contains('/') && path.exists() {
         return ExecError::CannotRun(format!("{shown}: its interpreter was not found"));
     }
+    if shown.is_empty() {
+        return ExecError::NotFound("''".to_owned());
+    }
     ExecError::NotFound(shown.into_owned())
 }
 

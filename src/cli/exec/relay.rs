@@ -15,6 +15,7 @@ use crate::cli::operate;
 use crate::platform::process::{self, GroupSignal, Process};
 use crate::platform::signal::{self, Signal};
 use crate::project::Project;
+use crate::ui::Ui;
 
 /// All that is listened to. USR1 is not passed on: it asks plandex itself what it waits for.
 const HEARD: [Signal; 6] = [
@@ -78,6 +79,7 @@ impl Running {
 
 /// Where signals go.
 pub(super) struct Relay {
+    ui: Ui,
     project: Arc<Project>,
     phase: Mutex<Phase>,
 }
@@ -92,8 +94,9 @@ struct Phase {
 }
 
 impl Relay {
-    pub(super) fn new(project: &Arc<Project>) -> Self {
+    pub(super) fn new(ui: &Ui, project: &Arc<Project>) -> Self {
         Self {
+            ui: ui.clone(),
             project: Arc::clone(project),
             phase: Mutex::default(),
         }
@@ -178,7 +181,7 @@ impl Relay {
                 // Meant for a command that is over by now; we still have its turn to give back.
                 None if phase.is_over && matches!(heard, Signal::User2 | Signal::Quit) => return,
                 // Not let go of before: no command starts between the look and the deed.
-                None => return operate::heed(&self.project, heard),
+                None => return operate::heed(&self.ui, &self.project, heard),
             }
         };
         match heard {
@@ -193,7 +196,7 @@ impl Relay {
                 if !on_terminal {
                     self.pass_on(GroupSignal::Suspend);
                 }
-                operate::heed(&self.project, heard);
+                operate::heed(&self.ui, &self.project, heard);
                 // Awake again. At a terminal the shell woke the whole group already.
                 self.pass_on(GroupSignal::Continue);
             }

@@ -57,7 +57,10 @@ fn fail_fast_starts_nothing_more() {
     assert_eq!(statuses(&results), owned(&expected));
     assert_eq!(verdict["counts"]["notRun"], 3);
     let run = sandbox.plandex(["batch", "-", "--fail-fast"]);
-    run.stdin(lines).finish().exits(1).says("not run: line 2-4");
+    run.stdin(lines)
+        .finish()
+        .exits(1)
+        .says("not run: lines 2-4");
 }
 
 /// A line that does not wait finds its plan taken: 75, and nothing else is wrong.
