@@ -133,6 +133,7 @@ pub(super) fn end_condemned(
     if is_command(ticket) {
         if is_in_grace(store, ticket)?
             && let Some(started) = Started::of(store, ticket)?
+            && started.owner_lives()
             && !started.members(&[]).is_empty()
         {
             return Ok(false);
