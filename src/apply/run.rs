@@ -51,7 +51,7 @@ pub fn run(
         &files,
         &decision,
         &contents,
-        &mut |id, written| finish(turn, permit, &branch.id, id, written, State::Done),
+        &mut |id, written| finish(turn, permit, &branch.id, id, written, &[]),
         &turn.cancel,
     );
     if applied.is_err()
@@ -102,7 +102,9 @@ pub fn settle(turn: &Turn<'_>, permit: &WritePermit) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// The rows of applies whose files are decided: only changes still pending are marked.
+/// The rows of applies whose files are decided: only changes still pending are marked. One that took
+/// the place of a change which was written all the same (its apply was suspended and robbed) was
+/// built on what stands in the file now.
 fn settle_rows(turn: &Turn<'_>, permit: &WritePermit) -> Result<()> {
     let unsettled = turn
         .project
@@ -120,12 +122,9 @@ fn settle_rows(turn: &Turn<'_>, permit: &WritePermit) -> Result<()> {
     {
         if state == State::FilesDone {
             let is_written = |file: &&ApplyFile| file.state == FileState::Written;
-            let written: Vec<String> = files
-                .iter()
-                .filter(is_written)
-                .map(|file| file.change_id.clone())
-                .collect();
-            finish(turn, permit, &branch_id, &id, &written, State::Done)
+            let files: Vec<ApplyFile> = files.iter().filter(is_written).cloned().collect();
+            let written: Vec<String> = files.iter().map(|file| file.change_id.clone()).collect();
+            finish(turn, permit, &branch_id, &id, &written, &files)
                 .context("settling an interrupted apply")?;
         } else {
             turn.project
@@ -136,14 +135,15 @@ fn settle_rows(turn: &Turn<'_>, permit: &WritePermit) -> Result<()> {
     Ok(())
 }
 
-/// Ends an apply in the plan: the changes with the ids `written` are in the project now.
+/// Ends an apply in the plan: the changes with the ids `written` are in the project now, and changes
+/// that took their place since are of what was `left` there.
 fn finish(
     turn: &Turn<'_>,
     permit: &WritePermit,
     branch_id: &str,
     apply_id: &str,
     written: &[String],
-    state: State,
+    left: &[ApplyFile],
 ) -> Result<()> {
     let (branch, pending) = turn.project.store.read(|tx| {
         let branch = branches::by_id(tx, branch_id)?.context("the branch is gone")?;
@@ -153,10 +153,29 @@ fn finish(
         .iter()
         .filter(|change| written.contains(&change.id))
         .collect();
-    let tree: Vec<TreeChange> = ended
+    let is_built_on = |change: &Change, file: &ApplyFile| {
+        let (is_other, is_same_path) = (change.id != file.change_id, change.path == file.path);
+        is_other && is_same_path && change.base_hash == file.base_hash
+    };
+    let rebased: Vec<Change> = pending
         .iter()
-        .flat_map(|change| tree::without_pending(change))
+        .filter_map(|change| {
+            let file = left.iter().find(|file| is_built_on(change, file))?;
+            let base_hash = file.target_hash.clone();
+            let change = change.clone();
+            Some(Change {
+                base_hash,
+                ..change
+            })
+        })
         .collect();
+    let gone = ended
+        .iter()
+        .flat_map(|change| tree::without_pending(change));
+    let still = rebased
+        .iter()
+        .flat_map(|change| tree::pending(change, None));
+    let tree: Vec<TreeChange> = gone.chain(still).collect();
     let paths: Vec<&str> = ended.iter().map(|change| change.path.as_str()).collect();
     let noun = if paths.len() == 1 {
         "change"
@@ -168,7 +187,10 @@ fn finish(
         for change in &ended {
             changes::end(tx, &change.id, Ended::Applied)?;
         }
-        applies::finish(tx, apply_id, state)?;
+        for change in &rebased {
+            changes::rebase(tx, &change.id, change.base_hash.as_deref())?;
+        }
+        applies::finish(tx, apply_id, State::Done)?;
         branches::set_status(tx, branch_id, Status::Ready, None)
     })
 }

@@ -115,7 +115,7 @@ pub fn end_of(child: &std::process::Child) -> Option<OwnedFd> {
     rustix::process::pidfd_open(Pid::from_child(child), PidfdFlags::empty()).ok()
 }
 
-/// The pids, our own excluded, of all visible processes that have the file `path` open.
+/// The pids, our own excluded, of all visible processes that have the file `path` open for writing.
 pub fn with_open(path: &Path) -> Vec<u32> {
     let Some(wanted) = identity(path) else {
         return Vec::new();
@@ -140,8 +140,8 @@ pub struct Process {
     pub group: i64,
 }
 
-/// The visible living processes that have the file `path` open or are `known`, with all that
-/// descend from them or from `root`; this process and `root` are not among them.
+/// The visible living processes that have the file `path` open for writing or are `known`, with all
+/// that descend from them or from `root`; this process and `root` are not among them.
 ///
 /// Descendants, because some programs close what they inherited before they start others.
 pub fn family(path: &Path, root: u32, known: &[Process]) -> Vec<Process> {
@@ -190,9 +190,25 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     Some((meta.st_dev(), meta.st_ino()))
 }
 
+/// Whether it has the file open as whoever made it does, for writing too. Who only looks at the
+/// file, to see whether it is locked, has it open for reading, however long it is kept from going on.
 fn has_open(pid: u32, wanted: (u64, u64)) -> bool {
-    let is_wanted = |entry: std::fs::DirEntry| identity(&entry.path()) == Some(wanted);
+    let is_wanted = |entry: std::fs::DirEntry| {
+        identity(&entry.path()) == Some(wanted) && is_writable(pid, &entry.file_name())
+    };
     std::fs::read_dir(format!("/proc/{pid}/fd")).is_ok_and(|fds| fds.flatten().any(is_wanted))
+}
+
+/// Whether a descriptor of a process was opened for writing; so it is if nobody tells.
+fn is_writable(pid: u32, number: &std::ffi::OsStr) -> bool {
+    let path = Path::new("/proc")
+        .join(pid.to_string())
+        .join("fdinfo")
+        .join(number);
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok());
+    flags.is_none_or(|flags| flags & rustix::fs::OFlags::ACCMODE.bits() != 0)
 }
 
 impl Process {
@@ -491,6 +507,26 @@ mod tests {
         assert_eq!(pids(nothing, nobody, &stale), Vec::<u32>::new());
         end(first);
         end(other);
+    }
+
+    /// Whoever waits looks at owner files, and may be suspended with one open.
+    #[test]
+    fn who_looks_at_a_file_is_not_of_the_family_that_has_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let reads = std::fs::File::open(file.path()).unwrap();
+        let started = |file: std::fs::File| {
+            let mut command = Command::new("sleep");
+            command.arg("1000").stdin(file).spawn().unwrap()
+        };
+        let mut looker = started(reads);
+        let mut member = started(file.reopen().unwrap());
+        let found = with_open(file.path());
+        for child in [&mut looker, &mut member] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert!(found.contains(&member.id()), "{found:?}");
+        assert!(!found.contains(&looker.id()), "{found:?}");
     }
 
     #[test]

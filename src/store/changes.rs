@@ -109,6 +109,16 @@ pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
     Ok(())
 }
 
+/// Notes that a pending change's file has another content by now, one that the change was built on.
+pub fn rebase(tx: &WriteTx<'_>, id: &str, base_hash: Option<&str>) -> Result<()> {
+    tx.sql()
+        .prepare_cached(
+            "UPDATE pending_changes SET base_hash = ?2 WHERE id = ?1 AND state = 'pending'",
+        )?
+        .execute(params![id, base_hash])?;
+    Ok(())
+}
+
 /// Ends a change that is still pending; `false` if it was ended already.
 pub fn end(tx: &WriteTx<'_>, id: &str, ended: Ended) -> Result<bool> {
     let changed = tx

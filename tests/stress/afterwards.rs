@@ -44,8 +44,13 @@ fn tokens<'o>(operations: impl Iterator<Item = &'o Operation>) -> BTreeSet<&'o s
 /// outlive it for a moment, and holds its owner file.
 fn heal(sandbox: &Sandbox) -> Vec<String> {
     let mut found = Vec::new();
+    let owners = || {
+        let files = std::fs::read_dir(sandbox.state_dir().join("owners"));
+        files.unwrap().count()
+    };
+    let is_well = || sandbox.run(&["doctor", "--fix", "--json"]).code == Some(0);
     let healed = crate::support::poll(Duration::from_secs(20), || {
-        (sandbox.run(&["doctor", "--fix", "--json"]).code == Some(0)).then_some(())
+        (is_well() && owners() == 0).then_some(())
     });
     if healed.is_none() {
         let outcome = sandbox.run(&["doctor", "--fix", "--verbose"]);
@@ -59,9 +64,7 @@ fn heal(sandbox: &Sandbox) -> Vec<String> {
             "doctor finds problems after its own repair:\n{outcome}"
         ));
     }
-    let owners = std::fs::read_dir(sandbox.state_dir().join("owners"))
-        .unwrap()
-        .count();
+    let owners = owners();
     if owners > 0 {
         found.push(format!("{owners} files are left in owners/"));
     }

@@ -1,6 +1,8 @@
 //! Holders that die, hang or lose their lock: nothing late is written, and the next proceeds.
 
-use crate::support::{Outcome, Sandbox};
+use plandex::store::tickets::State;
+
+use crate::support::{Outcome, Sandbox, needs, skip};
 
 use super::{SOON, convo, edit, error_type, is_free, project, quick_project, raw, suspend};
 
@@ -37,6 +39,57 @@ const INTERRUPTED_THEN_NEXT: [(&str, &str); 4] = [
 fn lost(outcome: &Outcome) {
     assert_eq!(outcome.code, Some(79), "{outcome}");
     assert_eq!(error_type(&outcome.stderr), "heartbeat_lost", "{outcome}");
+}
+
+/// An apply that is suspended between its files and robbed finishes them when it is awake again. What
+/// was built meanwhile, on the change that it was at, fits what it wrote.
+#[test]
+fn a_change_built_beside_a_suspended_apply_fits_what_that_wrote() {
+    needs!("strace");
+    let sandbox = quick_project();
+    let tell = |text: &str| {
+        let message = sandbox.write_beside("message.md", &edit("a.txt", text));
+        let run = sandbox.plandex(["tell", "--wait", "20s", "-f"]);
+        run.args([message]).finish().ok()
+    };
+    tell("first");
+    let inject = "inject=renameat2:signal=SIGSTOP:when=1";
+    let strace = [
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=renameat2",
+        "-e",
+        inject,
+    ];
+    let apply = [env!("CARGO_BIN_EXE_plandex"), "apply", "--yes", "--json"];
+    let mut tracer = sandbox
+        .program("strace", [&strace[..], &apply].concat())
+        .start();
+    let asleep = sandbox.until("the apply holds the plan", || {
+        if tracer.stderr().contains("PTRACE") {
+            return Some(None);
+        }
+        let line = sandbox.tickets();
+        let held = line.iter().find(|ticket| ticket.state == State::Held);
+        held.map(|ticket| Some(ticket.pid))
+    });
+    let Some(asleep) = asleep else {
+        skip!("processes cannot be traced here");
+    };
+    tell("second");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(asleep).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    lost(&tracer.wait(SOON));
+    assert_eq!(sandbox.read("a.txt"), "first\n");
+    sandbox.ok(&["apply", "--yes"]);
+    assert_eq!(sandbox.read("a.txt"), "second\n");
+    let repeated = sandbox.run(&["apply", "--yes"]).ok();
+    assert!(repeated.text().contains("No pending changes"), "{repeated}");
+    sandbox.ok(&["doctor"]);
+    is_free(&sandbox);
 }
 
 /// SEED.md 7.2.1.
