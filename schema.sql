@@ -147,16 +147,19 @@ CREATE TABLE streams (
 
 CREATE INDEX streams_branch ON streams (branch_id, started_at);
 
--- What a run said, in batches: the partial reply survives any death of the runner.
+-- What happened in a run, in its order and in batches: the partial reply survives any death of the
+-- runner, and `connect` replays it. `kind` is the event's type, `payload` its fields as JSON; the
+-- reply's raw text is that of its `message.delta`s.
 CREATE TABLE stream_events (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     stream_id TEXT NOT NULL REFERENCES streams (id) ON DELETE CASCADE,
+    number    INTEGER NOT NULL,
     at        INTEGER NOT NULL,
     kind      TEXT NOT NULL,
     payload   TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX stream_events_stream ON stream_events (stream_id, id);
+CREATE UNIQUE INDEX stream_events_number ON stream_events (stream_id, number);
 
 -- The queue, which is the lock. One row a ticket: waiting, then held; deleting it releases.
 --

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::edits::{self, Edit, EditFailure, PathMatch, Reason};
-use super::tell::Event;
+use super::event::{Event, FileStatus};
 use crate::platform::cancel::Cancel;
 use crate::platform::snapshot::{Tree, Unread};
 use crate::platform::{clock, digest};
@@ -22,13 +22,13 @@ use crate::store::contexts;
 use crate::store::{WriteTx, new_id};
 
 /// A file that was built and is pending now.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BuiltFile {
     /// The path in the project.
     pub path: String,
-    /// "add", "update", or "unchanged": it has that very content already, and nothing is pending.
-    pub op: &'static str,
+    /// What is done to it.
+    pub op: Op,
     /// Lines added.
     pub added: usize,
     /// Lines removed.
@@ -41,8 +41,20 @@ pub struct BuiltFile {
     pub auto_run: bool,
 }
 
+/// What a build does to its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Op {
+    /// There was none.
+    Add,
+    /// Its content changes.
+    Update,
+    /// It has that very content already, and nothing is pending.
+    Unchanged,
+}
+
 /// A file that could not be built: none of its edits is pending.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedFile {
     /// The path as the reply gave it.
@@ -278,9 +290,9 @@ impl Outcome {
         let file = BuiltFile {
             path: path.clone(),
             op: match &base.content {
-                None => "add",
-                Some(content) if *content == built.content => "unchanged",
-                Some(_) => "update",
+                None => Op::Add,
+                Some(content) if *content == built.content => Op::Unchanged,
+                Some(_) => Op::Update,
             },
             added: built.lines.added,
             removed: built.lines.removed,
@@ -288,7 +300,7 @@ impl Outcome {
             warnings: built.warnings,
             auto_run: edits::is_auto_run(&path),
         };
-        if file.op == "unchanged" {
+        if file.op == Op::Unchanged {
             self.unchanged.push(file);
             return Ok(());
         }
@@ -329,10 +341,22 @@ impl Outcome {
     /// One event a file.
     pub(super) fn events(&self) -> Vec<Event> {
         let built = self.built.iter().map(|pending| &pending.file);
-        let built = built.chain(&self.unchanged).cloned().map(Event::Built);
-        built
-            .chain(self.failed.iter().cloned().map(Event::Failed))
-            .collect()
+        let built = built.chain(&self.unchanged).map(|file| Event::File {
+            status: match file.op {
+                Op::Unchanged => FileStatus::Unchanged,
+                Op::Add | Op::Update => FileStatus::Built,
+            },
+            path: file.path.clone(),
+            built: Some(file.clone()),
+            failed: None,
+        });
+        let failed = self.failed.iter().map(|file| Event::File {
+            status: FileStatus::Failed,
+            path: file.path.clone(),
+            built: None,
+            failed: Some(file.clone()),
+        });
+        built.chain(failed).collect()
     }
 
     /// How many files were built, and how many failed.

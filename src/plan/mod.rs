@@ -6,12 +6,15 @@
 pub mod briefing;
 mod build;
 pub mod edits;
+mod event;
 pub mod history;
 pub mod pending;
+mod record;
 mod repair;
 pub mod reply;
 mod tell;
 
-pub use build::{BuiltFile, FailedFile};
+pub use build::{BuiltFile, FailedFile, Op};
+pub use event::{Event, FileStatus, Recorded, Usage};
 pub use repair::repair;
-pub use tell::{Answer, Event, Prompt, Tell, TellError, Told, tell};
+pub use tell::{Answer, Prompt, Tell, TellError, Told, tell};

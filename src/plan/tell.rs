@@ -4,27 +4,24 @@
 //! while it arrives, and one fenced transaction at the end completes the conversation, adds the
 //! pending changes and moves the branch's head. Whatever stops it in between, what came is kept.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::build::{self, BuiltFile, FailedFile, Outcome};
 use super::edits::{Edit, Reason as EditReason};
+use super::event::{Event, Recorded};
+use super::record::{BATCH_EVERY, Recorder};
 use super::reply::{Ending, Malformed, ReplyEvent, ReplyParser};
 use crate::model::{self, Delta, Provider};
 use crate::platform::cancel::Reason;
-use crate::platform::threads;
+use crate::platform::{digest, threads};
 use crate::project::{Turn, tree};
 use crate::store::branches::{self, Branch, Status};
 use crate::store::messages::{self, Message, Role, State};
 use crate::store::tickets::{Permit as _, WritePermit};
 use crate::store::{WriteTx, history, streams};
-
-/// Text is stored at least this often while a reply arrives.
-const BATCH_EVERY: Duration = Duration::from_millis(100);
-/// And at least every so many bytes.
-const BATCH_BYTES: usize = 4096;
 
 /// What a person asked for; never blank.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,26 +98,6 @@ pub struct Tell {
     pub answer: Answer,
 }
 
-/// Something that happened in a run, for people and for JSON.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// The turn was taken, the prompt is recorded.
-    Started {
-        /// Milliseconds waited for the turn.
-        waited_ms: u128,
-    },
-    /// More of the reply's prose (whole lines).
-    Prose(String),
-    /// An edit to this path begins in the reply.
-    FileStarted(String),
-    /// A file was built.
-    Built(BuiltFile),
-    /// A file could not be built.
-    Failed(FailedFile),
-    /// A block that could not be read.
-    Malformed(Malformed),
-}
-
 /// What a run came to.
 #[derive(Debug, Clone)]
 pub struct Told {
@@ -145,7 +122,7 @@ impl Told {
     }
 }
 
-/// Runs `tell` under its turn, reporting to `events` as it goes.
+/// Runs `tell` under its turn, reporting to `listener` what is stored, as it goes.
 ///
 /// A cancelled run keeps what came of the reply and returns it as [`State::Stopped`]; a run whose
 /// lock was lost writes nothing more and fails with [`crate::store::StoreError::LockLost`].
@@ -153,14 +130,13 @@ pub fn tell(
     turn: &Turn<'_>,
     permit: &WritePermit,
     tell: &Tell,
-    events: &mut dyn FnMut(Event),
+    listener: &mut dyn FnMut(Recorded),
 ) -> Result<Told> {
     let branch = turn.branch(&tell.branch)?;
     let run = begin(turn, permit, &branch, tell)?;
-    events(Event::Started {
-        waited_ms: turn.waited.as_millis(),
-    });
-    let reply = match listen(turn, permit, &run, tell, events) {
+    let mut recorder = Recorder::new(turn, permit, run.stream.clone(), listener);
+    recorder.say(started(turn, &run, tell));
+    let reply = match listen(turn, tell, &mut recorder) {
         Ok(reply) => reply,
         Err(error) => {
             abandon(turn, permit, &branch, &run).ok();
@@ -178,9 +154,21 @@ pub fn tell(
     })?;
     let outcome = build::build(turn, &branch, &run.reply.id, &reply.edits)?;
     for event in outcome.events() {
-        events(event);
+        recorder.say(event);
     }
-    finish(turn, permit, &branch, run, reply, outcome)
+    finish(turn, permit, &branch, run, reply, outcome, recorder)
+}
+
+fn started(turn: &Turn<'_>, run: &Run, tell: &Tell) -> Event {
+    Event::Started {
+        number: run.prompt.number,
+        waited_ms: u64::try_from(turn.waited.as_millis()).unwrap_or(u64::MAX),
+        provider: tell.answer.word().to_owned(),
+        model: None,
+        provider_source: None,
+        prompt_sha256: digest::sha256_hex(run.prompt.text.as_bytes()),
+        prompt_tokens_estimate: 0,
+    }
 }
 
 /// The rows of a run that is under way.
@@ -188,6 +176,7 @@ struct Run {
     prompt: Message,
     reply: Message,
     stream: String,
+    since: Instant,
 }
 
 /// What was heard of a reply.
@@ -215,6 +204,7 @@ fn begin(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch, tell: &Tell) ->
                 prompt,
                 reply,
                 stream,
+                since: Instant::now(),
             })
         })
         .context("recording the prompt")
@@ -227,32 +217,20 @@ fn next_delta(deltas: &Receiver<Delta>) -> std::result::Result<Delta, RecvTimeou
 }
 
 /// Listens to the reply to its end, or until it is stopped.
-fn listen(
-    turn: &Turn<'_>,
-    permit: &WritePermit,
-    run: &Run,
-    tell: &Tell,
-    events: &mut dyn FnMut(Event),
-) -> Result<Reply> {
+fn listen(turn: &Turn<'_>, tell: &Tell, recorder: &mut Recorder<'_>) -> Result<Reply> {
     let mut ear = Ear {
         parser: ReplyParser::new(),
         edits: Vec::new(),
         malformed: Vec::new(),
     };
+    recorder.store()?;
     if tell.answer.0 == Provider::Literal {
-        ear.hear(tell.prompt.text(), &mut |event| {
-            // The prose is the user's own message: nobody reads it back to them.
-            if !matches!(event, Event::Prose(_)) {
-                events(event);
-            }
-        });
-        let (edits, malformed) = ear.end(Ending::Complete, &mut |_| {});
-        let (text, source) = (String::new(), "literal".to_owned());
-        let state = State::Complete;
+        ear.hear(tell.prompt.text(), recorder);
+        let (edits, malformed) = ear.end(Ending::Complete, recorder);
         return Ok(Reply {
-            text,
-            source,
-            state,
+            text: String::new(),
+            source: "literal".to_owned(),
+            state: State::Complete,
             edits,
             malformed,
             stopped: None,
@@ -260,10 +238,6 @@ fn listen(
         });
     }
     let deltas = model::stream(&tell.answer.0, &turn.cancel)?;
-    let mut batch = Batch {
-        stored: 0,
-        last: Instant::now(),
-    };
     let mut text = String::new();
     let (state, source, failure) = loop {
         if turn.cancel.is_set() {
@@ -271,8 +245,9 @@ fn listen(
         }
         match next_delta(&deltas) {
             Ok(Delta::Text(more)) => {
-                ear.hear(&more, events);
                 text.push_str(&more);
+                recorder.say(Event::Text { text: more.clone() });
+                ear.hear(&more, recorder);
             }
             Ok(Delta::Finished { provenance }) => break (State::Complete, Some(provenance), None),
             Ok(Delta::Failed(error)) => break (State::Error, None, Some(error)),
@@ -280,7 +255,7 @@ fn listen(
             // The reader ends without a word only when it was called off.
             Err(RecvTimeoutError::Disconnected) => break (State::Stopped, None, None),
         }
-        batch.store(turn, permit, run, &text)?;
+        recorder.keep_up()?;
     };
     let is_empty = text.trim().is_empty();
     if is_empty && state == State::Complete {
@@ -291,7 +266,11 @@ fn listen(
     } else {
         Ending::CutOff
     };
-    let (edits, malformed) = ear.end(ending, events);
+    let (edits, malformed) = ear.end(ending, recorder);
+    recorder.say(Event::Replied {
+        finish: finish_word(state).to_owned(),
+        usage: None,
+    });
     let source = source.unwrap_or_else(|| tell.answer.word().to_owned());
     let stopped = turn.cancel.reason();
     Ok(Reply {
@@ -305,6 +284,15 @@ fn listen(
     })
 }
 
+fn finish_word(state: State) -> &'static str {
+    match state {
+        State::Open | State::Complete => "stop",
+        State::Truncated => "length",
+        State::Stopped => "cancelled",
+        State::Error | State::Interrupted => "error",
+    }
+}
+
 /// Turns text into edits as it arrives.
 struct Ear {
     parser: ReplyParser,
@@ -313,14 +301,14 @@ struct Ear {
 }
 
 impl Ear {
-    fn hear(&mut self, text: &str, events: &mut dyn FnMut(Event)) {
+    fn hear(&mut self, text: &str, recorder: &mut Recorder<'_>) {
         let heard = self.parser.push(text);
-        self.take(heard, events);
+        self.take(heard, recorder);
     }
 
-    fn end(mut self, ending: Ending, events: &mut dyn FnMut(Event)) -> (Vec<Edit>, Vec<Malformed>) {
+    fn end(mut self, ending: Ending, recorder: &mut Recorder<'_>) -> (Vec<Edit>, Vec<Malformed>) {
         let heard = std::mem::take(&mut self.parser).finish(ending);
-        self.take(heard, events);
+        self.take(heard, recorder);
         // A block that the cut left open is no mistake of the reply's.
         if ending == Ending::CutOff {
             self.malformed
@@ -337,47 +325,29 @@ impl Ear {
         (self.edits, self.malformed)
     }
 
-    fn take(&mut self, heard: Vec<ReplyEvent>, events: &mut dyn FnMut(Event)) {
+    fn take(&mut self, heard: Vec<ReplyEvent>, recorder: &mut Recorder<'_>) {
         for event in heard {
             match event {
-                ReplyEvent::Prose(text) => events(Event::Prose(text)),
-                ReplyEvent::FileStarted { path, .. } => events(Event::FileStarted(path)),
-                ReplyEvent::FileLines { .. } => {}
+                // It is in the text as it came.
+                ReplyEvent::Prose(_) => {}
+                ReplyEvent::FileStarted { path, format } => {
+                    recorder.say(Event::FileStarted { path, format });
+                }
+                ReplyEvent::FileLines { path, lines } => {
+                    recorder.say(Event::FileLines { path, lines });
+                }
                 ReplyEvent::Edit(edit) => self.edits.push(edit),
                 ReplyEvent::Malformed(found) => {
-                    events(Event::Malformed(found.clone()));
+                    recorder.say(Event::Warning {
+                        code: "malformed".to_owned(),
+                        message: found.message.clone(),
+                        line: Some(found.line),
+                        path: found.path.clone(),
+                    });
                     self.malformed.push(found);
                 }
             }
         }
-    }
-}
-
-/// Stores the reply's text as it grows.
-struct Batch {
-    stored: usize,
-    last: Instant,
-}
-
-impl Batch {
-    fn store(
-        &mut self,
-        turn: &Turn<'_>,
-        permit: &WritePermit,
-        run: &Run,
-        text: &str,
-    ) -> Result<()> {
-        let new = &text[self.stored..];
-        let is_due = new.len() >= BATCH_BYTES || self.last.elapsed() >= BATCH_EVERY;
-        if new.is_empty() || !is_due {
-            return Ok(());
-        }
-        turn.project
-            .store
-            .note(permit, |tx| streams::add_text(tx, &run.stream, new))?;
-        self.stored = text.len();
-        self.last = Instant::now();
-        Ok(())
     }
 }
 
@@ -389,11 +359,12 @@ fn finish(
     run: Run,
     reply: Reply,
     outcome: Outcome,
+    mut recorder: Recorder<'_>,
 ) -> Result<Told> {
     let mut answer = Message {
-        source: reply.source,
-        text: reply.text,
-        ..run.reply
+        source: reply.source.clone(),
+        text: reply.text.clone(),
+        ..run.reply.clone()
     };
     answer.state = reply.state;
     answer.completed_at = Some(crate::platform::clock::wall_ms());
@@ -408,6 +379,8 @@ fn finish(
     };
     let error = reply.failure.as_ref().map(|error| format!("{error:#}"));
     let report = report(&reply.malformed, &outcome);
+    recorder.say(verdict(&run, &answer, &reply, &outcome));
+    let last_words = recorder.unstored_rows()?;
     turn.advance(
         permit,
         branch,
@@ -416,10 +389,12 @@ fn finish(
         |tx| {
             messages::complete(tx, &answer)?;
             outcome.record(tx)?;
+            streams::add(tx, recorder.run(), &last_words)?;
             streams::finish(tx, &run.stream, ended, Some(&report))?;
             branches::set_status(tx, &branch.id, status, error.as_deref())
         },
     )?;
+    recorder.tell();
     if let Some(failure) = reply.failure {
         return Err(failure.context(TellError::ReplyFailed));
     }
@@ -432,6 +407,27 @@ fn finish(
         malformed: reply.malformed,
         stopped: reply.stopped,
     })
+}
+
+/// The run's last event.
+fn verdict(run: &Run, answer: &Message, reply: &Reply, outcome: &Outcome) -> Event {
+    if let Some(failure) = &reply.failure {
+        return Event::Failed {
+            kind: "reply_failed".to_owned(),
+            message: format!("{failure:#}"),
+            hint: None,
+            partial: !answer.text.is_empty(),
+        };
+    }
+    let (built, failed) = outcome.counts();
+    Event::Completed {
+        number: run.prompt.number,
+        state: answer.state.word().to_owned(),
+        built,
+        failed,
+        malformed: reply.malformed.len(),
+        duration_ms: u64::try_from(run.since.elapsed().as_millis()).unwrap_or(u64::MAX),
+    }
 }
 
 /// Takes back a run that came to nothing: nothing of it stays in the conversation.

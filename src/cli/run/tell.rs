@@ -5,20 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use serde::Serialize;
 
-use super::args;
-use super::exit::ExitCode;
-use super::operate::{Job, operate};
-use super::report::{self, UsageError};
-use super::session::{Cli, SCHEMA_VERSION, own_file};
+use super::super::args;
+use super::super::exit::ExitCode;
+use super::super::operate::{Job, operate};
+use super::super::report::{self, UsageError};
+use super::super::session::{Cli, SCHEMA_VERSION, own_file};
+use super::show::{RunView, conclude};
 use crate::lock::operation;
 use crate::model::Provider;
 use crate::plan::briefing::{self, Shown, Turned};
-use crate::plan::{self, Answer, BuiltFile, Event, FailedFile, Prompt, Tell, Told, edits};
+use crate::plan::{self, Answer, Prompt, Tell};
 use crate::project::{Project, Selected};
 use crate::store::{contexts, messages};
-use crate::ui::{Style, Text, render};
 
 /// The next command after a reply that cannot be read.
 const GIVE_REPLY: &str =
@@ -27,7 +26,7 @@ const GIVE_REPLY: &str =
 const PROMPT_MAX: u64 = 64 << 20;
 
 /// `plandex tell`
-pub(super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
+pub(in super::super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
     let (project, selected) = cli.open_selected()?;
     let prompt = Prompt::new(prompt_text(cli, &project, args)?)?;
     if args.print_prompt {
@@ -66,11 +65,12 @@ pub(super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
         branch: None,
         operation: operation::TELL,
     };
+    let mut view = RunView::new(cli);
     let told = operate(
         cli,
         &job,
         move |permit, turn, events| plan::tell(turn, permit, &tell, events),
-        |event| show(cli, event),
+        |recorded| view.show(&recorded),
     )?;
     conclude(cli, &told);
     Ok(match told.stopped {
@@ -167,163 +167,4 @@ fn print_prompt(
         cli.ui.line(briefing::render(&lines));
     }
     Ok(ExitCode::Done)
-}
-
-/// One event for people, or as a line of JSON.
-fn show(cli: &Cli, event: Event) {
-    if cli.json {
-        cli.ui.json(&cli.stamped(&EventDocument::from(event)));
-        return;
-    }
-    let ui = &cli.ui;
-    match event {
-        Event::Started { .. } => {}
-        Event::Prose(text) => ui.raw(text.as_bytes()),
-        Event::FileStarted(path) => ui.note(format!("building {path}")),
-        Event::Built(file) => ui.note(built_line(cli, &file)),
-        Event::Failed(file) => {
-            for failure in &file.failures {
-                ui.warning(edits::describe(failure));
-            }
-        }
-        Event::Malformed(found) => {
-            let path = found.path.unwrap_or_default();
-            ui.warning(format!(
-                "reply line {}: {path} {}",
-                found.line, found.message
-            ));
-        }
-    }
-}
-
-fn built_line(cli: &Cli, file: &BuiltFile) -> Text {
-    let signs = cli.ui.signs();
-    let (added, removed) = (file.added as u64, file.removed as u64);
-    let mut line = Text::styled(Style::Green, signs.ok)
-        .plain(format!(" {} ", file.path))
-        .join(render::stats(added, removed, signs));
-    if file.op == "unchanged" {
-        return Text::styled(Style::Dim, signs.skipped)
-            .plain(format!(" {} has that content already", file.path));
-    }
-    if file.tier != edits::Tier::Exact {
-        line = line.then(Style::Yellow, format!("  matched {}", file.tier));
-    }
-    for warning in &file.warnings {
-        line = line.then(Style::Yellow, format!("  {warning}"));
-    }
-    if file.auto_run {
-        line = line.then(
-            Style::Yellow,
-            "  tools run this file by themselves: read it first",
-        );
-    }
-    line
-}
-
-fn conclude(cli: &Cli, told: &Told) {
-    if cli.json {
-        cli.ui.json(&cli.stamped(&Completed::new(told)));
-        return;
-    }
-    let ui = &cli.ui;
-    if told.state == messages::State::Stopped {
-        ui.note("Stopped: what came of the reply is kept, see `plandex convo`");
-    }
-    let (built, failed) = (told.built.len(), told.failed.len() + told.malformed.len());
-    let files = |count: usize| render::counted(count as u64, "file");
-    match (built, failed) {
-        (0, 0) => ui.note("No changes"),
-        (0, failed) => ui.note(format!("No file was built, {failed} failed")),
-        (built, 0) => ui.note(format!("{} pending", files(built))),
-        (built, failed) => ui.note(format!("{} pending, {failed} failed", files(built))),
-    }
-    if built > 0 {
-        ui.hint("look with `plandex diff`, write them with `plandex apply`");
-    } else if failed > 0 {
-        ui.hint("mend the edits and `plandex tell` again; nothing else was changed");
-    }
-}
-
-/// An event as MODEL.md 7 names it.
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all_fields = "camelCase")]
-enum EventDocument {
-    #[serde(rename = "turn.started")]
-    Started { waited_ms: u64 },
-    #[serde(rename = "message.delta")]
-    Prose { text: String },
-    #[serde(rename = "file.started")]
-    FileStarted { path: String },
-    #[serde(rename = "file.completed")]
-    File {
-        status: &'static str,
-        built: Option<BuiltFile>,
-        failed: Option<FailedFile>,
-    },
-    #[serde(rename = "warning")]
-    Warning {
-        code: &'static str,
-        message: String,
-        line: usize,
-        path: Option<String>,
-    },
-}
-
-impl From<Event> for EventDocument {
-    fn from(event: Event) -> Self {
-        match event {
-            Event::Started { waited_ms } => Self::Started {
-                waited_ms: u64::try_from(waited_ms).unwrap_or(u64::MAX),
-            },
-            Event::Prose(text) => Self::Prose { text },
-            Event::FileStarted(path) => Self::FileStarted { path },
-            Event::Built(file) => Self::File {
-                status: if file.op == "unchanged" {
-                    "unchanged"
-                } else {
-                    "built"
-                },
-                built: Some(file),
-                failed: None,
-            },
-            Event::Failed(file) => Self::File {
-                status: "failed",
-                built: None,
-                failed: Some(file),
-            },
-            Event::Malformed(found) => Self::Warning {
-                code: "malformed",
-                message: found.message,
-                line: found.line,
-                path: found.path,
-            },
-        }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Completed {
-    r#type: &'static str,
-    schema_version: u32,
-    number: i64,
-    state: &'static str,
-    built: usize,
-    failed: usize,
-    malformed: usize,
-}
-
-impl Completed {
-    fn new(told: &Told) -> Self {
-        Self {
-            r#type: "turn.completed",
-            schema_version: SCHEMA_VERSION,
-            number: told.number,
-            state: told.state.word(),
-            built: told.built.len(),
-            failed: told.failed.len(),
-            malformed: told.malformed.len(),
-        }
-    }
 }
