@@ -3,6 +3,7 @@
 //! The one hard rule: nothing here touches the project's files. A tell reads them, builds new
 //! contents from the reply's edits, and leaves those pending in the plan; only `apply` writes.
 
+pub mod ask;
 pub mod briefing;
 mod build;
 pub mod edits;

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::ask;
 use super::build::{self, BuiltFile, FailedFile, Outcome};
 use super::edits::{Edit, Reason as EditReason};
 use super::reply::{Ending, Malformed, ReplyEvent, ReplyParser};
-use crate::model::{self, Delta, Provider};
+use crate::model::{self, Chosen, Delta, Finish, Finished, Provider, Request};
 use crate::platform::cancel::Reason;
 use crate::platform::threads;
 use crate::project::{Turn, tree};
@@ -47,13 +48,13 @@ impl Prompt {
 
 /// Where the reply comes from, checked before a turn is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer(Provider);
+pub struct Answer(Chosen);
 
 impl Answer {
     /// Fails with [`TellError::NoModel`] if no model is configured and the message itself holds no
     /// edit: then nothing is stored and nobody is made to wait.
-    pub fn new(provider: Provider, prompt: &Prompt) -> Result<Self> {
-        if provider == Provider::Literal {
+    pub fn new(chosen: Chosen, prompt: &Prompt) -> Result<Self> {
+        if chosen.provider == Provider::Literal {
             let mut parser = ReplyParser::new();
             let mut events = parser.push(prompt.text());
             events.extend(parser.finish(Ending::Complete));
@@ -64,12 +65,12 @@ impl Answer {
                 return Err(TellError::NoModel.into());
             }
         }
-        Ok(Self(provider))
+        Ok(Self(chosen))
     }
 
     /// The provider's word.
     pub fn word(&self) -> &'static str {
-        self.0.word()
+        self.0.provider.word()
     }
 }
 
@@ -239,7 +240,7 @@ fn listen(
         edits: Vec::new(),
         malformed: Vec::new(),
     };
-    if tell.answer.0 == Provider::Literal {
+    if tell.answer.0.provider == Provider::Literal {
         ear.hear(tell.prompt.text(), &mut |event| {
             // The prose is the user's own message: nobody reads it back to them.
             if !matches!(event, Event::Prose(_)) {
@@ -259,7 +260,19 @@ fn listen(
             failure: None,
         });
     }
-    let deltas = model::stream(&tell.answer.0, &turn.cancel)?;
+    let (prompt, before) = (&run.prompt, Some(run.prompt.number));
+    let lines = ask::lines(
+        turn.project,
+        turn.plan_id,
+        &prompt.branch_id,
+        &prompt.text,
+        before,
+    )?;
+    let request = Request {
+        branch: tell.branch.clone(),
+        ..ask::request(lines)
+    };
+    let deltas = model::stream(&tell.answer.0, &request, &turn.cancel)?;
     let mut batch = Batch {
         stored: 0,
         last: Instant::now(),
@@ -274,8 +287,18 @@ fn listen(
                 ear.hear(&more, events);
                 text.push_str(&more);
             }
-            Ok(Delta::Finished { provenance }) => break (State::Complete, Some(provenance), None),
-            Ok(Delta::Failed(error)) => break (State::Error, None, Some(error)),
+            // Streams and phases are shown by the terminal that will follow them.
+            Ok(Delta::Thinking(_) | Delta::Phase(_)) => {}
+            Ok(Delta::Finished(Finished {
+                finish, provenance, ..
+            })) => {
+                let state = match finish {
+                    Finish::Stop | Finish::UnmarkedEnd => State::Complete,
+                    Finish::Length | Finish::Refused => State::Truncated,
+                };
+                break (state, Some(provenance), None);
+            }
+            Ok(Delta::Failed(error)) => break (State::Error, None, Some(error.into())),
             Err(RecvTimeoutError::Timeout) => {}
             // The reader ends without a word only when it was called off.
             Err(RecvTimeoutError::Disconnected) => break (State::Stopped, None, None),
