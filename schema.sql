@@ -81,7 +81,7 @@ CREATE TABLE convo_messages (
     source     TEXT NOT NULL,
     text       TEXT NOT NULL,
     state      TEXT NOT NULL CHECK (state IN
-        ('open', 'complete', 'stopped', 'truncated', 'error', 'interrupted')),
+        ('open', 'complete', 'stopped', 'truncated', 'refused', 'error', 'interrupted')),
     created_at INTEGER NOT NULL,
     completed_at INTEGER,
     UNIQUE (branch_id, number)

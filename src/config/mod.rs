@@ -5,6 +5,7 @@
 //! or a key of ours that cannot be understood is an error that names it.
 
 mod environment;
+mod secret;
 mod settings;
 mod token;
 mod wait;
@@ -15,6 +16,7 @@ use anyhow::{Context as _, Result};
 use jiff::tz::TimeZone;
 
 pub use environment::Environment;
+pub use secret::Secret;
 pub use settings::{MAX_FILE_SIZE_DEFAULT, Settings};
 pub use token::LockToken;
 pub use wait::{WAIT_DEFAULT, WAIT_LONGEST, Wait, parse_wait};

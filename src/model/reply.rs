@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use crossbeam_channel::Sender;
 
-use super::Delta;
+use super::{Delta, Finish, Finished, Kind, ModelError};
 use crate::platform::cancel::Cancel;
 use crate::platform::digest::Hasher;
 use crate::platform::{file, threads, wait};
@@ -42,11 +42,13 @@ fn start(source: File, name: String, cancel: &Cancel, sender: Sender<Delta>) -> 
         .name("reply".to_owned())
         .spawn(move || {
             let last = match pump(source, &cancel, &sender) {
-                Ok(Some(digest)) => Delta::Finished {
+                Ok(Some(digest)) => Delta::Finished(Finished {
+                    finish: Finish::Stop,
+                    usage: None,
                     provenance: format!("{name} {digest}"),
-                },
+                }),
                 Ok(None) => return,
-                Err(error) => Delta::Failed(error),
+                Err(error) => Delta::Failed(ModelError::new(Kind::Source, format!("{error:#}"))),
             };
             // A receiver that is gone has given the reply up.
             sender.send(last).ok();

@@ -82,9 +82,11 @@ pub fn briefing(shown: &[Shown], said: &[Turned], prompt: &str) -> Vec<Line> {
     for turned in said {
         let cut = match turned.state {
             State::Complete | State::Open => "",
-            State::Stopped | State::Truncated | State::Error | State::Interrupted => {
-                "\n[cut off here]"
-            }
+            State::Stopped
+            | State::Truncated
+            | State::Refused
+            | State::Error
+            | State::Interrupted => "\n[cut off here]",
         };
         push(
             &mut lines,

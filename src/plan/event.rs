@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::build::{BuiltFile, FailedFile};
 use super::edits::Format;
+use crate::model::{self, Usage};
 use crate::store::streams::Kept;
 
 /// One thing that happened.
@@ -56,6 +57,8 @@ pub enum Event {
         status: Option<u16>,
         /// The kind of failure.
         kind: String,
+        /// The same for people.
+        message: String,
     },
     /// More of what the model thinks aloud: no part of the reply.
     #[serde(rename = "reasoning.delta")]
@@ -165,15 +168,48 @@ pub enum FileStatus {
     Failed,
 }
 
-/// What a reply cost, in tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// Of what was sent.
-    pub input: u64,
-    /// Of what came back.
-    pub output: u64,
-    /// Counted by us, since the provider did not say.
-    pub estimated: bool,
+impl From<model::Phase> for Event {
+    fn from(phase: model::Phase) -> Self {
+        let at = |phase: &str, detail| Self::Phase {
+            phase: phase.to_owned(),
+            detail,
+        };
+        match phase {
+            model::Phase::Connecting { host } => at("connecting", Some(host)),
+            model::Phase::Waiting => at("waiting", None),
+            model::Phase::Streaming => at("replying", None),
+            model::Phase::KeepAlives { silent } => {
+                at("keep-alives", Some(format!("{} s", silent.as_secs())))
+            }
+            model::Phase::Retrying {
+                attempt,
+                max,
+                delay,
+                status,
+                kind,
+                message,
+            } => Self::Retrying {
+                attempt,
+                max,
+                delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                status,
+                kind: kind.word().to_owned(),
+                message,
+            },
+            model::Phase::Fallback { to, error } => Self::Warning {
+                code: "fallback".to_owned(),
+                message: format!("{error}; asking {to} instead"),
+                line: None,
+                path: None,
+            },
+            model::Phase::Warning { code, message } => Self::Warning {
+                code: code.to_owned(),
+                message,
+                line: None,
+                path: None,
+            },
+        }
+    }
 }
 
 /// An event with its place in its run.

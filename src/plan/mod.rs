@@ -3,6 +3,7 @@
 //! The one hard rule: nothing here touches the project's files. A tell reads them, builds new
 //! contents from the reply's edits, and leaves those pending in the plan; only `apply` writes.
 
+pub mod ask;
 pub mod briefing;
 mod build;
 pub mod edits;
@@ -15,6 +16,6 @@ pub mod reply;
 mod tell;
 
 pub use build::{BuiltFile, FailedFile, Op};
-pub use event::{Event, FileStatus, Recorded, Usage};
+pub use event::{Event, FileStatus, Recorded};
 pub use repair::repair;
 pub use tell::{Answer, Prompt, Tell, TellError, Told, tell};

@@ -9,19 +9,20 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::ask;
 use super::build::{self, BuiltFile, FailedFile, Outcome};
 use super::edits::{Edit, Reason as EditReason};
 use super::event::{Event, Recorded};
 use super::record::{BATCH_EVERY, Recorder};
 use super::reply::{Ending, Malformed, ReplyEvent, ReplyParser};
-use crate::model::{self, Delta, Provider};
+use crate::model::{self, Chosen, Delta, Finish, Kind, ModelError, Provider, Request};
 use crate::platform::cancel::Reason;
 use crate::platform::{digest, threads};
 use crate::project::{Turn, tree};
 use crate::store::branches::{self, Branch, Status};
 use crate::store::messages::{self, Message, Role, State};
 use crate::store::tickets::{Permit as _, WritePermit};
-use crate::store::{WriteTx, history, streams};
+use crate::store::{WriteTx, history, plans, streams};
 
 /// What a person asked for; never blank.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +45,13 @@ impl Prompt {
 
 /// Where the reply comes from, checked before a turn is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer(Provider);
+pub struct Answer(Chosen);
 
 impl Answer {
     /// Fails with [`TellError::NoModel`] if no model is configured and the message itself holds no
     /// edit: then nothing is stored and nobody is made to wait.
-    pub fn new(provider: Provider, prompt: &Prompt) -> Result<Self> {
-        if provider == Provider::Literal {
+    pub fn new(chosen: Chosen, prompt: &Prompt) -> Result<Self> {
+        if chosen.provider == Provider::Literal {
             let mut parser = ReplyParser::new();
             let mut events = parser.push(prompt.text());
             events.extend(parser.finish(Ending::Complete));
@@ -61,12 +62,12 @@ impl Answer {
                 return Err(TellError::NoModel.into());
             }
         }
-        Ok(Self(provider))
+        Ok(Self(chosen))
     }
 
     /// The provider's word.
     pub fn word(&self) -> &'static str {
-        self.0.word()
+        self.0.provider.word()
     }
 }
 
@@ -133,10 +134,11 @@ pub fn tell(
     listener: &mut dyn FnMut(Recorded),
 ) -> Result<Told> {
     let branch = turn.branch(&tell.branch)?;
+    let request = request(turn, &branch, tell)?;
     let run = begin(turn, permit, &branch, tell)?;
     let mut recorder = Recorder::new(turn, permit, run.stream.clone(), listener);
-    recorder.say(started(turn, &run, tell));
-    let reply = match listen(turn, tell, &mut recorder) {
+    recorder.say(started(turn, &run, tell, request.as_ref()));
+    let reply = match listen(turn, tell, request.as_ref(), &mut recorder) {
         Ok(reply) => reply,
         Err(error) => {
             abandon(turn, permit, &branch, &run).ok();
@@ -159,15 +161,40 @@ pub fn tell(
     finish(turn, permit, &branch, run, reply, outcome, recorder)
 }
 
-fn started(turn: &Turn<'_>, run: &Run, tell: &Tell) -> Event {
+/// What is asked, as the branch stands; `None` if no one is asked anything.
+fn request(turn: &Turn<'_>, branch: &Branch, tell: &Tell) -> Result<Option<Request>> {
+    if tell.answer.0.provider == Provider::Literal {
+        return Ok(None);
+    }
+    let prompt = tell.prompt.text();
+    let lines = ask::lines(turn.project, turn.plan_id, &branch.id, prompt, None)?;
+    let plan = turn
+        .project
+        .store
+        .read(|tx| plans::by_id(tx, turn.plan_id))?;
+    Ok(Some(Request {
+        plan: plan.map_or_else(String::new, |plan| plan.name),
+        branch: branch.name.clone(),
+        ..ask::request(lines)
+    }))
+}
+
+fn started(turn: &Turn<'_>, run: &Run, tell: &Tell, request: Option<&Request>) -> Event {
+    let chosen = &tell.answer.0;
     Event::Started {
         number: run.prompt.number,
         waited_ms: u64::try_from(turn.waited.as_millis()).unwrap_or(u64::MAX),
-        provider: tell.answer.word().to_owned(),
-        model: None,
-        provider_source: None,
+        provider: chosen.provider.word().to_owned(),
+        model: match &chosen.provider {
+            Provider::Endpoint(endpoint) => Some(endpoint.model.clone()),
+            Provider::Literal
+            | Provider::ReplyFile(_)
+            | Provider::ReplyInput
+            | Provider::Command(_) => None,
+        },
+        provider_source: Some(chosen.source.clone()),
         prompt_sha256: digest::sha256_hex(run.prompt.text.as_bytes()),
-        prompt_tokens_estimate: 0,
+        prompt_tokens_estimate: request.map_or(0, |request| request.estimate),
     }
 }
 
@@ -187,7 +214,7 @@ struct Reply {
     edits: Vec<Edit>,
     malformed: Vec<Malformed>,
     stopped: Option<Reason>,
-    failure: Option<anyhow::Error>,
+    failure: Option<ModelError>,
 }
 
 fn begin(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch, tell: &Tell) -> Result<Run> {
@@ -217,14 +244,19 @@ fn next_delta(deltas: &Receiver<Delta>) -> std::result::Result<Delta, RecvTimeou
 }
 
 /// Listens to the reply to its end, or until it is stopped.
-fn listen(turn: &Turn<'_>, tell: &Tell, recorder: &mut Recorder<'_>) -> Result<Reply> {
+fn listen(
+    turn: &Turn<'_>,
+    tell: &Tell,
+    request: Option<&Request>,
+    recorder: &mut Recorder<'_>,
+) -> Result<Reply> {
     let mut ear = Ear {
         parser: ReplyParser::new(),
         edits: Vec::new(),
         malformed: Vec::new(),
     };
     recorder.store()?;
-    if tell.answer.0 == Provider::Literal {
+    let Some(request) = request else {
         ear.hear(tell.prompt.text(), recorder);
         let (edits, malformed) = ear.end(Ending::Complete, recorder);
         return Ok(Reply {
@@ -236,12 +268,12 @@ fn listen(turn: &Turn<'_>, tell: &Tell, recorder: &mut Recorder<'_>) -> Result<R
             stopped: None,
             failure: None,
         });
-    }
-    let deltas = model::stream(&tell.answer.0, &turn.cancel)?;
+    };
+    let deltas = model::stream(&tell.answer.0, request, &turn.cancel)?;
     let mut text = String::new();
-    let (state, source, failure) = loop {
+    let (over, failure) = loop {
         if turn.cancel.is_set() {
-            break (State::Stopped, None, None);
+            break (None, None);
         }
         match next_delta(&deltas) {
             Ok(Delta::Text(more)) => {
@@ -249,37 +281,45 @@ fn listen(turn: &Turn<'_>, tell: &Tell, recorder: &mut Recorder<'_>) -> Result<R
                 recorder.say(Event::Text { text: more.clone() });
                 ear.hear(&more, recorder);
             }
-            Ok(Delta::Finished { provenance }) => break (State::Complete, Some(provenance), None),
-            Ok(Delta::Failed(error)) => break (State::Error, None, Some(error)),
+            Ok(Delta::Thinking(text)) => recorder.say(Event::Thinking { text }),
+            Ok(Delta::Phase(phase)) => recorder.say(phase.into()),
+            Ok(Delta::Finished(finished)) => break (Some(finished), None),
+            Ok(Delta::Failed(error)) => break (None, Some(error)),
             Err(RecvTimeoutError::Timeout) => {}
             // The reader ends without a word only when it was called off.
-            Err(RecvTimeoutError::Disconnected) => break (State::Stopped, None, None),
+            Err(RecvTimeoutError::Disconnected) => break (None, None),
         }
         recorder.keep_up()?;
     };
-    let is_empty = text.trim().is_empty();
-    if is_empty && state == State::Complete {
+    let state = ear.state(over.as_ref().map(|over| over.finish), failure.as_ref());
+    if text.trim().is_empty() && state == State::Complete {
         return Err(TellError::EmptyReply.into());
     }
-    let ending = if state == State::Complete {
-        Ending::Complete
-    } else {
-        Ending::CutOff
+    let ending = match state {
+        State::Complete => Ending::Complete,
+        State::Open
+        | State::Stopped
+        | State::Truncated
+        | State::Refused
+        | State::Error
+        | State::Interrupted => Ending::CutOff,
     };
-    let (edits, malformed) = ear.end(ending, recorder);
+    let (mut edits, malformed) = ear.end(ending, recorder);
+    if state == State::Refused {
+        edits.clear();
+    }
     recorder.say(Event::Replied {
         finish: finish_word(state).to_owned(),
-        usage: None,
+        usage: over.as_ref().and_then(|over| over.usage),
     });
-    let source = source.unwrap_or_else(|| tell.answer.word().to_owned());
-    let stopped = turn.cancel.reason();
+    let source = over.map_or_else(|| tell.answer.word().to_owned(), |over| over.provenance);
     Ok(Reply {
         text,
         source,
         state,
         edits,
         malformed,
-        stopped,
+        stopped: turn.cancel.reason(),
         failure,
     })
 }
@@ -288,6 +328,7 @@ fn finish_word(state: State) -> &'static str {
     match state {
         State::Open | State::Complete => "stop",
         State::Truncated => "length",
+        State::Refused => "content_filter",
         State::Stopped => "cancelled",
         State::Error | State::Interrupted => "error",
     }
@@ -306,22 +347,35 @@ impl Ear {
         self.take(heard, recorder);
     }
 
+    /// What a reply that ended so is (see [`Finish`]).
+    fn state(&self, finish: Option<Finish>, failure: Option<&ModelError>) -> State {
+        match (finish, failure.map(|failure| failure.kind)) {
+            // Complete without its source's word, but not if it breaks off in an edit.
+            (Some(Finish::UnmarkedEnd), _) if self.parser.is_in_block() => State::Truncated,
+            (Some(Finish::Stop | Finish::UnmarkedEnd), _) => State::Complete,
+            (Some(Finish::Length), _) | (None, Some(Kind::Truncated)) => State::Truncated,
+            (Some(Finish::Refused), _) | (None, Some(Kind::Refused)) => State::Refused,
+            (None, Some(_)) => State::Error,
+            (None, None) => State::Stopped,
+        }
+    }
+
     fn end(mut self, ending: Ending, recorder: &mut Recorder<'_>) -> (Vec<Edit>, Vec<Malformed>) {
         let heard = std::mem::take(&mut self.parser).finish(ending);
         self.take(heard, recorder);
-        // A block that the cut left open is no mistake of the reply's.
-        if ending == Ending::CutOff {
-            self.malformed
-                .retain(|found| found.reason != EditReason::Incomplete);
-        }
-        // A block that was misread may have swallowed part of another of the same file: nothing of
-        // that file is built.
+        // A block that was misread or cut off may have swallowed part of another of the same file,
+        // or belong to it: nothing of that file is built.
         let is_suspect = |edit: &Edit| {
             self.malformed
                 .iter()
                 .any(|found| found.path.as_ref() == Some(&edit.path))
         };
         self.edits.retain(|edit| !is_suspect(edit));
+        // What the cut left open is no mistake of the reply's.
+        if ending == Ending::CutOff {
+            self.malformed
+                .retain(|found| found.reason != EditReason::Incomplete);
+        }
         (self.edits, self.malformed)
     }
 
@@ -373,7 +427,7 @@ fn finish(
     let (status, ended) = match reply.state {
         State::Stopped => (Status::Stopped, "stopped"),
         State::Error => (Status::Error, "error"),
-        State::Open | State::Complete | State::Truncated | State::Interrupted => {
+        State::Open | State::Complete | State::Truncated | State::Refused | State::Interrupted => {
             (Status::Ready, "ready")
         }
     };
@@ -396,7 +450,7 @@ fn finish(
     )?;
     recorder.tell();
     if let Some(failure) = reply.failure {
-        return Err(failure.context(TellError::ReplyFailed));
+        return Err(anyhow::Error::from(failure).context(TellError::ReplyFailed));
     }
     let (built, failed) = outcome.into_files();
     Ok(Told {
@@ -413,9 +467,9 @@ fn finish(
 fn verdict(run: &Run, answer: &Message, reply: &Reply, outcome: &Outcome) -> Event {
     if let Some(failure) = &reply.failure {
         return Event::Failed {
-            kind: "reply_failed".to_owned(),
-            message: format!("{failure:#}"),
-            hint: None,
+            kind: failure.kind.word().to_owned(),
+            message: failure.message.clone(),
+            hint: failure.hint.clone(),
             partial: !answer.text.is_empty(),
         };
     }

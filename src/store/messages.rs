@@ -36,17 +36,20 @@ pub enum State {
     Stopped,
     /// Cut off by the provider; partial.
     Truncated,
+    /// Filtered or refused by the provider: nothing of it is built.
+    Refused,
     /// Ended by a failure; partial.
     Error,
     /// Its process died; partial.
     Interrupted,
 }
 
-const WORDS: [(State, &str); 6] = [
+const WORDS: [(State, &str); 7] = [
     (State::Open, "open"),
     (State::Complete, "complete"),
     (State::Stopped, "stopped"),
     (State::Truncated, "truncated"),
+    (State::Refused, "refused"),
     (State::Error, "error"),
     (State::Interrupted, "interrupted"),
 ];

@@ -14,10 +14,8 @@ use super::super::session::{Cli, SCHEMA_VERSION, own_file};
 use super::show::{RunView, conclude};
 use crate::lock::operation;
 use crate::model::Provider;
-use crate::plan::briefing::{self, Shown, Turned};
-use crate::plan::{self, Answer, Prompt, Tell};
+use crate::plan::{self, Answer, Prompt, Tell, ask, briefing};
 use crate::project::{Project, Selected};
-use crate::store::{contexts, messages};
 
 /// The next command after a reply that cannot be read.
 const GIVE_REPLY: &str =
@@ -53,7 +51,7 @@ pub(in super::super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
             Provider::ReplyFile(path)
         }
     };
-    let answer = Answer::new(provider, &prompt)?;
+    let answer = Answer::new(provider.into(), &prompt)?;
     let tell = Tell {
         branch: selected.branch.name.clone(),
         prompt,
@@ -75,6 +73,7 @@ pub(in super::super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
     conclude(cli, &told);
     Ok(match told.stopped {
         Some(reason) => report::stopped(reason),
+        None if matches!(told.state, State::Truncated | State::Refused) => ExitCode::CutOff,
         None if told.is_whole() => ExitCode::Done,
         None => ExitCode::EditsFailed,
     })
@@ -136,30 +135,8 @@ fn print_prompt(
     selected: &Selected,
     prompt: &Prompt,
 ) -> Result<ExitCode> {
-    let (entries, said) = project.store.read(|tx| {
-        let id = &selected.branch.id;
-        Ok((contexts::of_branch(tx, id)?, messages::of_branch(tx, id)?))
-    })?;
-    let repo = project.repo(&selected.plan.id)?;
-    let shown = entries
-        .into_iter()
-        .map(|entry| {
-            let body = repo.blob(&entry.blob)?;
-            Ok(Shown {
-                name: entry.name,
-                body: String::from_utf8_lossy(&body).into_owned(),
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let said: Vec<Turned> = said
-        .into_iter()
-        .map(|message| Turned {
-            role: message.role,
-            text: message.text,
-            state: message.state,
-        })
-        .collect();
-    let lines = briefing::briefing(&shown, &said, prompt.text());
+    let (plan, branch) = (&selected.plan.id, &selected.branch.id);
+    let lines = ask::lines(project, plan, branch, prompt.text(), None)?;
     if cli.json {
         cli.ui
             .json(&serde_json::json!({"schemaVersion": SCHEMA_VERSION, "messages": lines}));
