@@ -16,6 +16,7 @@ use crate::lock::operation;
 use crate::model::Provider;
 use crate::plan::{self, Answer, Prompt, Tell, ask, briefing};
 use crate::project::{Project, Selected};
+use crate::store::messages::State;
 
 /// The next command after a reply that cannot be read.
 const GIVE_REPLY: &str =
