@@ -228,10 +228,10 @@ pub struct Recorded {
 impl Recorded {
     /// As it is stored.
     pub(super) fn kept(&self) -> anyhow::Result<Kept> {
-        let mut fields = match serde_json::to_value(&self.event)? {
-            Value::Object(fields) => fields,
-            other => Map::from_iter([("value".to_owned(), other)]),
-        };
+        let mut fields = Map::new();
+        if let Value::Object(object) = serde_json::to_value(&self.event)? {
+            fields = object;
+        }
         let kind = fields.remove("type");
         let kind = kind.as_ref().and_then(Value::as_str).unwrap_or_default();
         Ok(Kept {

@@ -9,6 +9,7 @@ mod build;
 pub mod edits;
 mod event;
 pub mod history;
+mod listen;
 pub mod pending;
 mod record;
 mod repair;

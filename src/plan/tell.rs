@@ -7,17 +7,16 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::ask;
 use super::build::{self, BuiltFile, FailedFile, Outcome};
-use super::edits::{Edit, Reason as EditReason};
 use super::event::{Event, Recorded};
-use super::record::{BATCH_EVERY, Recorder};
+use super::listen::{Reply, listen};
+use super::record::Recorder;
 use super::reply::{Ending, Malformed, ReplyEvent, ReplyParser};
-use crate::model::{self, Chosen, Delta, Finish, Kind, ModelError, Provider, Request};
+use crate::model::{Chosen, Provider, Request};
 use crate::platform::cancel::Reason;
-use crate::platform::{digest, threads};
+use crate::platform::digest;
 use crate::project::{Turn, tree};
 use crate::store::branches::{self, Branch, Status};
 use crate::store::messages::{self, Message, Role, State};
@@ -45,7 +44,7 @@ impl Prompt {
 
 /// Where the reply comes from, checked before a turn is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer(Chosen);
+pub struct Answer(pub(super) Chosen);
 
 impl Answer {
     /// Fails with [`TellError::NoModel`] if no model is configured and the message itself holds no
@@ -158,7 +157,7 @@ pub fn tell(
     for event in outcome.events() {
         recorder.say(event);
     }
-    finish(turn, permit, &branch, run, reply, outcome, recorder)
+    finish(turn, permit, &branch, &run, reply, outcome, recorder)
 }
 
 /// What is asked, as the branch stands; `None` if no one is asked anything.
@@ -206,17 +205,6 @@ struct Run {
     since: Instant,
 }
 
-/// What was heard of a reply.
-struct Reply {
-    text: String,
-    source: String,
-    state: State,
-    edits: Vec<Edit>,
-    malformed: Vec<Malformed>,
-    stopped: Option<Reason>,
-    failure: Option<ModelError>,
-}
-
 fn begin(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch, tell: &Tell) -> Result<Run> {
     turn.project
         .store
@@ -237,180 +225,12 @@ fn begin(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch, tell: &Tell) ->
         .context("recording the prompt")
 }
 
-/// What comes of the reply within a batch's time.
-fn next_delta(deltas: &Receiver<Delta>) -> std::result::Result<Delta, RecvTimeoutError> {
-    let _waits = threads::waits("more of the reply");
-    deltas.recv_timeout(BATCH_EVERY)
-}
-
-/// Listens to the reply to its end, or until it is stopped.
-fn listen(
-    turn: &Turn<'_>,
-    tell: &Tell,
-    request: Option<&Request>,
-    recorder: &mut Recorder<'_>,
-) -> Result<Reply> {
-    let mut ear = Ear {
-        parser: ReplyParser::new(),
-        edits: Vec::new(),
-        malformed: Vec::new(),
-    };
-    recorder.store()?;
-    let Some(request) = request else {
-        ear.hear(tell.prompt.text(), recorder);
-        let (edits, malformed) = ear.end(Ending::Complete, recorder);
-        return Ok(Reply {
-            text: String::new(),
-            source: "literal".to_owned(),
-            state: State::Complete,
-            edits,
-            malformed,
-            stopped: None,
-            failure: None,
-        });
-    };
-    let deltas = model::stream(&tell.answer.0, request, &turn.cancel)?;
-    let mut text = String::new();
-    let (over, failure) = loop {
-        if turn.cancel.is_set() {
-            break (None, None);
-        }
-        match next_delta(&deltas) {
-            Ok(Delta::Text(more)) => {
-                text.push_str(&more);
-                recorder.say(Event::Text { text: more.clone() });
-                ear.hear(&more, recorder);
-            }
-            Ok(Delta::Thinking(text)) => recorder.say(Event::Thinking { text }),
-            Ok(Delta::Phase(phase)) => recorder.say(phase.into()),
-            Ok(Delta::Finished(finished)) => break (Some(finished), None),
-            Ok(Delta::Failed(error)) => break (None, Some(error)),
-            Err(RecvTimeoutError::Timeout) => {}
-            // The reader ends without a word only when it was called off.
-            Err(RecvTimeoutError::Disconnected) => break (None, None),
-        }
-        recorder.keep_up()?;
-    };
-    let state = ear.state(over.as_ref().map(|over| over.finish), failure.as_ref());
-    if text.trim().is_empty() && state == State::Complete {
-        return Err(TellError::EmptyReply.into());
-    }
-    let ending = match state {
-        State::Complete => Ending::Complete,
-        State::Open
-        | State::Stopped
-        | State::Truncated
-        | State::Refused
-        | State::Error
-        | State::Interrupted => Ending::CutOff,
-    };
-    let (mut edits, malformed) = ear.end(ending, recorder);
-    if state == State::Refused {
-        edits.clear();
-    }
-    recorder.say(Event::Replied {
-        finish: finish_word(state).to_owned(),
-        usage: over.as_ref().and_then(|over| over.usage),
-    });
-    let source = over.map_or_else(|| tell.answer.word().to_owned(), |over| over.provenance);
-    Ok(Reply {
-        text,
-        source,
-        state,
-        edits,
-        malformed,
-        stopped: turn.cancel.reason(),
-        failure,
-    })
-}
-
-fn finish_word(state: State) -> &'static str {
-    match state {
-        State::Open | State::Complete => "stop",
-        State::Truncated => "length",
-        State::Refused => "content_filter",
-        State::Stopped => "cancelled",
-        State::Error | State::Interrupted => "error",
-    }
-}
-
-/// Turns text into edits as it arrives.
-struct Ear {
-    parser: ReplyParser,
-    edits: Vec<Edit>,
-    malformed: Vec<Malformed>,
-}
-
-impl Ear {
-    fn hear(&mut self, text: &str, recorder: &mut Recorder<'_>) {
-        let heard = self.parser.push(text);
-        self.take(heard, recorder);
-    }
-
-    /// What a reply that ended so is (see [`Finish`]).
-    fn state(&self, finish: Option<Finish>, failure: Option<&ModelError>) -> State {
-        match (finish, failure.map(|failure| failure.kind)) {
-            // Complete without its source's word, but not if it breaks off in an edit.
-            (Some(Finish::UnmarkedEnd), _) if self.parser.is_in_block() => State::Truncated,
-            (Some(Finish::Stop | Finish::UnmarkedEnd), _) => State::Complete,
-            (Some(Finish::Length), _) | (None, Some(Kind::Truncated)) => State::Truncated,
-            (Some(Finish::Refused), _) | (None, Some(Kind::Refused)) => State::Refused,
-            (None, Some(_)) => State::Error,
-            (None, None) => State::Stopped,
-        }
-    }
-
-    fn end(mut self, ending: Ending, recorder: &mut Recorder<'_>) -> (Vec<Edit>, Vec<Malformed>) {
-        let heard = std::mem::take(&mut self.parser).finish(ending);
-        self.take(heard, recorder);
-        // A block that was misread or cut off may have swallowed part of another of the same file,
-        // or belong to it: nothing of that file is built.
-        let is_suspect = |edit: &Edit| {
-            self.malformed
-                .iter()
-                .any(|found| found.path.as_ref() == Some(&edit.path))
-        };
-        self.edits.retain(|edit| !is_suspect(edit));
-        // What the cut left open is no mistake of the reply's.
-        if ending == Ending::CutOff {
-            self.malformed
-                .retain(|found| found.reason != EditReason::Incomplete);
-        }
-        (self.edits, self.malformed)
-    }
-
-    fn take(&mut self, heard: Vec<ReplyEvent>, recorder: &mut Recorder<'_>) {
-        for event in heard {
-            match event {
-                // It is in the text as it came.
-                ReplyEvent::Prose(_) => {}
-                ReplyEvent::FileStarted { path, format } => {
-                    recorder.say(Event::FileStarted { path, format });
-                }
-                ReplyEvent::FileLines { path, lines } => {
-                    recorder.say(Event::FileLines { path, lines });
-                }
-                ReplyEvent::Edit(edit) => self.edits.push(edit),
-                ReplyEvent::Malformed(found) => {
-                    recorder.say(Event::Warning {
-                        code: "malformed".to_owned(),
-                        message: found.message.clone(),
-                        line: Some(found.line),
-                        path: found.path.clone(),
-                    });
-                    self.malformed.push(found);
-                }
-            }
-        }
-    }
-}
-
 /// Completes the conversation, adds the pending changes and moves the head, all at once.
 fn finish(
     turn: &Turn<'_>,
     permit: &WritePermit,
     branch: &Branch,
-    run: Run,
+    run: &Run,
     reply: Reply,
     outcome: Outcome,
     mut recorder: Recorder<'_>,
@@ -433,7 +253,7 @@ fn finish(
     };
     let error = reply.failure.as_ref().map(|error| format!("{error:#}"));
     let report = report(&reply.malformed, &outcome);
-    recorder.say(verdict(&run, &answer, &reply, &outcome));
+    recorder.say(verdict(run, &answer, &reply, &outcome));
     let last_words = recorder.unstored_rows()?;
     turn.advance(
         permit,

@@ -17,6 +17,8 @@ pub(super) struct RunView<'c> {
     parser: ReplyParser,
     /// The reply so far, for the event that holds all of it.
     text: String,
+    /// Whether there is a reply to read from.
+    is_reply: bool,
 }
 
 /// An event of a run as a line of JSON.
@@ -40,6 +42,7 @@ impl<'c> RunView<'c> {
             cli,
             parser: ReplyParser::new(),
             text: String::new(),
+            is_reply: false,
         }
     }
 
@@ -70,6 +73,7 @@ impl<'c> RunView<'c> {
         let ui = &self.cli.ui;
         match event {
             Event::Text { text } => {
+                self.is_reply = true;
                 let heard = self.parser.push(text);
                 self.hear(heard);
             }
@@ -100,6 +104,9 @@ impl<'c> RunView<'c> {
                     Some(line) => format!("reply line {line}: {path} {message}"),
                     None => message.clone(),
                 });
+            }
+            Event::FileStarted { path, .. } if !self.is_reply => {
+                ui.note(format!("building {path}"));
             }
             // Read from the text itself, or told by whoever ends the command.
             Event::Started { .. }

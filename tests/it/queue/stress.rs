@@ -70,7 +70,7 @@ fn nothing_is_lost(sandbox: &Sandbox, mut done: Vec<String>) {
 
 fn tell_once(project: &Arc<Project>, plan: &str, text: &str) -> anyhow::Result<()> {
     let prompt = Prompt::new(text.to_owned())?;
-    let answer = Answer::new(Provider::Literal, &prompt)?;
+    let answer = Answer::new(Provider::Literal.into(), &prompt)?;
     let tell = Tell {
         branch: "main".to_owned(),
         prompt,
