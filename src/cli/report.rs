@@ -12,6 +12,7 @@ use crate::config::Environment;
 use crate::context::ContextError;
 use crate::lock::{LockError, RetryReason};
 use crate::plan::TellError;
+use crate::plan::ask::TooLong;
 use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
 use crate::project::{ProjectError, SelectError};
@@ -146,6 +147,7 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(project))
         .or_else(|| error.downcast_ref().map(select))
         .or_else(|| error.downcast_ref().map(tell))
+        .or_else(|| error.downcast_ref().map(too_long))
         .or_else(|| error.downcast_ref().map(apply))
         .or_else(|| error.downcast_ref().map(exec))
         .or_else(|| error.downcast_ref().map(context));
@@ -306,6 +308,17 @@ fn tell(error: &TellError) -> Verdict {
              you have with `--reply FILE`, or pipe one in with `--reply -`; `--print-prompt` \
              prints what to ask",
         ),
+        TellError::NeedsModel(_) => Verdict::new(
+            ExitCode::NoModel,
+            "no_model",
+            "give a reply that you have with `--reply FILE`, or pipe one in with `--reply -`; \
+             `--print-prompt` prints what to ask",
+        ),
+        TellError::NothingToContinue => Verdict::new(
+            ExitCode::Usage,
+            "nothing_to_continue",
+            "`plandex tell \"what to do\"`",
+        ),
         TellError::EmptyReply => Verdict::new(
             ExitCode::ModelFailed,
             "empty_reply",
@@ -317,6 +330,12 @@ fn tell(error: &TellError) -> Verdict {
             "look with `plandex convo`",
         ),
     }
+}
+
+fn too_long(_: &TooLong) -> Verdict {
+    let hint = "nothing was stored; list what the plan was shown with `plandex ls`, and show it \
+                less, or use a model with a larger window";
+    Verdict::new(ExitCode::ModelFailed, "context_too_long", hint)
 }
 
 fn apply(error: &ApplyError) -> Verdict {

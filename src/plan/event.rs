@@ -17,6 +17,9 @@ pub enum Event {
     /// The turn was taken, the prompt is recorded.
     #[serde(rename = "turn.started")]
     Started {
+        /// "tell", "chat", "continue" or "build".
+        #[serde(default = "tell_word")]
+        kind: String,
         /// The number of the prompt in the conversation; of the reply if there is no prompt.
         number: i64,
         /// Milliseconds waited for the turn.
@@ -88,6 +91,20 @@ pub enum Event {
         /// The lines.
         lines: usize,
     },
+    /// Another reply of the same run begins: to hunks that did not fit.
+    #[serde(rename = "message.started")]
+    Again {
+        /// Its number in the conversation.
+        number: i64,
+        /// "fix".
+        kind: String,
+        /// The try, from 1.
+        attempt: u32,
+        /// How many there are at the most.
+        max: u32,
+        /// The files that it is about.
+        paths: Vec<String>,
+    },
     /// The reply is over.
     #[serde(rename = "message.completed")]
     Replied {
@@ -138,6 +155,9 @@ pub enum Event {
         failed: usize,
         /// Blocks that could not be read.
         malformed: usize,
+        /// Files whose edits are kept for `build`.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        kept: usize,
         /// From the turn on.
         duration_ms: u64,
     },
@@ -154,6 +174,15 @@ pub enum Event {
         /// Whether part of a reply is kept.
         partial: bool,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+fn tell_word() -> String {
+    "tell".to_owned()
 }
 
 /// What became of a file.

@@ -41,7 +41,12 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Stream> {
 }
 
 /// Records the start of a run; returns its id.
-pub fn start(tx: &WriteTx<'_>, branch_id: &str, ticket: i64, message: &str) -> Result<String> {
+pub fn start(
+    tx: &WriteTx<'_>,
+    branch_id: &str,
+    ticket: i64,
+    message: Option<&str>,
+) -> Result<String> {
     let id = new_id();
     tx.sql()
         .prepare_cached(
@@ -50,6 +55,15 @@ pub fn start(tx: &WriteTx<'_>, branch_id: &str, ticket: i64, message: &str) -> R
         )?
         .execute(params![id, branch_id, ticket, message, clock::wall_ms()])?;
     Ok(id)
+}
+
+/// Records that the run's next reply is the message `message_id`, of which the events after the
+/// number `after` tell.
+pub fn next_reply(tx: &WriteTx<'_>, id: &str, message_id: &str, after: i64) -> Result<()> {
+    tx.sql()
+        .prepare_cached("UPDATE streams SET message_id = ?2, reply_from = ?3 WHERE id = ?1")?
+        .execute(params![id, message_id, after])?;
+    Ok(())
 }
 
 /// Something that happened in a run, as it is kept.
@@ -100,11 +114,13 @@ pub fn after(tx: &ReadTx<'_>, stream_id: &str, number: i64, limit: i64) -> Resul
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The text of a run's reply so far.
+/// The text so far of the reply that a run writes now.
 pub fn text(tx: &ReadTx<'_>, stream_id: &str) -> Result<String> {
     let mut select = tx.sql().prepare_cached(
         "SELECT json_extract(payload, '$.text') FROM stream_events
-         WHERE stream_id = ?1 AND kind = 'message.delta' ORDER BY number",
+         WHERE stream_id = ?1 AND kind = 'message.delta'
+           AND number > (SELECT reply_from FROM streams WHERE id = ?1)
+         ORDER BY number",
     )?;
     let rows = select.query_map([stream_id], |row| row.get::<_, String>(0))?;
     Ok(rows.collect::<rusqlite::Result<String>>()?)

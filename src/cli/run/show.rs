@@ -7,8 +7,7 @@ use serde::Serialize;
 
 use super::super::session::Cli;
 use crate::plan::reply::{Ending, ReplyEvent, ReplyParser};
-use crate::plan::{BuiltFile, Event, Op, Recorded, Told, edits};
-use crate::store::messages;
+use crate::plan::{BuiltFile, Event, Op, Recorded, edits};
 use crate::ui::{Style, Text, render};
 
 /// Shows one run's events in their order.
@@ -113,6 +112,7 @@ impl<'c> RunView<'c> {
             | Event::Phase { .. }
             | Event::Retrying { .. }
             | Event::Thinking { .. }
+            | Event::Again { .. }
             | Event::FileStarted { .. }
             | Event::FileLines { .. }
             | Event::Completed { .. }
@@ -156,28 +156,4 @@ fn built_line(cli: &Cli, file: &BuiltFile) -> Text {
         );
     }
     line
-}
-
-/// What a run came to, and the next command.
-pub(super) fn conclude(cli: &Cli, told: &Told) {
-    if cli.json {
-        return;
-    }
-    let ui = &cli.ui;
-    if told.state == messages::State::Stopped {
-        ui.note("Stopped: what came of the reply is kept, see `plandex convo`");
-    }
-    let (built, failed) = (told.built.len(), told.failed.len() + told.malformed.len());
-    let files = |count: usize| render::counted(count as u64, "file");
-    match (built, failed) {
-        (0, 0) => ui.note("No changes"),
-        (0, failed) => ui.note(format!("No file was built, {failed} failed")),
-        (built, 0) => ui.note(format!("{} pending", files(built))),
-        (built, failed) => ui.note(format!("{} pending, {failed} failed", files(built))),
-    }
-    if built > 0 {
-        ui.hint("look with `plandex diff`, write them with `plandex apply`");
-    } else if failed > 0 {
-        ui.hint("mend the edits and `plandex tell` again; nothing else was changed");
-    }
 }
