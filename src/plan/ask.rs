@@ -172,8 +172,9 @@ impl Talk {
         };
         if reply.text.trim().is_empty() {
             return match reply.source.as_str() {
-                "literal" => "These edits were taken from the message. Go on with what is left."
-                    .to_owned(),
+                "literal" => {
+                    "These edits were taken from the message. Go on with what is left.".to_owned()
+                }
                 _ => String::new(),
             };
         }
@@ -195,7 +196,9 @@ impl Talk {
         let (taken, open): (Vec<String>, Vec<String>) =
             read.paths.iter().cloned().partition(is_taken);
         if !taken.is_empty() {
-            text.push_str(&format_args!(" Your edits of {} were taken.", taken.join(", ")).to_string());
+            text.push_str(
+                &format_args!(" Your edits of {} were taken.", taken.join(", ")).to_string(),
+            );
         }
         if !open.is_empty() {
             let open = open.join(", ");
@@ -216,9 +219,8 @@ impl Talk {
         let Some(room) = room(chosen) else {
             return Ok(Fit::Whole);
         };
-        let tokens = |summary: Option<&str>, after| {
-            estimate(&self.lines_after(question, summary, after))
-        };
+        let tokens =
+            |summary: Option<&str>, after| estimate(&self.lines_after(question, summary, after));
         if tokens(None, 0) <= room {
             return Ok(Fit::Whole);
         }
@@ -289,12 +291,17 @@ impl Talk {
 
 /// The tokens that a model has for what it is sent, if its window is known.
 pub(super) fn room(chosen: &Chosen) -> Option<u64> {
-    chosen.window.map(|window| window.saturating_sub(chosen.reserve))
+    chosen
+        .window
+        .map(|window| window.saturating_sub(chosen.reserve))
 }
 
 /// The tokens of messages, roughly.
 pub(super) fn estimate(lines: &[Line]) -> u64 {
-    lines.iter().map(|line| estimate_tokens(&line.content)).sum()
+    lines
+        .iter()
+        .map(|line| estimate_tokens(&line.content))
+        .sum()
 }
 
 /// `lines` as a model takes them, with their tokens counted.

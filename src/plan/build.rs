@@ -264,4 +264,3 @@ fn refuse(edits: &[Edit], reason: Reason) -> FailedFile {
         .collect();
     FailedFile { path, failures }
 }
-

@@ -36,6 +36,9 @@ pub enum Event {
         prompt_sha256: String,
         /// Of everything that is sent; 0 if nothing is.
         prompt_tokens_estimate: u64,
+        /// The longest silence in a reply, if there is a limit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        idle_limit_ms: Option<u64>,
     },
     /// What the request for a reply is at: "connecting", "waiting", "thinking", "replying", …
     #[serde(rename = "request.phase")]

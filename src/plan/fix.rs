@@ -53,7 +53,9 @@ pub(super) fn question(failed: &[FailedFile]) -> String {
         }
         if let Some(closest) = &failure.closest {
             let lines = format!("lines {} to {}", closest.start, closest.end);
-            text.push_str(&format_args!("\nthe closest that the file has, {lines}:\n```\n").to_string());
+            text.push_str(
+                &format_args!("\nthe closest that the file has, {lines}:\n```\n").to_string(),
+            );
             for line in closest.diff.lines().filter(|line| !line.starts_with('-')) {
                 text.push_str(line.get(1..).unwrap_or_default());
                 text.push('\n');

@@ -9,9 +9,7 @@ use super::event::Event;
 use super::record::{BATCH_EVERY, Recorder};
 use super::reply::{Ending, Malformed, ReplyEvent, ReplyParser};
 use super::tell::TellError;
-use crate::model::{
-    self, Chosen, Delta, Finish, Finished, Kind, ModelError, Provider, Request,
-};
+use crate::model::{self, Chosen, Delta, Finish, Finished, Kind, ModelError, Provider, Request};
 use crate::platform::cancel::Reason;
 use crate::platform::threads;
 use crate::project::Turn;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::build;
-use super::due::{self, Which};
+use super::due;
 use super::event::{Event, Recorded};
 use super::record::Recorder;
 use super::report::Tally;
@@ -28,12 +28,8 @@ pub fn rebuild(
 ) -> Result<Option<Told>> {
     let branch = turn.branch(branch)?;
     let store = &turn.project.store;
-    let (mut dues, unbuilt) = store.read(|tx| {
-        Ok((
-            due::failed(tx, &branch.id)?,
-            due::unbuilt(tx, &branch.id, Which::All)?,
-        ))
-    })?;
+    let (mut dues, unbuilt) =
+        store.read(|tx| Ok((due::failed(tx, &branch.id)?, due::unbuilt(tx, &branch.id)?)))?;
     dues.extend(unbuilt);
     if dues.is_empty() {
         return Ok(None);
@@ -93,5 +89,6 @@ fn started(turn: &Turn<'_>) -> Event {
         provider_source: None,
         prompt_sha256: String::new(),
         prompt_tokens_estimate: 0,
+        idle_limit_ms: None,
     }
 }

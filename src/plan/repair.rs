@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::report::Report;
 use crate::platform::clock;
 use crate::project::{Turn, tree};
 use crate::store::branches::{self, Branch, Status};
@@ -63,12 +64,19 @@ fn interrupt(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch) -> Result<S
         files.push(tree::message(reply));
     }
     let kept: usize = replies.iter().map(|reply| reply.text.len()).sum();
+    let was = branch.status.word();
+    let report = Report {
+        errors: vec![format!("the process died while {was}")],
+        partial: kept > 0,
+        ..Report::default()
+    }
+    .stored();
     let rows = |tx: &crate::store::WriteTx<'_>| {
         replies
             .iter()
             .try_for_each(|reply| messages::complete(tx, reply))?;
         runs.iter()
-            .try_for_each(|run| streams::finish(tx, &run.id, "interrupted", None))?;
+            .try_for_each(|run| streams::finish(tx, &run.id, "interrupted", Some(&report)))?;
         branches::set_status(tx, &branch.id, Status::Interrupted, None)
     };
     if files.is_empty() {
@@ -82,9 +90,12 @@ fn interrupt(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch) -> Result<S
             rows,
         )?;
     }
-    let was = branch.status.word();
+    let left = match replies.is_empty() {
+        true => "nothing of it is left".to_owned(),
+        false => format!("its partial reply ({kept} bytes) is kept"),
+    };
     Ok(format!(
-        "branch \"{}\": an operation died while {was}; its partial reply ({kept} bytes) is kept",
+        "branch \"{}\": an operation died while {was}; {left}",
         branch.name
     ))
 }

@@ -96,11 +96,16 @@ impl Tally {
         for path in outcome.unchanged().chain(outcome.built()) {
             self.failed.remove(path);
             self.left.retain(|label| !is_of(path, label));
-            let is_other =
-                |found: &Malformed| found.path.as_deref().is_none_or(|label| !is_of(path, label));
+            let is_other = |found: &Malformed| {
+                found
+                    .path
+                    .as_deref()
+                    .is_none_or(|label| !is_of(path, label))
+            };
             self.malformed.retain(is_other);
         }
-        self.unchanged.extend(outcome.unchanged().map(str::to_owned));
+        self.unchanged
+            .extend(outcome.unchanged().map(str::to_owned));
         self.built.extend(outcome.built().map(str::to_owned));
         for file in outcome.failed() {
             self.failed.insert(file.path.clone(), file.clone());
@@ -135,7 +140,13 @@ impl Tally {
             failed: self.failed.len(),
             remaining: remaining.into_iter().collect(),
             kept: self.kept.len(),
-            errors: self.ends.iter().cloned().chain(malformed).chain(failures).collect(),
+            errors: self
+                .ends
+                .iter()
+                .cloned()
+                .chain(malformed)
+                .chain(failures)
+                .collect(),
             partial: self.partial,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Error, Result};
 
 use super::build::{self, Due};
-use super::due::{self, Which};
+use super::due;
 use super::event::{Event, Recorded};
 use super::listen::Reply;
 use super::outcome::Outcome;
@@ -111,12 +111,12 @@ impl<'r> Run<'r> {
     }
 
     /// Builds the reply's edits, after those that were kept for later.
-    pub(super) fn build(&mut self, due: Due, which: Which) -> Result<Outcome> {
+    pub(super) fn build(&mut self, due: Due) -> Result<Outcome> {
         let store = &self.turn.project.store;
         store.write(self.permit, |tx| {
             branches::set_status(tx, &self.branch.id, Status::Building, None)
         })?;
-        let mut dues = store.read(|tx| due::unbuilt(tx, &self.branch.id, which))?;
+        let mut dues = store.read(|tx| due::unbuilt(tx, &self.branch.id))?;
         dues.push(due);
         let outcome = build::build(self.turn, &self.branch, &self.stream, &dues)?;
         for event in outcome.events() {
@@ -259,14 +259,18 @@ impl<'r> Run<'r> {
     /// why.
     pub(super) fn abandon(self, error: Error) -> Error {
         let (status, before) = &self.before;
-        let taken_back = self.turn.project.store.write(self.permit, |tx: &WriteTx<'_>| {
-            messages::withdraw(tx, &[&self.reply.id])?;
-            if let Some(prompt) = &self.prompt {
-                messages::withdraw(tx, &[&prompt.id])?;
-            }
-            streams::withdraw(tx, &self.stream)?;
-            branches::set_status(tx, &self.branch.id, *status, before.as_deref())
-        });
+        let taken_back = self
+            .turn
+            .project
+            .store
+            .write(self.permit, |tx: &WriteTx<'_>| {
+                messages::withdraw(tx, &[&self.reply.id])?;
+                if let Some(prompt) = &self.prompt {
+                    messages::withdraw(tx, &[&prompt.id])?;
+                }
+                streams::withdraw(tx, &self.stream)?;
+                branches::set_status(tx, &self.branch.id, *status, before.as_deref())
+            });
         // The next writer's repair does it otherwise; why it failed matters more.
         drop(taken_back);
         error
@@ -402,6 +406,12 @@ fn started(turn: &Turn<'_>, number: i64, opening: &Opening<'_>) -> Event {
         provider_source: Some(chosen.source.clone()),
         prompt_sha256: digest::sha256_hex(prompt.as_bytes()),
         prompt_tokens_estimate: opening.estimate,
+        idle_limit_ms: match chosen.provider {
+            Provider::Endpoint(_) | Provider::Command(_) => {
+                u64::try_from(chosen.limits.idle.as_millis()).ok()
+            }
+            Provider::Literal | Provider::ReplyFile(_) | Provider::ReplyInput => None,
+        },
     }
 }
 

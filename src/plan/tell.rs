@@ -10,7 +10,6 @@ use anyhow::Result;
 
 use super::ask::{self, Fit, Question, Talk};
 use super::build::FailedFile;
-use super::due::Which;
 use super::event::Recorded;
 use super::fix;
 use super::listen::{Reply, Source, listen};
@@ -27,7 +26,7 @@ use crate::store::plans;
 use crate::store::tickets::WritePermit;
 
 /// How often a model is asked again for hunks that did not fit, if nobody says how often.
-pub const FIX_TRIES: u32 = 2;
+const FIX_TRIES: u32 = 2;
 
 /// What a person asked for; never blank.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -250,13 +249,9 @@ fn rounds(
         if tell.building == Building::Later || run.reply.kind == Kind::Chat {
             return run.keep(reply);
         }
-        let which = match tell.task {
-            Task::Continue => Which::All,
-            Task::Tell(_) | Task::Chat(_) => Which::Kept,
-        };
         let due = fix::joined(&run.reply.id, &halves, &reply.edits);
         let tried = due.edits.clone();
-        let outcome = run.build(due, which)?;
+        let outcome = run.build(due)?;
         let failed = outcome.failed_of(&run.reply.id);
         let is_whole = reply.state == State::Complete && !turn.cancel.is_set();
         if failed.is_empty() || attempt == tell.fix_tries || !is_whole {
@@ -340,7 +335,9 @@ impl Asked {
         };
         run.check_lock()?;
         run.keep_summary(&summary)?;
-        let lines = talk.with_summary(summary).lines(&self.question, &Fit::Summary);
+        let lines = talk
+            .with_summary(summary)
+            .lines(&self.question, &Fit::Summary);
         Ok(Ready::Request(Some(to_ask(turn, &run.branch, lines)?)))
     }
 }

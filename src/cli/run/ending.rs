@@ -28,7 +28,11 @@ pub(super) fn conclude(cli: &Cli, told: Told) -> Result<ExitCode> {
         };
     }
     came_to(cli, &told.report, told.state.word());
-    if let Some(hint) = told.failure.as_ref().and_then(|failure| failure.hint.clone()) {
+    if let Some(hint) = told
+        .failure
+        .as_ref()
+        .and_then(|failure| failure.hint.clone())
+    {
         cli.ui.hint(hint);
     }
     Ok(code)
@@ -56,7 +60,9 @@ pub(super) fn came_to(cli: &Cli, report: &Report, state: &str) {
     } else if is(State::Refused) {
         ui.hint("ask in other words; what came of the reply is in `plandex convo`");
     } else if report.failed > 0 {
-        ui.hint("mend the files and `plandex build` again, or say what they need with `plandex tell`");
+        ui.hint(
+            "mend the files and `plandex build` again, or say what they need with `plandex tell`",
+        );
     }
     if report.built > 0 {
         ui.hint("look with `plandex diff`, write them with `plandex apply`");
@@ -78,12 +84,20 @@ fn failed(report: &Report) -> String {
     for error in report.errors.iter().take(NAMED) {
         line(&mut text, &format!("Error: {error}"));
     }
-    if let Some(more) = report.errors.len().checked_sub(NAMED).filter(|more| *more > 0) {
+    if let Some(more) = report
+        .errors
+        .len()
+        .checked_sub(NAMED)
+        .filter(|more| *more > 0)
+    {
         line(&mut text, &format!("Error: and {more} more"));
     }
     let (completed, total) = (report.completed(), report.total());
     if total > 0 {
-        line(&mut text, &format!("Completed: {completed}/{total} file changes"));
+        line(
+            &mut text,
+            &format!("Completed: {completed}/{total} file changes"),
+        );
     }
     if !report.remaining.is_empty() {
         let left = files(report.remaining.len());
@@ -103,7 +117,10 @@ fn exit_code(told: &Told) -> ExitCode {
     if let Some(reason) = told.stopped {
         return report::stopped(reason);
     }
-    match (told.state, told.failure.as_ref().map(|failure| failure.kind)) {
+    match (
+        told.state,
+        told.failure.as_ref().map(|failure| failure.kind),
+    ) {
         (_, Some(Kind::Auth | Kind::NotConfigured)) => ExitCode::NoModel,
         (State::Truncated | State::Refused, _) => ExitCode::CutOff,
         (State::Error, _) => ExitCode::ModelFailed,
@@ -143,7 +160,10 @@ mod tests {
             ..Report::default()
         };
         let text = failed(&report);
-        assert!(text.starts_with("Operation failed.\n\nError: refused\n"), "{text}");
+        assert!(
+            text.starts_with("Operation failed.\n\nError: refused\n"),
+            "{text}"
+        );
         assert!(text.contains("Error: and 2 more\n\nRun"), "{text}");
     }
 }

@@ -3,8 +3,10 @@
 pub(super) mod args;
 mod build;
 mod ending;
+mod people;
 mod prompt;
 mod show;
+mod stage;
 mod summary;
 mod tell;
 
