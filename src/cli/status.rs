@@ -188,7 +188,7 @@ fn show_last_run(cli: &Cli, picture: &Picture) {
         .is_some_and(|ended| cut.contains(&ended))
     {
         cli.ui
-            .hint("go on with `plandex continue`; the partial reply is in `plandex convo`");
+            .hint("the partial reply is kept: see `plandex convo`, go on with `plandex continue`");
     }
 }
 

@@ -15,8 +15,8 @@ use crate::ui::render;
 /// So many errors are named; `status` has them all.
 const NAMED: usize = 10;
 
-/// The hint after a reply that is not whole.
-const GO_ON: &str = "go on with `plandex continue`; what came of the reply is in `plandex convo`";
+/// The hint after a reply of which a part came.
+const GO_ON: &str = "the partial reply is kept: see `plandex convo`, go on with `plandex continue`";
 
 /// Says what a run came to, and the next command.
 pub(super) fn conclude(cli: &Cli, told: Told) -> Result<ExitCode> {
@@ -43,7 +43,7 @@ pub(super) fn came_to(cli: &Cli, report: &Report, state: &str) {
     let ui = &cli.ui;
     let is = |one: State| state == one.word();
     if is(State::Stopped) {
-        ui.note("Stopped: what came of the reply is kept, see `plandex convo`");
+        ui.note("Stopped");
     }
     if report.errors.is_empty() {
         ui.note(match (report.built, report.kept) {
@@ -56,9 +56,12 @@ pub(super) fn came_to(cli: &Cli, report: &Report, state: &str) {
     }
     let is_cut = [State::Stopped, State::Truncated, State::Error].map(is);
     if is_cut.contains(&true) {
-        ui.hint(GO_ON);
+        ui.hint(match report.partial {
+            true => GO_ON,
+            false => "ask again with `plandex continue`",
+        });
     } else if is(State::Refused) {
-        ui.hint("ask in other words; what came of the reply is in `plandex convo`");
+        ui.hint("ask in other words; what came of the reply is kept: see `plandex convo`");
     } else if report.failed > 0 {
         ui.hint(
             "mend the files and `plandex build` again, or say what they need with `plandex tell`",

@@ -3,6 +3,7 @@
 mod chat;
 mod ends;
 mod later;
+mod live;
 mod resume;
 
 use std::time::Duration;
