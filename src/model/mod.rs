@@ -3,9 +3,18 @@
 //! The one hard rule: a reply counts as finished only when its source said so. What ended for any
 //! other reason is partial: it is kept, and never taken for the whole (HAZARDS.md H16).
 
+mod base;
+mod chunk;
+mod ending;
 mod endpoint;
 mod failure;
+mod http;
+mod refusal;
 mod reply;
+mod retry;
+pub mod sse;
+mod think;
+mod watch;
 
 use std::fmt;
 use std::path::PathBuf;
