@@ -3,12 +3,19 @@
 //! The one hard rule: a reply counts as finished only when its source said so. What ended for any
 //! other reason is partial: it is kept, and never taken for the whole (HAZARDS.md H16).
 
+mod anthropic;
+mod ask;
 mod base;
 mod chunk;
+mod command;
 mod ending;
 mod endpoint;
+mod explain;
 mod failure;
+mod hear;
 mod http;
+mod openai;
+mod plain;
 mod refusal;
 mod reply;
 mod retry;
@@ -24,6 +31,7 @@ use anyhow::Result;
 use crossbeam_channel::Receiver;
 use serde::Serialize;
 
+pub use command::render;
 pub use endpoint::{
     Chosen, Dialect, Endpoint, Key, Limits, MaxTokensField, Program, RESERVE_DEFAULT, Words,
 };
@@ -112,6 +120,11 @@ pub enum Phase {
         /// Why the first failed.
         error: ModelError,
     },
+    /// A command says something on its standard error.
+    CommandSays {
+        /// One line, without terminal sequences.
+        words: String,
+    },
     /// Something that a person should know, with a stable code.
     Warning {
         /// The stable word.
@@ -181,6 +194,17 @@ pub enum Role {
     Assistant,
 }
 
+impl Role {
+    /// The word in a request.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
 /// One message of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Message {
@@ -238,7 +262,7 @@ pub fn stream(chosen: &Chosen, request: &Request, cancel: &Cancel) -> Result<Rec
         Provider::ReplyFile(path) => reply::from_file(path, cancel, sender)?,
         Provider::ReplyInput => reply::from_stdin(cancel, sender)?,
         Provider::Endpoint(_) | Provider::Command(_) => {
-            anyhow::bail!("no endpoint can be asked yet: {request:?}")
+            ask::start(chosen, request, cancel, sender)?
         }
     }
     Ok(receiver)
