@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::choice::ModelChoice;
 use super::{events, locks, stop};
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
@@ -185,6 +186,8 @@ pub(super) struct Tell {
     /// Print what a model would be told, and do nothing.
     #[arg(long)]
     pub(super) print_prompt: bool,
+    #[command(flatten)]
+    pub(super) choice: ModelChoice,
 }
 
 /// `plandex log`

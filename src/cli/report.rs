@@ -11,6 +11,7 @@ use crate::apply::ApplyError;
 use crate::config::Environment;
 use crate::context::ContextError;
 use crate::lock::{LockError, RetryReason};
+use crate::model::{Kind, ModelError};
 use crate::plan::TellError;
 use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
@@ -145,6 +146,7 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(store))
         .or_else(|| error.downcast_ref().map(project))
         .or_else(|| error.downcast_ref().map(select))
+        .or_else(|| error.downcast_ref().map(model))
         .or_else(|| error.downcast_ref().map(tell))
         .or_else(|| error.downcast_ref().map(apply))
         .or_else(|| error.downcast_ref().map(exec))
@@ -290,6 +292,32 @@ fn select(error: &SelectError) -> Verdict {
         SelectError::Ambiguous { .. } => ("ambiguous", "give more of the name"),
     };
     Verdict::new(ExitCode::Usage, kind, hint)
+}
+
+fn model(error: &ModelError) -> Verdict {
+    let code = match error.kind {
+        Kind::NotConfigured | Kind::Auth => ExitCode::NoModel,
+        Kind::Truncated | Kind::Refused => ExitCode::CutOff,
+        Kind::Billing
+        | Kind::NotFound
+        | Kind::BadRequest
+        | Kind::Rate
+        | Kind::Overloaded
+        | Kind::ContextTooLong
+        | Kind::Protocol
+        | Kind::Reported
+        | Kind::Transport
+        | Kind::Empty
+        | Kind::Timeout
+        | Kind::Command
+        | Kind::Source => ExitCode::ModelFailed,
+    };
+    let hint = error.hint.as_deref().unwrap_or(match error.kind {
+        Kind::Source => "look with `plandex convo`",
+        kind if kind.is_passing() => "try again later, or ask another with `--fallback`",
+        _ => "look with `plandex status`",
+    });
+    Verdict::new(code, error.kind.word(), hint)
 }
 
 fn tell(error: &TellError) -> Verdict {

@@ -13,10 +13,8 @@ use super::operate::{Job, operate};
 use super::report::{self, UsageError};
 use super::session::{Cli, SCHEMA_VERSION, own_file};
 use crate::lock::operation;
-use crate::model::Provider;
-use crate::plan::{
-    self, Answer, BuiltFile, Event, FailedFile, Prompt, Tell, Told, ask, briefing, edits,
-};
+use crate::model::{self, Chosen, Provider};
+use crate::plan::{self, Answer, BuiltFile, Event, FailedFile, Prompt, Tell, Told, ask, edits};
 use crate::project::{Project, Selected};
 use crate::store::messages;
 use crate::ui::{Style, Text, render};
@@ -34,9 +32,9 @@ pub(super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
     if args.print_prompt {
         return print_prompt(cli, &project, &selected, &prompt);
     }
-    let provider = match &args.reply {
-        None => Provider::Literal,
-        Some(path) if path == Path::new("-") => Provider::ReplyInput,
+    let chosen: Chosen = match &args.reply {
+        None => args.choice.choose(cli, &project)?,
+        Some(path) if path == Path::new("-") => Provider::ReplyInput.into(),
         Some(path) => {
             let path = cli.cwd.join(path);
             // Looked at before anybody waits: a typo should not cost a place in the queue.
@@ -52,10 +50,16 @@ pub(super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
                 let words = format!("cannot read the reply {}: {problem}", path.display());
                 return Err(UsageError::new(words, GIVE_REPLY).into());
             }
-            Provider::ReplyFile(path)
+            Provider::ReplyFile(path).into()
         }
     };
-    let answer = Answer::new(provider.into(), &prompt)?;
+    if matches!(
+        chosen.provider,
+        Provider::Endpoint(_) | Provider::Command(_)
+    ) {
+        cli.ui.note(chosen.describe());
+    }
+    let answer = Answer::new(chosen, &prompt)?;
     let tell = Tell {
         branch: selected.branch.name.clone(),
         prompt,
@@ -76,6 +80,7 @@ pub(super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
     conclude(cli, &told);
     Ok(match told.stopped {
         Some(reason) => report::stopped(reason),
+        None if told.state == messages::State::Truncated => ExitCode::CutOff,
         None if told.is_whole() => ExitCode::Done,
         None => ExitCode::EditsFailed,
     })
@@ -143,7 +148,7 @@ fn print_prompt(
         cli.ui
             .json(&serde_json::json!({"schemaVersion": SCHEMA_VERSION, "messages": lines}));
     } else {
-        cli.ui.line(briefing::render(&lines));
+        cli.ui.line(model::render(&ask::request(lines).messages));
     }
     Ok(ExitCode::Done)
 }
@@ -208,6 +213,8 @@ fn conclude(cli: &Cli, told: &Told) {
     let ui = &cli.ui;
     if told.state == messages::State::Stopped {
         ui.note("Stopped: what came of the reply is kept, see `plandex convo`");
+    } else if told.state == messages::State::Truncated {
+        ui.warning("the reply was cut off or filtered; what came of it is kept");
     }
     let (built, failed) = (told.built.len(), told.failed.len() + told.malformed.len());
     let files = |count: usize| render::counted(count as u64, "file");

@@ -6,6 +6,7 @@
 mod anthropic;
 mod ask;
 mod base;
+mod choose;
 mod chunk;
 mod command;
 mod ending;
@@ -25,12 +26,13 @@ mod watch;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use crossbeam_channel::Receiver;
 use serde::Serialize;
 
+pub use choose::{Said, choose};
 pub use command::render;
 pub use endpoint::{
     Chosen, Dialect, Endpoint, Key, Limits, MaxTokensField, Program, RESERVE_DEFAULT, Words,
@@ -266,4 +268,15 @@ pub fn stream(chosen: &Chosen, request: &Request, cancel: &Cancel) -> Result<Rec
         }
     }
     Ok(receiver)
+}
+
+/// Waits until a stream that was called off is over: until its command has ended, with all that it
+/// started. Bounded by what ending a command takes at most.
+pub fn wait_for_end(chosen: &Chosen, deltas: &Receiver<Delta>) {
+    if !matches!(chosen.provider, Provider::Command(_)) {
+        // A connection that was shut leaves nothing behind.
+        return;
+    }
+    let end = Instant::now() + Duration::from_secs(3);
+    while deltas.recv_deadline(end).is_ok() {}
 }

@@ -13,7 +13,7 @@ use super::ask;
 use super::build::{self, BuiltFile, FailedFile, Outcome};
 use super::edits::{Edit, Reason as EditReason};
 use super::reply::{Ending, Malformed, ReplyEvent, ReplyParser};
-use crate::model::{self, Chosen, Delta, Finish, Finished, Provider, Request};
+use crate::model::{self, Chosen, Delta, Finish, Kind, Provider, Request};
 use crate::platform::cancel::Reason;
 use crate::platform::threads;
 use crate::project::{Turn, tree};
@@ -247,7 +247,7 @@ fn listen(
                 events(event);
             }
         });
-        let (edits, malformed) = ear.end(Ending::Complete, &mut |_| {});
+        let (edits, malformed, _) = ear.end(Ending::Complete, &mut |_| {});
         let (text, source) = (String::new(), "literal".to_owned());
         let state = State::Complete;
         return Ok(Reply {
@@ -278,7 +278,8 @@ fn listen(
         last: Instant::now(),
     };
     let mut text = String::new();
-    let (state, source, failure) = loop {
+    let mut finish = Finish::Stop;
+    let (mut state, source, failure) = loop {
         if turn.cancel.is_set() {
             break (State::Stopped, None, None);
         }
@@ -289,32 +290,56 @@ fn listen(
             }
             // Streams and phases are shown by the terminal that will follow them.
             Ok(Delta::Thinking(_) | Delta::Phase(_)) => {}
-            Ok(Delta::Finished(Finished {
-                finish, provenance, ..
-            })) => {
+            Ok(Delta::Finished(finished)) => {
+                finish = finished.finish;
                 let state = match finish {
                     Finish::Stop | Finish::UnmarkedEnd => State::Complete,
                     Finish::Length | Finish::Refused => State::Truncated,
                 };
-                break (state, Some(provenance), None);
+                break (state, Some(finished.provenance), None);
             }
-            Ok(Delta::Failed(error)) => break (State::Error, None, Some(error.into())),
+            Ok(Delta::Failed(error)) => {
+                let state = match error.kind {
+                    Kind::Truncated => State::Truncated,
+                    _ => State::Error,
+                };
+                break (state, None, Some(error));
+            }
             Err(RecvTimeoutError::Timeout) => {}
             // The reader ends without a word only when it was called off.
             Err(RecvTimeoutError::Disconnected) => break (State::Stopped, None, None),
         }
         batch.store(turn, permit, run, &text)?;
     };
+    if turn.cancel.is_set() {
+        model::wait_for_end(&tell.answer.0, &deltas);
+    }
     let is_empty = text.trim().is_empty();
     if is_empty && state == State::Complete {
         return Err(TellError::EmptyReply.into());
     }
-    let ending = if state == State::Complete {
+    // An end that nobody marked is believed only if it leaves no block open.
+    let ending = if state == State::Complete && finish == Finish::Stop {
         Ending::Complete
     } else {
         Ending::CutOff
     };
-    let (edits, malformed) = ear.end(ending, events);
+    let (mut edits, malformed, is_open) = ear.end(ending, events);
+    if finish == Finish::UnmarkedEnd && is_open {
+        state = State::Truncated;
+    }
+    if finish == Finish::Refused {
+        edits.clear();
+    }
+    let failure = failure.map(|error| {
+        let is_partial = error.partial || error.kind == Kind::Source;
+        let error = anyhow::Error::from(error);
+        if is_partial {
+            error.context(TellError::ReplyFailed)
+        } else {
+            error
+        }
+    });
     let source = source.unwrap_or_else(|| tell.answer.word().to_owned());
     let stopped = turn.cancel.reason();
     Ok(Reply {
@@ -341,9 +366,16 @@ impl Ear {
         self.take(heard, events);
     }
 
-    fn end(mut self, ending: Ending, events: &mut dyn FnMut(Event)) -> (Vec<Edit>, Vec<Malformed>) {
+    /// The edits, the blocks that could not be read, and whether the end left one open.
+    fn end(
+        mut self,
+        ending: Ending,
+        events: &mut dyn FnMut(Event),
+    ) -> (Vec<Edit>, Vec<Malformed>, bool) {
         let heard = std::mem::take(&mut self.parser).finish(ending);
         self.take(heard, events);
+        let is_incomplete = |found: &Malformed| found.reason == EditReason::Incomplete;
+        let is_open = self.malformed.iter().any(is_incomplete);
         // A block that the cut left open is no mistake of the reply's.
         if ending == Ending::CutOff {
             self.malformed
@@ -357,7 +389,7 @@ impl Ear {
                 .any(|found| found.path.as_ref() == Some(&edit.path))
         };
         self.edits.retain(|edit| !is_suspect(edit));
-        (self.edits, self.malformed)
+        (self.edits, self.malformed, is_open)
     }
 
     fn take(&mut self, heard: Vec<ReplyEvent>, events: &mut dyn FnMut(Event)) {
@@ -444,7 +476,7 @@ fn finish(
         },
     )?;
     if let Some(failure) = reply.failure {
-        return Err(failure.context(TellError::ReplyFailed));
+        return Err(failure);
     }
     let (built, failed) = outcome.into_files();
     Ok(Told {

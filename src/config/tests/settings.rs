@@ -56,6 +56,7 @@ fn without_files_the_defaults_hold() {
     let defaults = Settings {
         wait: WAIT_DEFAULT,
         max_file_size: MAX_FILE_SIZE_DEFAULT,
+        models: Vec::new(),
     };
     assert_eq!(Files::new(None, None).load().unwrap(), defaults);
     assert_eq!(
