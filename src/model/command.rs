@@ -369,7 +369,7 @@ fn pass_on(stderr: ChildStderr, tail: &Mutex<Vec<u8>>, deltas: &Sender<Delta>) {
         line.push_str(&plain.push(&String::from_utf8_lossy(&buffer[..read])));
         while let Some(end) = line
             .find('\n')
-            .or((line.len() > TAIL).then_some(line.len() - 1))
+            .or_else(|| (line.len() > TAIL).then(|| line.len() - 1))
         {
             let rest = line.split_off(line.floor_char_boundary(end + 1));
             let said = std::mem::replace(&mut line, rest);

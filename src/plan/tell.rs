@@ -53,7 +53,8 @@ pub struct Answer(Chosen);
 impl Answer {
     /// Fails with [`TellError::NoModel`] if no model is configured and the message itself holds no
     /// edit: then nothing is stored and nobody is made to wait.
-    pub fn new(chosen: Chosen, prompt: &Prompt) -> Result<Self> {
+    pub fn new(chosen: impl Into<Chosen>, prompt: &Prompt) -> Result<Self> {
+        let chosen = chosen.into();
         if chosen.provider == Provider::Literal {
             let mut parser = ReplyParser::new();
             let mut events = parser.push(prompt.text());
