@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::choice::ModelChoice;
-use super::{events, locks, stop};
+use super::{events, locks, run, stop};
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
 #[derive(Debug, Parser)]
@@ -98,9 +97,20 @@ pub(super) enum Command {
     Ls,
     /// Ask for changes; they stay pending until `apply`.
     #[command(visible_alias = "t")]
-    Tell(Tell),
+    Tell(run::args::Tell),
+    /// Go on where the last reply ended: stopped, cut off, failed or whole.
+    #[command(visible_alias = "c")]
+    Continue(run::args::Continue),
+    /// Ask without changing anything: no edit of the answer is ever taken.
+    #[command(visible_alias = "ch")]
+    Chat(run::args::Chat),
+    /// Build the edits of replies that were not built yet, and of files that failed.
+    #[command(visible_alias = "b")]
+    Build,
     /// Show the conversation.
     Convo,
+    /// Show what the conversation was about, in short.
+    Summary(run::args::Summary),
     /// Show the versions of the branch.
     #[command(visible_aliases = ["history", "logs"])]
     Log(Log),
@@ -170,24 +180,6 @@ pub(super) struct Load {
     /// Load what .gitignore or .plandexignore names, too.
     #[arg(long, short)]
     pub(super) force: bool,
-}
-
-/// `plandex tell`
-#[derive(Debug, Args)]
-pub(super) struct Tell {
-    /// What to do; else -f, else standard input if it is piped.
-    pub(super) prompt: Option<String>,
-    /// Read the prompt from a file.
-    #[arg(long, short, value_name = "FILE", conflicts_with = "prompt")]
-    pub(super) file: Option<PathBuf>,
-    /// Take this reply instead of asking a model; "-" reads it from standard input as it arrives.
-    #[arg(long, value_name = "FILE|-")]
-    pub(super) reply: Option<PathBuf>,
-    /// Print what a model would be told, and do nothing.
-    #[arg(long)]
-    pub(super) print_prompt: bool,
-    #[command(flatten)]
-    pub(super) choice: ModelChoice,
 }
 
 /// `plandex log`

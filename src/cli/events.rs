@@ -439,12 +439,15 @@ fn run_ended(run: &RunSeen) -> Option<Event> {
 }
 
 fn spoken(run: &RunSeen, said: &Said) -> Event {
-    if said.kind == "text" {
-        let shown = render::truncated(&said.payload, WORDS, &crate::ui::UNICODE);
-        let more = json!({"text": said.payload});
-        return run_event(said.at, "message.delta", run, more, &format!(": {shown}"));
-    }
-    let more =
-        serde_json::from_str(&said.payload).unwrap_or_else(|_| json!({"text": said.payload}));
-    run_event(said.at, &said.kind, run, more, "")
+    let fields: Map<String, Value> = serde_json::from_str(&said.payload).unwrap_or_default();
+    let detail = ["text", "path", "message"]
+        .iter()
+        .find_map(|name| fields.get(*name).and_then(Value::as_str));
+    let words = detail.map_or_else(String::new, |detail| {
+        format!(
+            ": {}",
+            render::truncated(detail, WORDS, &crate::ui::UNICODE)
+        )
+    });
+    run_event(said.at, &said.kind, run, fields.into(), &words)
 }

@@ -13,11 +13,11 @@ pub enum ExitCode {
     Usage,
     /// 3: edits were malformed or did not fit; the good ones stay pending.
     EditsFailed,
-    /// 4: no model is configured, or the key was refused.
+    /// 4: no model is configured.
     NoModel,
     /// 5: the model or its transport failed.
     ModelFailed,
-    /// 6: the reply was cut off or filtered; what came of it is kept.
+    /// 6: the reply was cut off or filtered; what came is kept.
     CutOff,
     /// 7: files changed since they were read; a decision is needed.
     Drifted,

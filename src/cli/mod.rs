@@ -20,10 +20,10 @@ mod locks;
 mod operate;
 mod plans;
 mod report;
+mod run;
 mod session;
 mod status;
 mod stop;
-mod tell;
 mod verbose;
 mod waiting;
 
@@ -79,7 +79,11 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Checkout(args) => branches::checkout(cli, args),
         Command::Load(args) => load::load(cli, args),
         Command::Ls => load::ls(cli),
-        Command::Tell(args) => tell::tell(cli, args),
+        Command::Tell(args) => run::tell(cli, args),
+        Command::Continue(args) => run::continue_(cli, args),
+        Command::Chat(args) => run::chat(cli, args),
+        Command::Build => run::build(cli),
+        Command::Summary(args) => run::summary(cli, args),
         Command::Convo => history::convo(cli),
         Command::Log(args) => history::log(cli, args),
         Command::Diff(args) => diff::diff(cli, args),

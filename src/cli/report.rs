@@ -13,6 +13,7 @@ use crate::context::ContextError;
 use crate::lock::{LockError, RetryReason};
 use crate::model::{Kind, ModelError};
 use crate::plan::TellError;
+use crate::plan::ask::TooLong;
 use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
 use crate::project::{ProjectError, SelectError};
@@ -148,6 +149,7 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(select))
         .or_else(|| error.downcast_ref().map(model))
         .or_else(|| error.downcast_ref().map(tell))
+        .or_else(|| error.downcast_ref().map(too_long))
         .or_else(|| error.downcast_ref().map(apply))
         .or_else(|| error.downcast_ref().map(exec))
         .or_else(|| error.downcast_ref().map(context));
@@ -312,11 +314,14 @@ fn model(error: &ModelError) -> Verdict {
         | Kind::Command
         | Kind::Source => ExitCode::ModelFailed,
     };
-    let hint = error.hint.as_deref().unwrap_or(match error.kind {
-        Kind::Source => "look with `plandex convo`",
-        kind if kind.is_passing() => "try again later, or ask another with `--fallback`",
-        _ => "look with `plandex status`",
-    });
+    let next = if error.kind == Kind::Source {
+        "look with `plandex convo`"
+    } else if error.kind.is_passing() {
+        "try again later, or ask another with `--fallback`"
+    } else {
+        "look with `plandex status`"
+    };
+    let hint = error.hint.as_deref().unwrap_or(next);
     Verdict::new(code, error.kind.word(), hint)
 }
 
@@ -330,9 +335,23 @@ fn tell(error: &TellError) -> Verdict {
         TellError::NoModel => Verdict::new(
             ExitCode::NoModel,
             "no_model",
-            "write the edits into the message (see `plandex tell --help`), or give a reply that \
-             you have with `--reply FILE`, or pipe one in with `--reply -`; `--print-prompt` \
-             prints what to ask",
+            "set a key (OPENROUTER_API_KEY, ANTHROPIC_API_KEY, OPENAI_API_KEY) and \
+             PLANDEX_MODEL, or OPENAI_BASE_URL for a server of your own, or PLANDEX_COMMAND for a \
+             program; or give a reply that you have with `--reply FILE`; or write the edits into \
+             the message; `--print-prompt` prints what to ask",
+        ),
+        TellError::NeedsModel(_) => Verdict::new(
+            ExitCode::NoModel,
+            "no_model",
+            "set a key (OPENROUTER_API_KEY, ANTHROPIC_API_KEY, OPENAI_API_KEY) and \
+             PLANDEX_MODEL, or OPENAI_BASE_URL for a server of your own, or PLANDEX_COMMAND for a \
+             program; or give a reply that you have with `--reply FILE`; `--print-prompt` prints \
+             what to ask",
+        ),
+        TellError::NothingToContinue => Verdict::new(
+            ExitCode::Usage,
+            "nothing_to_continue",
+            "`plandex tell \"what to do\"`",
         ),
         TellError::EmptyReply => Verdict::new(
             ExitCode::ModelFailed,
@@ -345,6 +364,12 @@ fn tell(error: &TellError) -> Verdict {
             "look with `plandex convo`",
         ),
     }
+}
+
+fn too_long(_: &TooLong) -> Verdict {
+    let hint = "nothing was stored; list what the plan was shown with `plandex ls`, and show it \
+                less, or use a model with a larger window";
+    Verdict::new(ExitCode::ModelFailed, "context_too_long", hint)
 }
 
 fn apply(error: &ApplyError) -> Verdict {

@@ -177,10 +177,15 @@ impl Cli {
 
     /// `event` as the next one of this command.
     pub(super) fn stamped<'a, T: Serialize>(&self, event: &'a T) -> Stamped<'a, T> {
+        self.stamped_at(clock::wall_ms(), event)
+    }
+
+    /// As [`Self::stamped`], for what happened at `at` (wall milliseconds).
+    pub(super) fn stamped_at<'a, T: Serialize>(&self, at: i64, event: &'a T) -> Stamped<'a, T> {
         Stamped {
             v: SCHEMA_VERSION,
             seq: self.events.fetch_add(1, Ordering::Relaxed) + 1,
-            ts: rfc3339(clock::wall_ms()),
+            ts: rfc3339(at),
             event,
         }
     }

@@ -118,12 +118,10 @@ fn look(cli: &Cli, project: &Project, selected: &Selected) -> Result<Picture> {
             None => None,
         };
         let last = streams::last(tx, &selected.branch.id)?;
-        let mut left = changes::failed_builds(tx, &selected.branch.id)?;
-        let reply = last.as_ref().and_then(|last| last.message_id.as_ref());
-        left.retain(|build| Some(&build.message_id) == reply);
+        let left = last.as_ref().map(|last| changes::left_by(tx, &last.id));
         Ok(Picture {
             estimate,
-            files_left: left.into_iter().map(|build| build.path).collect(),
+            files_left: left.transpose()?.unwrap_or_default(),
             pending: changes::pending(tx, &selected.branch.id)?,
             queue,
             last,

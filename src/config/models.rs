@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
 use super::secret::Secret;
+use super::wait::{Wait, parse_wait};
 
 /// Who says something about models, the strongest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -255,8 +256,8 @@ const DURATION: &str = "expected a time such as \"90s\", \"5m\" or seconds";
 
 /// A time that is limited and not zero: "90s", "5m", "1h30m", seconds.
 pub fn parse_duration(text: &str) -> Result<Duration> {
-    match super::wait::parse_wait(text)? {
-        super::wait::Wait::For(limit) if !limit.is_zero() => Ok(limit),
-        _ => Err(anyhow!("{DURATION}, not {text:?}")),
+    match parse_wait(text)? {
+        Wait::For(limit) if !limit.is_zero() => Ok(limit),
+        Wait::No | Wait::For(_) | Wait::Forever => Err(anyhow!("{DURATION}, not {text:?}")),
     }
 }

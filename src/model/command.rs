@@ -9,12 +9,10 @@ use std::io::{ErrorKind, Read, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
-use parking_lot::Mutex;
 use tempfile::NamedTempFile;
 
 use super::ask::Asked;
@@ -86,12 +84,12 @@ fn send(deltas: &Sender<Delta>, delta: Delta) -> Result<(), Gone> {
 
 /// The program, and what reads and writes beside it.
 struct Running {
-    child: Mutex<Child>,
+    child: Child,
     pid: u32,
     stdout: ChildStdout,
     exit: Option<OwnedFd>,
-    tail: Arc<Mutex<Vec<u8>>>,
-    errors: JoinHandle<()>,
+    /// Gives the end of what the program said on standard error.
+    errors: JoinHandle<Vec<u8>>,
     /// Removed when this is dropped.
     _request: NamedTempFile,
 }
@@ -152,15 +150,13 @@ impl Running {
             // A program that does not read its prompt to the end is not at fault.
             stdin.write_all(prompt.as_bytes()).ok();
         })?;
-        let tail = Arc::new(Mutex::new(Vec::new()));
-        let (kept, deltas) = (Arc::clone(&tail), deltas.clone());
-        let errors = named("command errors", move || pass_on(stderr, &kept, &deltas))?;
+        let deltas = deltas.clone();
+        let errors = named("command errors", move || pass_on(stderr, &deltas))?;
         Ok(Self {
             pid: child.id(),
             exit: process::end_of(&child),
-            child: Mutex::new(child),
+            child,
             stdout,
-            tail,
             errors,
             _request: file,
         })
@@ -222,7 +218,7 @@ impl Running {
     }
 
     /// Ends the program if it has not ended, and judges.
-    fn conclude(self, heard: Heard, program: &Program, cancel: &Cancel) -> Asked {
+    fn conclude(mut self, heard: Heard, program: &Program, cancel: &Cancel) -> Asked {
         let is_over = matches!(heard, Heard::End(_));
         if !is_over {
             self.end();
@@ -242,8 +238,12 @@ impl Running {
             // With nothing to hear, this is a pause.
             wait::readable(&[], Duration::from_millis(2)).ok();
         }
-        let tail = String::from_utf8_lossy(&self.tail.lock()).into_owned();
-        let words = Plain::default().push(&tail);
+        let tail = if self.errors.is_finished() {
+            self.errors.join().unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        let words = Plain::default().push(&String::from_utf8_lossy(&tail));
         let name = program.shown();
         let mut error = match status {
             Some(status) if status.success() && bytes > 0 => {
@@ -273,7 +273,7 @@ impl Running {
     }
 
     /// The exit status; a program that closed its output but does not end is ended.
-    fn wait(&self, cancel: &Cancel) -> Option<ExitStatus> {
+    fn wait(&mut self, cancel: &Cancel) -> Option<ExitStatus> {
         if let Some(exit) = &self.exit {
             let watched = [exit.as_fd(), cancel.as_fd()];
             let ready = wait::readable(&watched, GRACE).unwrap_or_default();
@@ -281,7 +281,7 @@ impl Running {
                 self.end();
             }
         }
-        self.child.lock().wait().ok()
+        self.child.wait().ok()
     }
 }
 
@@ -346,26 +346,26 @@ impl ReadSome for &ChildStdout {
     }
 }
 
-fn named(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+fn named<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<JoinHandle<T>> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(work)
 }
 
 /// Passes what the program says on, line by line, and keeps the end of it.
-fn pass_on(stderr: ChildStderr, tail: &Mutex<Vec<u8>>, deltas: &Sender<Delta>) {
+fn pass_on(stderr: ChildStderr, deltas: &Sender<Delta>) -> Vec<u8> {
     let mut stderr = File::from(OwnedFd::from(stderr));
     let mut plain = Plain::default();
     let mut line = String::new();
+    let mut tail = Vec::new();
     let mut buffer = vec![0_u8; 4 << 10];
     // Ends with the program, and with whatever it left that keeps the pipe.
     while let Ok(read @ 1..) = stderr.read(&mut buffer) {
-        {
-            let mut tail = tail.lock();
-            tail.extend_from_slice(&buffer[..read]);
-            let over = tail.len().saturating_sub(TAIL);
-            tail.drain(..over);
-        }
+        tail.extend_from_slice(&buffer[..read]);
+        tail.drain(..tail.len().saturating_sub(TAIL));
         line.push_str(&plain.push(&String::from_utf8_lossy(&buffer[..read])));
         while let Some(end) = line
             .find('\n')
@@ -378,7 +378,7 @@ fn pass_on(stderr: ChildStderr, tail: &Mutex<Vec<u8>>, deltas: &Sender<Delta>) {
                 .send(Delta::Phase(Phase::CommandSays { words }))
                 .is_err()
             {
-                return;
+                return tail;
             }
         }
     }
@@ -386,6 +386,7 @@ fn pass_on(stderr: ChildStderr, tail: &Mutex<Vec<u8>>, deltas: &Sender<Delta>) {
         let words = line.trim_end().to_owned();
         deltas.send(Delta::Phase(Phase::CommandSays { words })).ok();
     }
+    tail
 }
 
 fn failed(message: impl Into<String>) -> ModelError {

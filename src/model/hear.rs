@@ -52,11 +52,6 @@ impl<'a> Hearing<'a> {
         }
     }
 
-    /// Whether anything of the reply came: it must not be asked for again then.
-    pub(super) fn has_begun(&self) -> bool {
-        self.has_begun
-    }
-
     /// Whether the model said why it stopped.
     pub(super) fn has_ended(&self) -> bool {
         self.reason.is_some()
@@ -173,7 +168,11 @@ impl<'a> Hearing<'a> {
             Verdict::Unmarked => Finish::UnmarkedEnd,
             Verdict::Length => Finish::Length,
             Verdict::Refused => Finish::Refused,
-            other => {
+            other @ (Verdict::Reported
+            | Verdict::Tool
+            | Verdict::Truncated
+            | Verdict::Lost
+            | Verdict::Empty) => {
                 let mut failure = self.no_reply(&other, lost);
                 failure.partial = partial;
                 return Ok(Err(failure));

@@ -230,8 +230,16 @@ pub(super) fn failure(error: &ureq::Error, post: &Post<'_>, watch: &Watch) -> Mo
                 format!("{host} does not answer in HTTP: {words}"),
             )
         }
-        // The list is open: what is new is told in its own words.
-        other => {
+        // Nothing of what we set leads to the ones that are named; the list is open.
+        other @ (E::StatusCode(_)
+        | E::BadUri(_)
+        | E::RedirectFailed
+        | E::ConnectionFailed
+        | E::BodyExceedsLimit(_)
+        | E::TooManyRedirects
+        | E::RequireHttpsOnly(_)
+        | E::Other(_)
+        | _) => {
             let words = shown(&other.to_string(), 200);
             of(Kind::Transport, format!("no answer from {host}: {words}"))
         }

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use crossbeam_channel::Receiver;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use choose::{Said, choose};
 pub use command::render;
@@ -163,7 +163,7 @@ impl Finish {
 }
 
 /// What a reply cost, in tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Of the prompt.
     pub input: u64,
@@ -264,7 +264,7 @@ pub fn stream(chosen: &Chosen, request: &Request, cancel: &Cancel) -> Result<Rec
         Provider::ReplyFile(path) => reply::from_file(path, cancel, sender)?,
         Provider::ReplyInput => reply::from_stdin(cancel, sender)?,
         Provider::Endpoint(_) | Provider::Command(_) => {
-            ask::start(chosen, request, cancel, sender)?
+            ask::start(chosen, request, cancel, sender)?;
         }
     }
     Ok(receiver)

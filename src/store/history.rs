@@ -113,9 +113,9 @@ pub struct Said {
     pub stream_id: String,
     /// Wall time.
     pub at: i64,
-    /// What it is: "text" for words of the reply.
+    /// Its type: "message.delta" for words of the reply.
     pub kind: String,
-    /// The words, or JSON.
+    /// Its fields, as a JSON object.
     pub payload: String,
 }
 

@@ -29,6 +29,7 @@ mod probe;
 pub mod selections;
 pub mod settings;
 pub mod streams;
+pub mod summaries;
 pub mod tickets;
 mod transaction;
 

@@ -41,7 +41,12 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Stream> {
 }
 
 /// Records the start of a run; returns its id.
-pub fn start(tx: &WriteTx<'_>, branch_id: &str, ticket: i64, message: &str) -> Result<String> {
+pub fn start(
+    tx: &WriteTx<'_>,
+    branch_id: &str,
+    ticket: i64,
+    message: Option<&str>,
+) -> Result<String> {
     let id = new_id();
     tx.sql()
         .prepare_cached(
@@ -52,20 +57,70 @@ pub fn start(tx: &WriteTx<'_>, branch_id: &str, ticket: i64, message: &str) -> R
     Ok(id)
 }
 
-/// Adds one batch of a run's text.
-pub fn add_text(tx: &WriteTx<'_>, stream_id: &str, text: &str) -> Result<()> {
+/// Records that the run's next reply is the message `message_id`, of which the events after the
+/// number `after` tell.
+pub fn next_reply(tx: &WriteTx<'_>, id: &str, message_id: &str, after: i64) -> Result<()> {
     tx.sql()
-        .prepare_cached(
-            "INSERT INTO stream_events (stream_id, at, kind, payload) VALUES (?1, ?2, 'text', ?3)",
-        )?
-        .execute(params![stream_id, clock::wall_ms(), text])?;
+        .prepare_cached("UPDATE streams SET message_id = ?2, reply_from = ?3 WHERE id = ?1")?
+        .execute(params![id, message_id, after])?;
     Ok(())
 }
 
-/// The text of a run so far.
+/// Something that happened in a run, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Counted from 1 in its run.
+    pub number: i64,
+    /// Wall time.
+    pub at: i64,
+    /// Its type, such as `message.delta`.
+    pub kind: String,
+    /// Its other fields, as a JSON object.
+    pub payload: String,
+}
+
+/// Adds what happened to a run, in order.
+pub fn add(tx: &WriteTx<'_>, stream_id: &str, events: &[Kept]) -> Result<()> {
+    let mut insert = tx.sql().prepare_cached(
+        "INSERT INTO stream_events (stream_id, number, at, kind, payload)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    for event in events {
+        insert.execute(params![
+            stream_id,
+            event.number,
+            event.at,
+            event.kind,
+            event.payload
+        ])?;
+    }
+    Ok(())
+}
+
+/// What happened to a run after its event `number`, at most `limit` of it.
+pub fn after(tx: &ReadTx<'_>, stream_id: &str, number: i64, limit: i64) -> Result<Vec<Kept>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT number, at, kind, payload FROM stream_events
+         WHERE stream_id = ?1 AND number > ?2 ORDER BY number LIMIT ?3",
+    )?;
+    let rows = select.query_map(params![stream_id, number, limit], |row| {
+        Ok(Kept {
+            number: row.get(0)?,
+            at: row.get(1)?,
+            kind: row.get(2)?,
+            payload: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The text so far of the reply that a run writes now.
 pub fn text(tx: &ReadTx<'_>, stream_id: &str) -> Result<String> {
     let mut select = tx.sql().prepare_cached(
-        "SELECT payload FROM stream_events WHERE stream_id = ?1 AND kind = 'text' ORDER BY id",
+        "SELECT json_extract(payload, '$.text') FROM stream_events
+         WHERE stream_id = ?1 AND kind = 'message.delta'
+           AND number > (SELECT reply_from FROM streams WHERE id = ?1)
+         ORDER BY number",
     )?;
     let rows = select.query_map([stream_id], |row| row.get::<_, String>(0))?;
     Ok(rows.collect::<rusqlite::Result<String>>()?)

@@ -43,9 +43,16 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Stop(_)
         | Command::Batch(_)
         | Command::ProbeFileSystem(_) => Order::AtOnce,
-        Command::Tell(args) if args.print_prompt => Order::OfPlan(Scope::Read),
+        Command::Tell(args) if args.asking.only_prints() => Order::OfPlan(Scope::Read),
+        Command::Chat(args) if args.asking.only_prints() => Order::OfPlan(Scope::Read),
+        Command::Continue(args) if args.asking.only_prints() => Order::OfPlan(Scope::Read),
         Command::Apply(args) if args.dry_run => Order::OfPlan(Scope::Read),
-        Command::Tell(_) | Command::Apply(_) => Order::OfPlan(Scope::Write),
+        Command::Tell(_)
+        | Command::Chat(_)
+        | Command::Continue(_)
+        | Command::Build
+        | Command::Summary(_)
+        | Command::Apply(_) => Order::OfPlan(Scope::Write),
         Command::Exec(args) if args.read && args.root => Order::OfWholePlan,
         Command::Exec(args) if args.read => Order::OfPlan(Scope::Read),
         Command::Exec(_) => Order::OfPlan(Scope::Write),
@@ -78,6 +85,9 @@ mod tests {
             ("stop", Order::AtOnce),
             ("tell x", write),
             ("tell x --print-prompt", read),
+            ("chat x", write),
+            ("continue --print-prompt", read),
+            ("build", write),
             ("apply -y", write),
             ("apply --dry-run", read),
             ("exec -- true", write),

@@ -1,7 +1,7 @@
 //! Which of several voices is heard, and where no key goes.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::*;
 use crate::config::Environment;
@@ -107,7 +107,9 @@ fn shown(chosen: &Chosen) -> String {
             format!("{name} {base} {model} {key}")
         }
         Provider::Command(program) => format!("command {}", program.shown()),
-        other => other.word().to_owned(),
+        Provider::Literal | Provider::ReplyFile(_) | Provider::ReplyInput => {
+            chosen.provider.word().to_owned()
+        }
     };
     format!("{what}, from {}", chosen.source)
 }
@@ -345,6 +347,6 @@ fn ollamas_host_is_read_as_it_is_written() {
         (Some(":8"), "http://127.0.0.1:8/v1"),
         (Some("[::]:8"), "http://[::1]:8/v1"),
     ] {
-        assert_eq!(ollama(host), expected);
+        assert_eq!(own::ollama(host), expected);
     }
 }

@@ -6,7 +6,11 @@
 //! that speaks of another provider is passed over whole, and the project's file, which may have
 //! come with the project, says neither where a key goes nor what is run.
 
+mod own;
+
 use std::path::Path;
+
+use own::Own;
 
 use super::base;
 use super::endpoint::{
@@ -145,7 +149,7 @@ fn unknown(name: &str, layer: &ModelSettings) -> ModelError {
 fn one(said: &Said<'_>, layers: &[&ModelSettings]) -> Result<Chosen> {
     let (name, layer, source) = match named(layers)? {
         Some((name, layer, source)) => (name, Some(layer), source),
-        None => match of_environment(said.environment) {
+        None => match own::of_environment(said.environment) {
             Some((name, variable)) => (name, None, variable.to_owned()),
             None => return nothing_named(layers),
         },
@@ -210,41 +214,6 @@ fn relevant<'a>(
     kept.map(|(_, layer)| layer).collect()
 }
 
-/// The provider whose own variable is set, and that variable.
-fn of_environment(environment: &ModelEnvironment) -> Option<(&'static str, &'static str)> {
-    let ModelEnvironment {
-        openai_base_url,
-        openai_api_base,
-        openrouter_api_key,
-        anthropic_api_key,
-        anthropic_auth_token,
-        openai_api_key,
-        ..
-    } = environment;
-    [
-        (openai_base_url.is_some(), "openai", "OPENAI_BASE_URL"),
-        (openai_api_base.is_some(), "openai", "OPENAI_API_BASE"),
-        (
-            openrouter_api_key.is_some(),
-            "openrouter",
-            "OPENROUTER_API_KEY",
-        ),
-        (
-            anthropic_api_key.is_some(),
-            "anthropic",
-            "ANTHROPIC_API_KEY",
-        ),
-        (
-            anthropic_auth_token.is_some(),
-            "anthropic",
-            "ANTHROPIC_AUTH_TOKEN",
-        ),
-        (openai_api_key.is_some(), "openai", "OPENAI_API_KEY"),
-    ]
-    .into_iter()
-    .find_map(|(is_set, name, variable)| is_set.then_some((name, variable)))
-}
-
 /// No provider is named anywhere.
 fn nothing_named(layers: &[&ModelSettings]) -> Result<Chosen> {
     let layer = layers.iter().find(|layer| layer.model.is_some());
@@ -269,83 +238,13 @@ fn program(said: &Said<'_>, words: &CommandWords) -> Program {
     }
 }
 
-/// Where a provider is when nobody says otherwise, and what its own variables say.
-struct Own<'a> {
-    base: String,
-    /// Whether the base is the provider's public address, which needs a key.
-    is_public: bool,
-    key: Option<&'a Secret>,
-    /// The key goes as `Authorization: Bearer` even where it usually does not.
-    is_token: bool,
-    key_variable: &'static str,
-    model: Option<&'a String>,
-}
-
-fn own<'a>(environment: &'a ModelEnvironment, name: &str) -> Own<'a> {
-    let mut own = Own {
-        base: String::new(),
-        is_public: true,
-        key: None,
-        is_token: false,
-        key_variable: "",
-        model: None,
-    };
-    match name {
-        "openrouter" => {
-            own.base = "https://openrouter.ai/api/v1".to_owned();
-            own.key = environment.openrouter_api_key.as_ref();
-            own.key_variable = "OPENROUTER_API_KEY";
-        }
-        "anthropic" => {
-            let base = environment.anthropic_base_url.clone();
-            own.is_public = base.is_none();
-            own.base = base.unwrap_or_else(|| "https://api.anthropic.com".to_owned());
-            let token = environment.anthropic_auth_token.as_ref();
-            own.is_token = environment.anthropic_api_key.is_none() && token.is_some();
-            own.key = environment.anthropic_api_key.as_ref().or(token);
-            own.key_variable = "ANTHROPIC_API_KEY";
-            own.model = environment.anthropic_model.as_ref();
-        }
-        "ollama" => {
-            own.base = ollama(environment.ollama_host.as_deref());
-            own.is_public = false;
-        }
-        _ => {
-            let base = environment.openai_base_url.clone();
-            let base = base.or_else(|| environment.openai_api_base.clone());
-            own.is_public = base.is_none();
-            own.base = base.unwrap_or_else(|| "https://api.openai.com/v1".to_owned());
-            own.key = environment.openai_api_key.as_ref();
-            own.key_variable = "OPENAI_API_KEY";
-            own.model = environment.openai_model.as_ref();
-        }
-    }
-    own
-}
-
-/// The base URL of `OLLAMA_HOST`, which is written as a server's address to listen at.
-fn ollama(host: Option<&str>) -> String {
-    let host = host.unwrap_or("127.0.0.1:11434").trim_end_matches('/');
-    let (scheme, rest) = host.split_once("://").unwrap_or(("http", host));
-    let (address, port) = match rest.rsplit_once(':') {
-        Some((address, port)) if port.parse::<u16>().is_ok() => (address, port.to_owned()),
-        _ => (rest, "11434".to_owned()),
-    };
-    let address = match address {
-        "0.0.0.0" | "" => "127.0.0.1",
-        "[::]" => "[::1]",
-        other => other,
-    };
-    format!("{scheme}://{address}:{port}/v1")
-}
-
 fn endpoint(
     said: &Said<'_>,
     layers: &[&ModelSettings],
     name: &'static str,
     source: String,
 ) -> Result<Chosen> {
-    let own = own(said.environment, name);
+    let own = Own::of(said.environment, name);
     let at = layers.iter().find(|layer| layer.base_url.is_some());
     let base = at
         .and_then(|layer| layer.base_url.as_ref())
@@ -377,7 +276,7 @@ fn endpoint(
     }
     chosen
         .warnings
-        .extend(two_bases(said.environment, name, at.is_some()));
+        .extend(own::two_bases(said.environment, name, at.is_some()));
     let number =
         |get: &dyn Fn(&ModelSettings) -> Option<u64>| layers.iter().find_map(|one| get(one));
     let header = |name, value: &Option<String>| Some((name, value.clone()?));
@@ -447,15 +346,6 @@ fn key(
             Key::Bearer(secret)
         }
     }))
-}
-
-/// The old and the new name of OpenAI's base URL may disagree.
-fn two_bases(environment: &ModelEnvironment, name: &str, is_set: bool) -> Option<String> {
-    let (new, old) = (&environment.openai_base_url, &environment.openai_api_base);
-    let differ = new.is_some() && old.is_some() && new != old;
-    (name == "openai" && !is_set && differ).then(|| {
-        "OPENAI_BASE_URL and its former name OPENAI_API_BASE differ; the first is used".to_owned()
-    })
 }
 
 /// Whom to ask if `chosen` fails: "PROVIDER/MODEL", or a model of the same provider.

@@ -1,0 +1,13 @@
+//! Runs from the terminal's side: begun, shown, followed.
+
+pub(super) mod args;
+mod build;
+mod ending;
+mod prompt;
+mod show;
+mod summary;
+mod tell;
+
+pub(super) use build::build;
+pub(super) use summary::summary;
+pub(super) use tell::{chat, continue_, tell};
