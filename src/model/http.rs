@@ -166,72 +166,33 @@ impl Read for Sent {
 pub(super) fn failure(error: &ureq::Error, post: &Post<'_>, watch: &Watch) -> ModelError {
     use ureq::Error as E;
     let host = base::host(&post.url);
-    let seconds = |limit: Duration| format!("{} s", limit.as_secs_f64());
-    let of = |kind, words: String| ModelError::new(kind, words);
-    match error {
-        _ if watch.is_late() => of(Kind::Timeout, format!("{host} did not answer in time")),
-        E::Timeout(ureq::Timeout::Connect) => {
-            let limit = seconds(post.limits.connect);
-            of(
-                Kind::Timeout,
-                format!("no connection to {host} within {limit}"),
-            )
-        }
-        E::Timeout(ureq::Timeout::Resolve) => of(
-            Kind::Timeout,
-            format!("the name {host} was not resolved within 5 s"),
-        ),
-        E::Timeout(ureq::Timeout::RecvResponse) => {
-            let limit = seconds(post.limits.first_byte);
-            of(
-                Kind::Timeout,
-                format!("{host} did not answer within {limit}"),
-            )
-        }
-        E::Timeout(_) => of(
-            Kind::Timeout,
-            format!("{host} did not take the request in time"),
-        ),
-        E::HostNotFound => of(Kind::Transport, format!("there is no host {host}")),
-        E::Http(_) => of(
+    let words = || shown(&error.to_string(), 200);
+    let (kind, message) = match error {
+        _ if watch.is_late() => (Kind::Timeout, format!("{host} did not answer in time")),
+        E::Timeout(limit) => (Kind::Timeout, late(*limit, &host, post.limits)),
+        E::HostNotFound => (Kind::Transport, format!("there is no host {host}")),
+        E::Io(error) => return broken(error, &host),
+        E::Http(_) => (
             Kind::NotConfigured,
             "the key or a header holds characters that cannot be sent".to_owned(),
         ),
-        E::Io(error) => {
-            let words = shown(&error.to_string(), 200);
-            let mut failure = of(Kind::Transport, format!("no answer from {host}: {words}"));
-            if error.kind() == std::io::ErrorKind::ConnectionRefused {
-                failure.message = format!("{host} refused the connection");
-                failure.hint = Some("start the server, or name another with `--base-url`".into());
-            } else if words.contains("certificate") {
-                // The next handshake would show the same.
-                failure.should_retry = Some(false);
-            }
-            failure
-        }
         E::Tls(_) | E::Rustls(_) | E::Pem(_) | E::TlsRequired => {
-            let words = shown(&error.to_string(), 200);
-            let mut failure = of(
-                Kind::Transport,
-                format!("no safe connection to {host}: {words}"),
-            );
+            let message = format!("no safe connection to {host}: {}", words());
+            let mut failure = ModelError::new(Kind::Transport, message);
             failure.should_retry = Some(false);
-            failure
+            return failure;
         }
-        E::ConnectProxyFailed(_) | E::InvalidProxyUrl => of(
-            Kind::Transport,
-            format!("the proxy gave no connection to {host}"),
-        )
-        .hint("look at HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY"),
-        E::Protocol(_) | E::LargeResponseHeader(..) => {
-            let words = shown(&error.to_string(), 200);
-            of(
-                Kind::Protocol,
-                format!("{host} does not answer in HTTP: {words}"),
-            )
+        E::ConnectProxyFailed(_) | E::InvalidProxyUrl => {
+            let message = format!("the proxy gave no connection to {host}");
+            return ModelError::new(Kind::Transport, message)
+                .hint("look at HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY");
         }
+        E::Protocol(_) | E::LargeResponseHeader(..) => (
+            Kind::Protocol,
+            format!("{host} does not answer in HTTP: {}", words()),
+        ),
         // Nothing of what we set leads to the ones that are named; the list is open.
-        other @ (E::StatusCode(_)
+        E::StatusCode(_)
         | E::BadUri(_)
         | E::RedirectFailed
         | E::ConnectionFailed
@@ -239,9 +200,46 @@ pub(super) fn failure(error: &ureq::Error, post: &Post<'_>, watch: &Watch) -> Mo
         | E::TooManyRedirects
         | E::RequireHttpsOnly(_)
         | E::Other(_)
-        | _) => {
-            let words = shown(&other.to_string(), 200);
-            of(Kind::Transport, format!("no answer from {host}: {words}"))
-        }
+        | _ => (
+            Kind::Transport,
+            format!("no answer from {host}: {}", words()),
+        ),
+    };
+    ModelError::new(kind, message)
+}
+
+/// Which limit of the client's was passed.
+fn late(limit: ureq::Timeout, host: &str, limits: &Limits) -> String {
+    let seconds = |limit: Duration| format!("{} s", limit.as_secs_f64());
+    if limit == ureq::Timeout::Connect {
+        format!("no connection to {host} within {}", seconds(limits.connect))
+    } else if limit == ureq::Timeout::Resolve {
+        format!(
+            "the name {host} was not resolved within {}",
+            seconds(RESOLVE)
+        )
+    } else if limit == ureq::Timeout::RecvResponse {
+        format!(
+            "{host} did not answer within {}",
+            seconds(limits.first_byte)
+        )
+    } else {
+        format!("{host} did not take the request in time")
     }
+}
+
+/// A connection that could not be made, or broke before the headers.
+fn broken(error: &std::io::Error, host: &str) -> ModelError {
+    let words = shown(&error.to_string(), 200);
+    if error.kind() == std::io::ErrorKind::ConnectionRefused {
+        let message = format!("{host} refused the connection");
+        return ModelError::new(Kind::Transport, message)
+            .hint("start the server, or name another with `--base-url`");
+    }
+    let mut failure = ModelError::new(Kind::Transport, format!("no answer from {host}: {words}"));
+    if words.contains("certificate") {
+        // The next handshake would show the same.
+        failure.should_retry = Some(false);
+    }
+    failure
 }
