@@ -7,6 +7,7 @@ mod apply;
 mod args;
 mod batch;
 mod branches;
+mod choice;
 mod diff;
 mod doctor;
 mod events;

@@ -11,6 +11,7 @@ use crate::apply::ApplyError;
 use crate::config::Environment;
 use crate::context::ContextError;
 use crate::lock::{LockError, RetryReason};
+use crate::model::{Kind, ModelError};
 use crate::plan::TellError;
 use crate::plan::ask::TooLong;
 use crate::platform::cancel::Reason;
@@ -146,6 +147,7 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(store))
         .or_else(|| error.downcast_ref().map(project))
         .or_else(|| error.downcast_ref().map(select))
+        .or_else(|| error.downcast_ref().map(model))
         .or_else(|| error.downcast_ref().map(tell))
         .or_else(|| error.downcast_ref().map(too_long))
         .or_else(|| error.downcast_ref().map(apply))
@@ -294,6 +296,35 @@ fn select(error: &SelectError) -> Verdict {
     Verdict::new(ExitCode::Usage, kind, hint)
 }
 
+fn model(error: &ModelError) -> Verdict {
+    let code = match error.kind {
+        Kind::NotConfigured | Kind::Auth => ExitCode::NoModel,
+        Kind::Truncated | Kind::Refused => ExitCode::CutOff,
+        Kind::Billing
+        | Kind::NotFound
+        | Kind::BadRequest
+        | Kind::Rate
+        | Kind::Overloaded
+        | Kind::ContextTooLong
+        | Kind::Protocol
+        | Kind::Reported
+        | Kind::Transport
+        | Kind::Empty
+        | Kind::Timeout
+        | Kind::Command
+        | Kind::Source => ExitCode::ModelFailed,
+    };
+    let next = if error.kind == Kind::Source {
+        "look with `plandex convo`"
+    } else if error.kind.is_passing() {
+        "try again later, or ask another with `--fallback`"
+    } else {
+        "look with `plandex status`"
+    };
+    let hint = error.hint.as_deref().unwrap_or(next);
+    Verdict::new(code, error.kind.word(), hint)
+}
+
 fn tell(error: &TellError) -> Verdict {
     match error {
         TellError::EmptyPrompt => Verdict::new(
@@ -304,15 +335,18 @@ fn tell(error: &TellError) -> Verdict {
         TellError::NoModel => Verdict::new(
             ExitCode::NoModel,
             "no_model",
-            "write the edits into the message (see `plandex tell --help`), or give a reply that \
-             you have with `--reply FILE`, or pipe one in with `--reply -`; `--print-prompt` \
-             prints what to ask",
+            "set a key (OPENROUTER_API_KEY, ANTHROPIC_API_KEY, OPENAI_API_KEY) and \
+             PLANDEX_MODEL, or OPENAI_BASE_URL for a server of your own, or PLANDEX_COMMAND for a \
+             program; or give a reply that you have with `--reply FILE`; or write the edits into \
+             the message; `--print-prompt` prints what to ask",
         ),
         TellError::NeedsModel(_) => Verdict::new(
             ExitCode::NoModel,
             "no_model",
-            "give a reply that you have with `--reply FILE`, or pipe one in with `--reply -`; \
-             `--print-prompt` prints what to ask",
+            "set a key (OPENROUTER_API_KEY, ANTHROPIC_API_KEY, OPENAI_API_KEY) and \
+             PLANDEX_MODEL, or OPENAI_BASE_URL for a server of your own, or PLANDEX_COMMAND for a \
+             program; or give a reply that you have with `--reply FILE`; `--print-prompt` prints \
+             what to ask",
         ),
         TellError::NothingToContinue => Verdict::new(
             ExitCode::Usage,

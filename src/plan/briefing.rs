@@ -132,15 +132,6 @@ pub fn briefing(material: &Material<'_>, prompt: &str) -> Vec<Line> {
     lines
 }
 
-/// The briefing as one text, for a person or a program without roles.
-pub fn render(lines: &[Line]) -> String {
-    let parts: Vec<String> = lines
-        .iter()
-        .map(|line| format!("# {}\n\n{}\n", line.role, line.content))
-        .collect();
-    parts.join("\n")
-}
-
 /// Adds a message. Empty ones are not sent, and two of one role are one (some servers refuse
 /// anything else).
 fn push(lines: &mut Vec<Line>, role: &'static str, text: &str) {

@@ -234,6 +234,7 @@ impl From<model::Phase> for Event {
                 line: None,
                 path: None,
             },
+            model::Phase::CommandSays { words } => at("command", Some(words)),
             model::Phase::Warning { code, message } => Self::Warning {
                 code: code.to_owned(),
                 message,

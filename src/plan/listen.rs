@@ -158,6 +158,7 @@ fn hear(
     let deltas = model::stream(chosen, request, &turn.cancel)?;
     loop {
         if turn.cancel.is_set() {
+            model::wait_for_end(chosen, &deltas);
             return Ok((None, None));
         }
         match next_delta(&deltas) {

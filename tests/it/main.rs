@@ -15,6 +15,7 @@ mod commands;
 mod commit_crash;
 mod crash_points;
 mod disk;
+mod endpoints;
 mod exec;
 mod log;
 mod looking;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::super::choice::ModelChoice;
+
 /// What every command that takes a reply has.
 #[derive(Debug, Args)]
 pub(in super::super) struct Asking {
@@ -13,6 +15,8 @@ pub(in super::super) struct Asking {
     /// Print what a model would be told, and do nothing.
     #[arg(long)]
     pub(super) print_prompt: bool,
+    #[command(flatten)]
+    pub(super) choice: ModelChoice,
 }
 
 impl Asking {
@@ -104,4 +108,6 @@ pub(in super::super) struct Summary {
     /// Ask the model for a new one, of all that was said.
     #[arg(long)]
     pub(super) make: bool,
+    #[command(flatten)]
+    pub(super) choice: ModelChoice,
 }

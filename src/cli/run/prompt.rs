@@ -8,9 +8,9 @@ use anyhow::Result;
 use super::super::exit::ExitCode;
 use super::super::report::UsageError;
 use super::super::session::{Cli, SCHEMA_VERSION, own_file};
-use crate::model::{Chosen, Provider};
-use crate::plan::ask::{Fit, Question, Talk};
-use crate::plan::{Prompt, Task, TellError, briefing};
+use crate::model::{self, Chosen, Provider};
+use crate::plan::ask::{self, Fit, Question, Talk};
+use crate::plan::{Prompt, Task, TellError};
 use crate::project::{Project, Selected};
 
 /// The next command after a reply that cannot be read.
@@ -132,7 +132,7 @@ pub(super) fn print(
             "wouldSummarizeUpTo": to_condense,
         }));
     } else {
-        cli.ui.line(briefing::render(&lines));
+        cli.ui.line(model::render(&ask::request(lines).messages));
     }
     if let Some(up_to) = to_condense {
         cli.ui.note(format!(

@@ -8,7 +8,7 @@ use super::super::operate::{Job, operate};
 use super::super::report;
 use super::super::session::{Cli, SCHEMA_VERSION, clock_time, rfc3339};
 use super::args;
-use super::tell::choose;
+use super::tell::asked;
 use crate::lock::operation;
 use crate::model::Provider;
 use crate::plan::{self, Summarized, TellError};
@@ -40,7 +40,7 @@ pub(in super::super) fn summary(cli: &Cli, args: &args::Summary) -> Result<ExitC
     if kept.is_some() && !args.make {
         return print(kept.as_ref());
     }
-    let chosen = choose();
+    let chosen = asked(cli, args.choice.choose(cli, &project)?);
     if chosen.provider == Provider::Literal {
         return Err(TellError::NeedsModel("summary").into());
     }

@@ -89,7 +89,12 @@ impl Run {
     ) -> Result<ExitCode> {
         let chosen = match &asking.reply {
             Some(reply) => prompt::given_reply(cli, &self.project, reply)?.into(),
-            None => choose(),
+            // What would be sent can be shown without anybody to send it to.
+            None if asking.print_prompt => {
+                let chosen = asking.choice.choose(cli, &self.project);
+                chosen.unwrap_or_else(|_| Provider::Literal.into())
+            }
+            None => asked(cli, asking.choice.choose(cli, &self.project)?),
         };
         if asking.print_prompt {
             return prompt::print(cli, &self.project, &self.selected, &self.task, &chosen);
@@ -124,7 +129,13 @@ impl Run {
     }
 }
 
-/// Whom to ask.
-pub(super) fn choose() -> Chosen {
-    Provider::Literal.into()
+/// Says whom it asks, and what decided that, if it is anybody.
+pub(super) fn asked(cli: &Cli, chosen: Chosen) -> Chosen {
+    if matches!(
+        chosen.provider,
+        Provider::Endpoint(_) | Provider::Command(_)
+    ) {
+        cli.ui.note(chosen.describe());
+    }
+    chosen
 }
