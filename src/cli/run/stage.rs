@@ -135,8 +135,8 @@ impl Seen {
         })
     }
 
-    /// The lines of SEED.md 8.2.1's tree, each of one piece.
-    fn tree(&self, now_ms: i64, signs: &Signs) -> Vec<String> {
+    /// The lines of SEED.md 8.2.1's tree, each in the pieces that it may be broken into.
+    fn tree(&self, now_ms: i64, signs: &Signs) -> Vec<Vec<String>> {
         let Some((what, when)) = self.words(now_ms) else {
             return Vec::new();
         };
@@ -148,7 +148,7 @@ impl Seen {
             }
             _ => format!("{} {when}", capital(&what)),
         };
-        let mut leaves = Vec::new();
+        let (mut leaves, mut more) = (Vec::new(), Vec::new());
         if self.tokens > 0 {
             leaves.push(format!("Tokens so far: ~{}", render::count(self.tokens)));
         }
@@ -158,7 +158,8 @@ impl Seen {
         match &self.current {
             Some((path, 0)) => leaves.push(format!("Current: building {path}")),
             Some((path, lines)) => {
-                leaves.push(format!("Current: building {path}  {lines} lines"));
+                leaves.push(format!("Current: building {path}"));
+                more.push(format!("  {lines} lines"));
             }
             None => {
                 let thought = self.thought.lines().next_back().unwrap_or_default().trim();
@@ -177,7 +178,14 @@ impl Seen {
             false => format!("{branch}{leaf}"),
         };
         let leaves = leaves.into_iter().enumerate().map(leaf);
-        std::iter::once(head).chain(leaves).collect()
+        let mut tree: Vec<Vec<String>> = std::iter::once(head)
+            .chain(leaves)
+            .map(|line| vec![line])
+            .collect();
+        if let Some(last) = tree.last_mut() {
+            last.append(&mut more);
+        }
+        tree
     }
 
     /// What a log hears of a run that goes on.
@@ -376,16 +384,15 @@ impl Shared {
             return;
         }
         let now_ms = clock::monotonic_ms();
-        let lines = {
+        let tree = {
             let seen = self.seen.lock();
             match now_ms - seen.begun_ms < SILENT_MS {
                 true => Vec::new(),
                 false => seen.tree(now_ms, self.ui.signs()),
             }
         };
-        if !lines.is_empty() {
-            let groups: Vec<Vec<String>> = lines.into_iter().map(|line| vec![line]).collect();
-            self.progress.stand(&groups, " ");
+        if !tree.is_empty() {
+            self.progress.stand(&tree, "");
         }
     }
 
@@ -422,6 +429,12 @@ mod tests {
     use super::*;
     use crate::ui::{ASCII, UNICODE};
 
+    /// The tree where there is room for each of its lines.
+    fn shown(seen: &Seen, now_ms: i64, signs: &Signs) -> Vec<String> {
+        let tree = seen.tree(now_ms, signs).into_iter();
+        tree.map(|pieces| pieces.concat()).collect()
+    }
+
     fn seen(stage: Stage) -> Seen {
         Seen {
             stage: Some(stage),
@@ -453,7 +466,7 @@ mod tests {
                 "Only keep-alives for 40s",
             ),
         ] {
-            assert_eq!(seen(stage).tree(now_ms, &UNICODE), [head]);
+            assert_eq!(shown(&seen(stage), now_ms, &UNICODE), [head]);
         }
         assert_eq!(Stage::of("singing", None), None);
     }
@@ -468,11 +481,11 @@ mod tests {
         };
         let seen = seen(stage);
         assert_eq!(
-            seen.tree(1_000, &UNICODE),
+            shown(&seen, 1_000, &UNICODE),
             ["Rate limited: retry 2/3 in 8s"]
         );
         assert_eq!(
-            seen.tree(99_000, &UNICODE),
+            shown(&seen, 99_000, &UNICODE),
             ["Rate limited: retry 2/3 in 0s"]
         );
     }
@@ -489,8 +502,8 @@ mod tests {
             "├─ Files: 2",
             "└─ Current: building src/a.rs  140 lines",
         ];
-        assert_eq!(seen.tree(3_000, &UNICODE), expected);
-        assert!(seen.tree(3_000, &ASCII).concat().is_ascii());
+        assert_eq!(shown(&seen, 3_000, &UNICODE), expected);
+        assert!(shown(&seen, 3_000, &ASCII).concat().is_ascii());
         let beat = seen.heartbeat(3_000).unwrap();
         assert_eq!(beat, "still replying 3s, ~1,234 tokens, 2 files");
     }
@@ -499,7 +512,7 @@ mod tests {
     fn the_last_line_of_a_thought_stands_apart() {
         let mut seen = seen(Stage::Thinking);
         seen.thought = "first\nthe file b\n".to_owned();
-        let tree = seen.tree(3_000, &UNICODE);
+        let tree = shown(&seen, 3_000, &UNICODE);
         assert_eq!(tree, ["Thinking... (3s)", "└─ Current: the file b"]);
     }
 }
