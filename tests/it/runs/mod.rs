@@ -1,17 +1,20 @@
 //! Runs and what follows from them: gone on with, kept for later, built again, ended badly.
 
+mod budget;
 mod chat;
 mod ends;
+mod fix;
 mod later;
 mod live;
 mod resume;
+mod verdicts;
 
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Background, Outcome, Sandbox};
+use crate::support::{Background, ModelServer, Outcome, Run, Sandbox};
 
 /// Much longer than anything here takes.
 const SOON: Duration = Duration::from_secs(20);
@@ -96,4 +99,41 @@ fn sent(sandbox: &Sandbox, command: &[&str]) -> Vec<Value> {
         .ok(&[command, &["--print-prompt", "--json"]].concat())
         .json();
     json["messages"].as_array().unwrap().clone()
+}
+
+/// A stream in OpenAI's dialect, a line of `text` a chunk, that ends with `finish`.
+fn stream(text: &str, finish: &str) -> String {
+    let mut body = String::new();
+    for line in text.split_inclusive('\n') {
+        body.push_str(&chunk(&serde_json::json!({"content": line})));
+    }
+    body + &finished(finish)
+}
+
+fn chunk(delta: &Value) -> String {
+    let chunk = serde_json::json!({"choices": [{"index": 0, "delta": delta}]});
+    format!("data: {chunk}\n\n")
+}
+
+fn finished(finish: &str) -> String {
+    let last = serde_json::json!({"choices": [{"delta": {}, "finish_reason": finish}]});
+    format!("data: {last}\n\ndata: [DONE]\n\n")
+}
+
+/// `args` with this server as the model.
+fn asking<'s>(sandbox: &'s Sandbox, server: &ModelServer, args: &[&str]) -> Run<'s> {
+    let base = server.base();
+    let model = ["--provider", "openai", "--model", "m", "--base-url", &base];
+    sandbox.plandex([args, &model].concat())
+}
+
+/// The messages of the `number`-th request, from 0.
+fn request(server: &ModelServer, number: usize) -> Vec<(String, String)> {
+    let asked = server.asked();
+    let messages = asked[number].body["messages"].as_array().unwrap();
+    let text = |message: &Value, name: &str| message[name].as_str().unwrap().to_owned();
+    messages
+        .iter()
+        .map(|message| (text(message, "role"), text(message, "content")))
+        .collect()
 }
