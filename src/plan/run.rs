@@ -127,17 +127,6 @@ impl<'r> Run<'r> {
 
     /// Ends a run whose edits are built later, or never.
     pub(super) fn keep(mut self, reply: Reply) -> Result<Told> {
-        if self.reply.kind == Kind::Chat {
-            // Nothing that looks like an edit is one.
-            return self.finish(
-                Reply {
-                    left: Vec::new(),
-                    malformed: Vec::new(),
-                    ..reply
-                },
-                None,
-            );
-        }
         self.tally.keep(&reply);
         self.finish(reply, None)
     }
@@ -156,9 +145,9 @@ impl<'r> Run<'r> {
     }
 
     /// Completes the conversation, adds the pending changes and moves the head, all at once.
-    pub(super) fn finish(mut self, reply: Reply, outcome: Option<Outcome>) -> Result<Told> {
+    pub(super) fn finish(mut self, reply: Reply, outcome: Option<&Outcome>) -> Result<Told> {
         self.tally.reply(&reply);
-        if let Some(outcome) = &outcome {
+        if let Some(outcome) = outcome {
             self.tally.outcome(outcome);
         }
         let answer = self.answer(&reply);
@@ -176,11 +165,11 @@ impl<'r> Run<'r> {
         let verdict = self.verdict(&reply);
         self.recorder.say(verdict);
         let last_words = self.recorder.unstored_rows()?;
-        let (files, message) = self.version(&answer, outcome.as_ref());
+        let (files, message) = self.version(&answer, outcome);
         self.turn
             .advance(self.permit, &self.branch, &files, &message, |tx| {
                 messages::complete(tx, &answer)?;
-                outcome.iter().try_for_each(|outcome| outcome.record(tx))?;
+                outcome.map_or(Ok(()), |outcome| outcome.record(tx))?;
                 streams::add(tx, self.recorder.run(), &last_words)?;
                 streams::finish(tx, &self.stream, ended, Some(&report.stored()))?;
                 branches::set_status(tx, &self.branch.id, status, error.as_deref())
@@ -193,14 +182,14 @@ impl<'r> Run<'r> {
     /// which is asked for `paths`.
     pub(super) fn next_reply(
         &mut self,
-        reply: Reply,
+        reply: &Reply,
         outcome: &Outcome,
         (attempt, max): (u32, u32),
         paths: Vec<String>,
     ) -> Result<()> {
-        self.tally.reply(&reply);
+        self.tally.reply(reply);
         self.tally.outcome(outcome);
-        let answer = self.answer(&reply);
+        let answer = self.answer(reply);
         self.recorder.store()?;
         let after = self.recorder.number();
         let (files, message) = self.version(&answer, Some(outcome));

@@ -236,7 +236,7 @@ fn rounds(
     let mut attempt = 0;
     loop {
         let source = match (&request, &tell.task) {
-            (Some(request), _) => Source::Asked(tell.answer.chosen(), request),
+            (Some(request), _) => Source::Asked(tell.answer.chosen(), request, run.reply.kind),
             (None, Task::Tell(prompt)) => Source::Message(prompt.text()),
             (None, task) => return Err(TellError::NeedsModel(task.word()).into()),
         };
@@ -255,12 +255,12 @@ fn rounds(
         let failed = outcome.failed_of(&run.reply.id);
         let is_whole = reply.state == State::Complete && !turn.cancel.is_set();
         if failed.is_empty() || attempt == tell.fix_tries || !is_whole {
-            return run.finish(reply, Some(outcome));
+            return run.finish(reply, Some(&outcome));
         }
         attempt += 1;
         halves = fix::halves(&failed, &tried);
         let paths = failed.iter().map(|file| file.path.clone()).collect();
-        run.next_reply(reply, &outcome, (attempt, tell.fix_tries), paths)?;
+        run.next_reply(&reply, &outcome, (attempt, tell.fix_tries), paths)?;
         let talk = Talk::of(turn.project, turn.plan_id, &run.branch.id)?;
         let question = Question::Fix(fix::question(&failed));
         // What no longer fits is not asked for: the good edits stay pending.

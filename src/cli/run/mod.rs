@@ -3,6 +3,7 @@
 pub(super) mod args;
 mod build;
 mod ending;
+mod live;
 mod people;
 mod prompt;
 mod show;

@@ -7,9 +7,10 @@
 //! folded.
 
 use super::super::session::Cli;
-use super::stage::{Live, Stage};
+use super::live::Live;
+use super::stage::Stage;
 use crate::plan::reply::{Ending, ReplyEvent, ReplyParser};
-use crate::plan::{BuiltFile, Event, FileStatus, Op, edits};
+use crate::plan::{BuiltFile, Event, FailedFile, Op, edits};
 use crate::ui::{Style, Text, render};
 
 /// Shows one run to people.
@@ -55,25 +56,18 @@ impl<'c> People<'c> {
                 self.is_chat = kind == "chat";
                 self.live.begin(*idle_limit_ms);
             }
+            Event::Phase {
+                phase,
+                detail: Some(words),
+            } if phase == "command" => {
+                // What the command says on its stderr.
+                self.cli.ui.note(Text::styled(Style::Dim, words.trim_end()));
+            }
             Event::Phase { phase, detail } => {
                 let stage = Stage::of(phase, detail.as_deref());
                 self.live.turn_to(stage);
             }
-            Event::Retrying {
-                attempt,
-                max,
-                delay_ms,
-                kind,
-                message,
-                ..
-            } => {
-                self.cli.ui.note(message.as_str());
-                if ["transport", "timeout"].contains(&kind.as_str()) {
-                    self.cli.ui.note("Connection lost. Reconnecting...");
-                }
-                self.live
-                    .turn_to(Some(Stage::retrying(kind, (*attempt, *max), *delay_ms)));
-            }
+            Event::Retrying { .. } => self.retrying(event),
             Event::Thinking { text } => self.think(text),
             Event::Text { text } => self.text(text),
             Event::FileStarted { path, .. } => self.file_started(path),
@@ -91,44 +85,64 @@ impl<'c> People<'c> {
                     .note(format!("asking again for {paths} ({attempt} of {max})"));
             }
             Event::File {
-                status,
                 path,
                 built,
                 failed,
+                ..
             } => {
                 self.live.clear();
-                if let Some(file) = built {
-                    self.cli.ui.note(built_line(self.cli, file));
-                }
-                if *status == FileStatus::Failed {
-                    let failed = self.cli.ui.signs().failed;
-                    let line = Text::styled(Style::Red, failed).plain(format!(" {path}"));
-                    self.cli.ui.note(line);
-                }
-                for failure in failed.iter().flat_map(|file| &file.failures) {
-                    self.cli.ui.warning(edits::describe(failure));
-                }
+                self.file(path, built.as_ref(), failed.as_ref());
             }
             Event::Warning {
                 message,
-                line,
+                line: Some(line),
                 path,
                 ..
             } => {
                 let path = path.as_deref().unwrap_or_default();
-                match line {
-                    // An answer's text is no edit, and cannot be a wrong one.
-                    Some(_) if self.is_chat => {}
-                    Some(line) => {
-                        let words = format!("reply line {line}: {path} {message}");
-                        self.cli.ui.warning(words);
-                    }
-                    None => self.cli.ui.warning(message.as_str()),
-                }
+                let words = format!("reply line {line}: {path} {message}");
+                self.cli.ui.warning(words);
             }
+            Event::Warning { message, .. } => self.cli.ui.warning(message.as_str()),
             // Read from the text itself, or told by whoever ends the command.
             Event::FileLines { .. } => {}
             Event::Completed { .. } | Event::Failed { .. } => self.live.clear(),
+        }
+    }
+
+    /// The request failed and is made again.
+    fn retrying(&self, event: &Event) {
+        let Event::Retrying {
+            attempt,
+            max,
+            delay_ms,
+            kind,
+            message,
+            ..
+        } = event
+        else {
+            return;
+        };
+        self.cli.ui.note(message.as_str());
+        if ["transport", "timeout"].contains(&kind.as_str()) {
+            self.cli.ui.note("Connection lost. Reconnecting...");
+        }
+        let stage = Stage::retrying(kind, (*attempt, *max), *delay_ms);
+        self.live.turn_to(Some(stage));
+    }
+
+    /// A file was built, or could not be.
+    fn file(&self, path: &str, built: Option<&BuiltFile>, failed: Option<&FailedFile>) {
+        let ui = &self.cli.ui;
+        if let Some(file) = built {
+            ui.note(built_line(self.cli, file));
+        }
+        if let Some(file) = failed {
+            let failed = Text::styled(Style::Red, ui.signs().failed);
+            ui.note(failed.plain(format!(" {path}")));
+            for failure in &file.failures {
+                ui.warning(edits::describe(failure));
+            }
         }
     }
 

@@ -27,6 +27,9 @@ fn what_cannot_be_read_as_an_edit_is_no_mistake_in_an_answer() {
     let outcome = answered(&sandbox, &["ch", "how?"], answer).ok();
     assert_eq!(outcome.stdout, answer);
     assert!(!outcome.stderr.contains("warning"), "{outcome}");
+    let json = answered(&sandbox, &["chat", "how?", "--json"], &file("a.txt", "a")).ok();
+    assert!(json.stdout.contains("\"kind\":\"chat\""), "{json}");
+    assert!(!json.stdout.contains("\"file."), "{json}");
 }
 
 #[test]
