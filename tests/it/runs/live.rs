@@ -183,12 +183,12 @@ fn each_stage_of_a_request_stands_on_the_screen() {
             (
                 after_thought,
                 second,
-                "Thinking... (Ns)\n├─ Tokens so far: ~8\n└─ Current: Then that.",
+                "Thinking... (Ns)\n├─ Tokens so far: ~6\n└─ Current: Then that.",
             ),
             (
                 after_words,
                 third,
-                "Some words.\nReplying... (Ns)\n└─ Tokens so far: ~12",
+                "Some words.\nReplying... (Ns)\n└─ Tokens so far: ~9",
             ),
         ] {
             let server = ModelServer::start([answer]);
