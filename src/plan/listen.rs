@@ -43,7 +43,6 @@ pub(super) fn listen(
         edits: Vec::new(),
         malformed: Vec::new(),
     };
-    recorder.store()?;
     let Some(request) = request else {
         ear.hear(tell.prompt.text(), recorder);
         let (edits, malformed) = ear.end(Ending::Complete, recorder);

@@ -134,9 +134,8 @@ pub fn tell(
 ) -> Result<Told> {
     let branch = turn.branch(&tell.branch)?;
     let request = request(turn, &branch, tell)?;
-    let run = begin(turn, permit, &branch, tell)?;
-    let mut recorder = Recorder::new(turn, permit, run.stream.clone(), listener);
-    recorder.say(started(turn, &run, tell, request.as_ref()));
+    let run = begin(turn, permit, &branch, tell, request.as_ref())?;
+    let mut recorder = Recorder::new(turn, permit, &run.first, listener);
     let reply = match listen(turn, tell, request.as_ref(), &mut recorder) {
         Ok(reply) => reply,
         Err(error) => {
@@ -178,10 +177,10 @@ fn request(turn: &Turn<'_>, branch: &Branch, tell: &Tell) -> Result<Option<Reque
     }))
 }
 
-fn started(turn: &Turn<'_>, run: &Run, tell: &Tell, request: Option<&Request>) -> Event {
+fn started(turn: &Turn<'_>, prompt: &Message, tell: &Tell, request: Option<&Request>) -> Event {
     let chosen = &tell.answer.0;
     Event::Started {
-        number: run.prompt.number,
+        number: prompt.number,
         waited_ms: u64::try_from(turn.waited.as_millis()).unwrap_or(u64::MAX),
         provider: chosen.provider.word().to_owned(),
         model: match &chosen.provider {
@@ -192,7 +191,7 @@ fn started(turn: &Turn<'_>, run: &Run, tell: &Tell, request: Option<&Request>) -
             | Provider::Command(_) => None,
         },
         provider_source: Some(chosen.source.clone()),
-        prompt_sha256: digest::sha256_hex(run.prompt.text.as_bytes()),
+        prompt_sha256: digest::sha256_hex(prompt.text.as_bytes()),
         prompt_tokens_estimate: request.map_or(0, |request| request.estimate),
     }
 }
@@ -202,10 +201,18 @@ struct Run {
     prompt: Message,
     reply: Message,
     stream: String,
+    /// The run's first event, recorded with the prompt.
+    first: Recorded,
     since: Instant,
 }
 
-fn begin(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch, tell: &Tell) -> Result<Run> {
+fn begin(
+    turn: &Turn<'_>,
+    permit: &WritePermit,
+    branch: &Branch,
+    tell: &Tell,
+    request: Option<&Request>,
+) -> Result<Run> {
     turn.project
         .store
         .write(permit, |tx| {
@@ -214,11 +221,14 @@ fn begin(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch, tell: &Tell) ->
             let prompt = messages::add(tx, id, Role::User, "user", text, State::Complete)?;
             let reply = messages::add(tx, id, Role::Assistant, source, "", State::Open)?;
             let stream = streams::start(tx, id, permit.proof().ticket(), &reply.id)?;
+            let first = Recorded::first(&stream, started(turn, &prompt, tell, request));
+            streams::add(tx, &stream, &[first.kept()?])?;
             branches::set_status(tx, id, Status::Replying, None)?;
             Ok(Run {
                 prompt,
                 reply,
                 stream,
+                first,
                 since: Instant::now(),
             })
         })
