@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::build::{BuiltFile, FailedFile};
 use super::edits::Format;
 use crate::model::{self, Usage};
+use crate::platform::clock;
 use crate::store::streams::Kept;
 
 /// One thing that happened.
@@ -259,6 +260,16 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// The first event of the run `run`.
+    pub(super) fn first(run: &str, event: Event) -> Self {
+        Self {
+            run: run.to_owned(),
+            number: 1,
+            at: clock::wall_ms(),
+            event,
+        }
+    }
+
     /// As it is stored.
     pub(super) fn kept(&self) -> anyhow::Result<Kept> {
         let mut fields = Map::new();

@@ -35,13 +35,15 @@ pub fn rebuild(
         return Ok(None);
     }
     let since = Instant::now();
-    let stream = store.write(permit, |tx| {
+    let first = store.write(permit, |tx| {
         branches::set_status(tx, &branch.id, Status::Building, None)?;
-        streams::start(tx, &branch.id, permit.proof().ticket(), None)
+        let stream = streams::start(tx, &branch.id, permit.proof().ticket(), None)?;
+        let first = Recorded::first(&stream, started(turn));
+        streams::add(tx, &stream, &[first.kept()?])?;
+        Ok(first)
     })?;
-    let mut recorder = Recorder::new(turn, permit, stream.clone(), listener);
-    recorder.say(started(turn));
-    recorder.store()?;
+    let mut recorder = Recorder::new(turn, permit, &first, listener);
+    let stream = first.run;
     let outcome = build::build(turn, &branch, &stream, &dues)?;
     check_lock(turn, permit)?;
     let mut tally = Tally::default();

@@ -29,18 +29,19 @@ pub(super) struct Recorder<'r> {
 }
 
 impl<'r> Recorder<'r> {
-    /// A record of the run `run`, at its beginning.
+    /// The record of a run, whose `first` event is stored.
     pub(super) fn new(
         turn: &'r Turn<'r>,
         permit: &'r WritePermit,
-        run: String,
+        first: &Recorded,
         listener: &'r mut dyn FnMut(Recorded),
     ) -> Self {
+        listener(first.clone());
         Self {
             turn,
             permit,
-            run,
-            number: 0,
+            run: first.run.clone(),
+            number: first.number,
             unstored: Vec::new(),
             bytes: 0,
             last: Instant::now(),

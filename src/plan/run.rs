@@ -83,11 +83,14 @@ impl<'r> Run<'r> {
             let reply = messages::add(tx, id, &open)?;
             let stream = streams::start(tx, id, permit.proof().ticket(), Some(&reply.id))?;
             branches::set_status(tx, id, Status::Replying, None)?;
-            Ok((prompt, reply, stream))
+            let number = prompt.as_ref().map_or(reply.number, |prompt| prompt.number);
+            let first = Recorded::first(&stream, started(turn, number, opening));
+            streams::add(tx, &stream, &[first.kept()?])?;
+            Ok((prompt, reply, first))
         });
-        let (prompt, reply, stream) = begun.context("recording the prompt")?;
+        let (prompt, reply, first) = begun.context("recording the prompt")?;
         let number = prompt.as_ref().map_or(reply.number, |prompt| prompt.number);
-        let mut run = Self {
+        Ok(Self {
             turn,
             permit,
             before: (branch.status, branch.error.clone()),
@@ -96,13 +99,11 @@ impl<'r> Run<'r> {
             title: title(&tell.task, number),
             since: Instant::now(),
             tally: Tally::default(),
-            recorder: Recorder::new(turn, permit, stream.clone(), listener),
-            stream,
+            recorder: Recorder::new(turn, permit, &first, listener),
+            stream: first.run,
             prompt,
             reply,
-        };
-        run.recorder.say(started(turn, number, opening));
-        Ok(run)
+        })
     }
 
     /// Fails if the lock was lost: nothing more may be written.
