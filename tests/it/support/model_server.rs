@@ -297,23 +297,23 @@ fn play(mut connection: &TcpStream, answer: Answer) -> Option<Cut> {
     for _ in 0..answer.times {
         let mut at = 0;
         let end = cut.min(answer.body.len());
-        while at < end || at == held {
+        loop {
             if let Some((_, theirs)) = answer.hold.as_ref().filter(|_| at == held) {
                 theirs.reached.try_send(()).ok();
                 theirs.goes.recv_timeout(LIMIT).ok()?;
+            }
+            if at == end {
+                break;
             }
             let mut next = (at + piece).min(end);
             if at < held {
                 next = next.min(held);
             }
             send(&mut connection, answer.framing, &answer.body[at..next])?;
+            at = next;
             if let Some(pause) = answer.drip {
                 std::thread::sleep(pause);
             }
-            if next == end {
-                break;
-            }
-            at = next;
         }
     }
     let how = answer.cut.map_or(Cut::Clean, |(_, how)| how);
