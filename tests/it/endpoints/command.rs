@@ -58,7 +58,7 @@ fn a_prompt_larger_than_any_pipe_blocks_nobody() {
             match delta {
                 Delta::Text(more) => text += more.len(),
                 Delta::Failed(error) => panic!("{error:?}"),
-                _ => {}
+                Delta::Thinking(_) | Delta::Phase(_) | Delta::Finished(_) => {}
             }
         }
         text
@@ -123,9 +123,11 @@ fn what_is_for_a_terminal_is_left_out_and_what_it_says_aside_is_passed_on() {
     let said: Vec<&str> = heard
         .phases
         .iter()
-        .filter_map(|phase| match phase {
-            Phase::CommandSays { words } => Some(words.as_str()),
-            _ => None,
+        .filter_map(|phase| {
+            let Phase::CommandSays { words } = phase else {
+                return None;
+            };
+            Some(words.as_str())
         })
         .collect();
     assert_eq!(said, ["loading", "more"]);

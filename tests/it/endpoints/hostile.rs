@@ -31,7 +31,7 @@ fn a_reply_without_an_end_is_bounded_and_so_is_the_memory_for_it() {
         match delta {
             Delta::Text(text) => bytes += text.len(),
             Delta::Failed(error) => end = Some(error),
-            _ => {}
+            Delta::Thinking(_) | Delta::Phase(_) | Delta::Finished(_) => {}
         }
         most = most.max(process::resident_bytes(std::process::id()).unwrap());
     }
