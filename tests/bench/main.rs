@@ -15,6 +15,7 @@
 mod commands;
 mod figure;
 mod machine;
+mod models;
 mod place;
 mod roles;
 mod turns;
@@ -26,7 +27,7 @@ use place::Place;
 /// A measurement: its name on the command line, and what takes it.
 type Measurement = (&'static str, fn(&Place) -> Vec<Figure>);
 
-const MEASUREMENTS: [Measurement; 12] = [
+const MEASUREMENTS: [Measurement; 15] = [
     ("pair", turns::pair),
     ("hand-off", turns::hand_off),
     ("throughput", turns::throughput),
@@ -39,6 +40,9 @@ const MEASUREMENTS: [Measurement; 12] = [
     ("looking", commands::looking),
     ("exec", commands::exec),
     ("version", commands::version),
+    ("parser", models::parser),
+    ("reply", models::reply),
+    ("streaming", models::streaming),
 ];
 
 fn main() {

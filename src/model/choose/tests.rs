@@ -309,6 +309,22 @@ fn warnings_say_what_is_doubtful() {
 }
 
 #[test]
+fn a_key_that_others_can_read_is_warned_of() {
+    let file = ModelSettings {
+        provider: some("openai"),
+        model: some("m"),
+        key: Some(KeySource::Key(secret("K-file"))),
+        is_exposed: true,
+        ..user()
+    };
+    let warnings = Case::env(&[]).file(file).choose().unwrap().warnings;
+    assert!(
+        warnings[0].contains("chmod 600 /home/me/config.toml"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
 fn a_fallback_has_its_own_address_and_key() {
     let env = [
         ("PLANDEX_BASE_URL", "http://localhost:1/v1"),
