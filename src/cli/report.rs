@@ -11,7 +11,8 @@ use crate::apply::ApplyError;
 use crate::config::Environment;
 use crate::context::ContextError;
 use crate::lock::{LockError, RetryReason};
-use crate::plan::TellError;
+use crate::model::ModelError;
+use crate::plan::{Event, TellError};
 use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
 use crate::project::{ProjectError, SelectError};
@@ -145,7 +146,11 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(store))
         .or_else(|| error.downcast_ref().map(project))
         .or_else(|| error.downcast_ref().map(select))
-        .or_else(|| error.downcast_ref().map(tell))
+        .or_else(|| {
+            error
+                .downcast_ref()
+                .map(|failed| tell(failed, failure_of(error)))
+        })
         .or_else(|| error.downcast_ref().map(apply))
         .or_else(|| error.downcast_ref().map(exec))
         .or_else(|| error.downcast_ref().map(context));
@@ -292,7 +297,14 @@ fn select(error: &SelectError) -> Verdict {
     Verdict::new(ExitCode::Usage, kind, hint)
 }
 
-fn tell(error: &TellError) -> Verdict {
+/// The kind of the model's failure behind `error`; "" if there is none.
+fn failure_of(error: &Error) -> &'static str {
+    error
+        .downcast_ref::<ModelError>()
+        .map_or("", |failure| failure.kind.word())
+}
+
+fn tell(error: &TellError, kind: &str) -> Verdict {
     match error {
         TellError::EmptyPrompt => Verdict::new(
             ExitCode::Usage,
@@ -312,7 +324,7 @@ fn tell(error: &TellError) -> Verdict {
             "nothing was stored; try again",
         ),
         TellError::ReplyFailed => Verdict::new(
-            ExitCode::ModelFailed,
+            of_failure(kind),
             "reply_failed",
             "look with `plandex convo`",
         ),
@@ -362,6 +374,52 @@ fn document(error: &Error, verdict: &Verdict) -> Document {
         safe_to_retry: is_safe,
         hint: verdict.hint.clone(),
         concurrency: refused.map(|refused| refused.document(error, is_safe)),
+    }
+}
+
+/// How the command ends whose run's last event this is: said by the runner itself and by whoever
+/// follows it. `None` if it is no last event.
+pub(super) fn run_ended(last: &Event) -> Option<ExitCode> {
+    match last {
+        Event::Completed {
+            state,
+            failed,
+            malformed,
+            stopped,
+            ..
+        } => Some(match stopped.as_deref().and_then(Reason::of_word) {
+            Some(reason) => self::stopped(reason),
+            None if ["truncated", "refused"].contains(&state.as_str()) => ExitCode::CutOff,
+            None if failed + malformed > 0 => ExitCode::EditsFailed,
+            None => ExitCode::Done,
+        }),
+        Event::Failed {
+            kind, exit_code, ..
+        } => Some(match (exit_code, kind.as_str()) {
+            (Some(code), _) => ExitCode::Command(*code),
+            // Its process died.
+            (None, "interrupted") => ExitCode::Failed,
+            (None, kind) => of_failure(kind),
+        }),
+        Event::Started { .. }
+        | Event::Phase { .. }
+        | Event::Retrying { .. }
+        | Event::Thinking { .. }
+        | Event::Text { .. }
+        | Event::FileStarted { .. }
+        | Event::FileLines { .. }
+        | Event::Replied { .. }
+        | Event::File { .. }
+        | Event::Warning { .. } => None,
+    }
+}
+
+/// How a command ends whose model failed so.
+fn of_failure(kind: &str) -> ExitCode {
+    match kind {
+        "auth" | "not_configured" => ExitCode::NoModel,
+        "truncated" | "refused" => ExitCode::CutOff,
+        _ => ExitCode::ModelFailed,
     }
 }
 

@@ -139,6 +139,9 @@ pub enum Event {
         failed: usize,
         /// Blocks that could not be read.
         malformed: usize,
+        /// Why it was stopped, if it was: "interrupted", "terminated", "hung_up" or "stopped".
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stopped: Option<String>,
         /// From the turn on.
         duration_ms: u64,
     },
@@ -154,7 +157,17 @@ pub enum Event {
         hint: Option<String>,
         /// Whether part of a reply is kept.
         partial: bool,
+        /// How the command that ran it ended, where its kind does not say so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit_code: Option<u8>,
     },
+}
+
+impl Event {
+    /// Whether it is the last one of its run.
+    pub fn is_verdict(&self) -> bool {
+        matches!(self, Self::Completed { .. } | Self::Failed { .. })
+    }
 }
 
 /// What became of a file.
@@ -238,7 +251,7 @@ impl Recorded {
     }
 
     /// As it is stored.
-    pub(super) fn kept(&self) -> anyhow::Result<Kept> {
+    pub fn kept(&self) -> anyhow::Result<Kept> {
         let mut fields = Map::new();
         if let Value::Object(object) = serde_json::to_value(&self.event)? {
             fields = object;

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::event::{Event, Recorded};
 use crate::platform::clock;
 use crate::project::{Turn, tree};
 use crate::store::branches::{self, Branch, Status};
@@ -67,8 +68,16 @@ fn interrupt(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch) -> Result<S
         replies
             .iter()
             .try_for_each(|reply| messages::complete(tx, reply))?;
-        runs.iter()
-            .try_for_each(|run| streams::finish(tx, &run.id, "interrupted", None))?;
+        for run in &runs {
+            let last = Recorded {
+                run: run.id.clone(),
+                number: streams::last_number(tx, &run.id)? + 1,
+                at: clock::wall_ms(),
+                event: died(kept > 0),
+            };
+            streams::add(tx, &run.id, &[last.kept()?])?;
+            streams::finish(tx, &run.id, "interrupted", None)?;
+        }
         branches::set_status(tx, &branch.id, Status::Interrupted, None)
     };
     if files.is_empty() {
@@ -87,4 +96,15 @@ fn interrupt(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch) -> Result<S
         "branch \"{}\": an operation died while {was}; its partial reply ({kept} bytes) is kept",
         branch.name
     ))
+}
+
+/// The last event of a run that could not say it itself.
+fn died(partial: bool) -> Event {
+    Event::Failed {
+        kind: "interrupted".to_owned(),
+        message: "its process ended before it did".to_owned(),
+        hint: Some("the partial reply is kept: see `plandex convo`".to_owned()),
+        partial,
+        exit_code: None,
+    }
 }

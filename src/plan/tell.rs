@@ -301,6 +301,7 @@ fn verdict(run: &Run, answer: &Message, reply: &Reply, outcome: &Outcome) -> Eve
             message: failure.message.clone(),
             hint: failure.hint.clone(),
             partial: !answer.text.is_empty(),
+            exit_code: None,
         };
     }
     let (built, failed) = outcome.counts();
@@ -310,6 +311,7 @@ fn verdict(run: &Run, answer: &Message, reply: &Reply, outcome: &Outcome) -> Eve
         built,
         failed,
         malformed: reply.malformed.len(),
+        stopped: reply.stopped.map(|reason| reason.word().to_owned()),
         duration_ms: u64::try_from(run.since.elapsed().as_millis()).unwrap_or(u64::MAX),
     }
 }
