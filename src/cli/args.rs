@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{events, locks, stop};
+use super::{events, locks, run, stop};
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
 #[derive(Debug, Parser)]
@@ -117,6 +117,9 @@ pub(super) enum Command {
     Locks(locks::args::Locks),
     /// Print what happens to locks and runs, as it happens.
     Events(events::Events),
+    /// Show a run from its beginning and follow it to its end.
+    #[command(visible_alias = "conn")]
+    Connect(run::Connect),
     /// Stop what runs on the plan; the partial reply is kept.
     Stop(stop::Stop),
     /// Run a program while holding the plan.
@@ -185,6 +188,18 @@ pub(super) struct Tell {
     /// Print what a model would be told, and do nothing.
     #[arg(long)]
     pub(super) print_prompt: bool,
+    #[command(flatten)]
+    pub(super) stream: Stream,
+    #[command(flatten)]
+    pub(super) background: run::Background,
+}
+
+/// How a run's events are printed with --json.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Stream {
+    /// With --json: print the reply's text and the model's thinking as they come, too.
+    #[arg(long)]
+    pub(super) deltas: bool,
 }
 
 /// `plandex log`

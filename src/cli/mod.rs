@@ -13,6 +13,7 @@ mod events;
 mod exec;
 mod exit;
 mod follow;
+mod frame;
 mod history;
 mod load;
 mod locks;
@@ -53,6 +54,7 @@ fn conclude(cli: &Cli, result: Result<ExitCode>) -> ExitCode {
         Ok(code) => code,
         Err(error) => report::error(cli, &error),
     };
+    cli.end_stream(code);
     if cli.ui.stdout_closed() {
         return ExitCode::OutputClosed;
     }
@@ -69,6 +71,7 @@ fn conclude(cli: &Cli, result: Result<ExitCode>) -> ExitCode {
 }
 
 fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
+    cli.expect_stream(command);
     match command {
         Command::New(args) => plans::new(cli, args),
         Command::Plans => plans::plans(cli),
@@ -86,6 +89,7 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Ps(args) => locks::ps(cli, args),
         Command::Locks(args) => locks::locks(cli, args),
         Command::Stop(args) => stop::stop(cli, args),
+        Command::Connect(args) => run::connect(cli, args),
         Command::Events(args) => events::events(cli, args),
         Command::Exec(args) => exec::exec(cli, args),
         Command::Apply(args) => apply::apply(cli, args),

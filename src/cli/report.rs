@@ -106,6 +106,25 @@ pub(super) fn error_called(cli: &Cli, error: &Error, not_acquired: ExitCode) -> 
     code
 }
 
+/// An error as it is kept for somebody who comes later.
+pub(super) struct Summary {
+    pub(super) code: ExitCode,
+    pub(super) kind: &'static str,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+/// What [`error`] would print.
+pub(super) fn summary(error: &Error) -> Summary {
+    let verdict = judge(error);
+    Summary {
+        code: verdict.code,
+        kind: verdict.kind,
+        message: words(error),
+        hint: verdict.hint,
+    }
+}
+
 /// The chain of causes as one line, after it how a lock came to be lost; a cause that only repeats
 /// its effect is left out.
 fn words(error: &Error) -> String {

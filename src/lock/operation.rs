@@ -73,6 +73,11 @@ pub fn is_command(reason: &str) -> bool {
     reason == EXEC.reason || reason == EXEC_READ.reason
 }
 
+/// Whether an operation with this reason is a run: it has a reply and events that can be followed.
+pub fn is_run(reason: &str) -> bool {
+    reason == TELL.reason || reason == BUILD.reason
+}
+
 /// Every operation's reason and title.
 pub const TITLES: [(&str, &str); 9] = [
     (TELL.reason, TELL.title),

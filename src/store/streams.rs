@@ -76,31 +76,24 @@ fn forget_old(tx: &WriteTx<'_>, branch_id: &str) -> Result<()> {
 }
 
 /// Records a run that came to nothing before it was one: `status` and `connect` show `report` and
-/// the event `last`. Does nothing if the ticket has a run.
+/// the event `last`. Does nothing if there was a run under the ticket.
 pub fn add_failed(
     tx: &ChooseTx<'_>,
     (branch_id, ticket): (&str, i64),
-    queued_at: i64,
     report: &str,
     last: &Kept,
 ) -> Result<()> {
-    if of_ticket(tx, ticket)?.is_some() {
+    let earlier = of_ticket(tx, ticket)?;
+    if earlier.is_some_and(|run| run.message_id.is_some()) {
         return Ok(());
     }
     let id = new_id();
     tx.sql()
         .prepare_cached(
             "INSERT INTO streams (id, branch_id, ticket, started_at, finished_at, ended, report)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'error', ?6)",
+             VALUES (?1, ?2, ?3, ?4, ?4, 'error', ?5)",
         )?
-        .execute(params![
-            id,
-            branch_id,
-            ticket,
-            queued_at,
-            clock::wall_ms(),
-            report
-        ])?;
+        .execute(params![id, branch_id, ticket, clock::wall_ms(), report])?;
     insert(tx, &id, std::slice::from_ref(last))
 }
 

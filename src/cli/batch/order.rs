@@ -21,12 +21,20 @@ pub(super) fn not_in_a_batch(command: &Command) -> Option<&'static str> {
     let goes_on = matches!(command, Command::Locks(args) if args.watches())
         || matches!(command, Command::Ps(args) if args.watches())
         || matches!(command, Command::Events(args) if args.follows());
+    let follows = matches!(command, Command::Connect(_));
     let is_batch = matches!(command, Command::Batch(_));
     let is_ours = matches!(command, Command::ProbeFileSystem(_));
     is_batch
         .then_some("a batch cannot hold a batch")
         .or(goes_on.then_some("it would go on until it is stopped"))
+        .or(follows.then_some("it follows another run to its end"))
+        .or(is_in_background(command)
+            .then_some("a batch waits for its lines: none is in the background"))
         .or(is_ours.then_some("it is no command for people"))
+}
+
+fn is_in_background(command: &Command) -> bool {
+    matches!(command, Command::Tell(args) if args.background.is_asked())
 }
 
 /// The order of a command. What only looks takes no ticket, but it is to see what the lines before
@@ -40,6 +48,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Ps(_)
         | Command::Locks(_)
         | Command::Events(_)
+        | Command::Connect(_)
         | Command::Stop(_)
         | Command::Batch(_)
         | Command::ProbeFileSystem(_) => Order::AtOnce,

@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::super::args::Stream;
 use super::super::session::Cli;
 use crate::plan::reply::{Ending, ReplyEvent, ReplyParser};
 use crate::plan::{BuiltFile, Event, Op, Recorded, Told, edits};
@@ -14,6 +15,7 @@ use crate::ui::{Style, Text, render};
 /// Shows one run's events in their order.
 pub(super) struct RunView<'c> {
     cli: &'c Cli,
+    stream: Stream,
     parser: ReplyParser,
     /// The reply so far, for the event that holds all of it.
     text: String,
@@ -37,9 +39,10 @@ struct RunLine<'a> {
 }
 
 impl<'c> RunView<'c> {
-    pub(super) fn new(cli: &'c Cli) -> Self {
+    pub(super) fn new(cli: &'c Cli, stream: Stream) -> Self {
         Self {
             cli,
+            stream,
             parser: ReplyParser::new(),
             text: String::new(),
             is_reply: false,
@@ -58,6 +61,10 @@ impl<'c> RunView<'c> {
     fn print(&mut self, recorded: &Recorded) {
         if let Event::Text { text } = &recorded.event {
             self.text.push_str(text);
+        }
+        let is_delta = matches!(recorded.event, Event::Text { .. } | Event::Thinking { .. });
+        if is_delta && !self.stream.deltas {
+            return;
         }
         let is_end = matches!(recorded.event, Event::Replied { .. });
         let line = RunLine {
@@ -108,10 +115,25 @@ impl<'c> RunView<'c> {
             Event::FileStarted { path, .. } if !self.is_reply => {
                 ui.note(format!("building {path}"));
             }
+            Event::Retrying {
+                attempt,
+                max,
+                delay_ms,
+                kind,
+                message,
+                ..
+            } => {
+                if ["transport", "timeout"].contains(&kind.as_str()) {
+                    ui.note("Connection lost. Reconnecting...");
+                }
+                let seconds = *delay_ms as f64 / 1000.0;
+                ui.note(format!(
+                    "{message}; attempt {attempt}/{max} in {seconds:.1} s"
+                ));
+            }
             // Read from the text itself, or told by whoever ends the command.
             Event::Started { .. }
             | Event::Phase { .. }
-            | Event::Retrying { .. }
             | Event::Thinking { .. }
             | Event::FileStarted { .. }
             | Event::FileLines { .. }
@@ -160,14 +182,19 @@ fn built_line(cli: &Cli, file: &BuiltFile) -> Text {
 
 /// What a run came to, and the next command.
 pub(super) fn conclude(cli: &Cli, told: &Told) {
+    let failed = told.failed.len() + told.malformed.len();
+    came_to(cli, told.state.word(), (told.built.len(), failed));
+}
+
+/// The same for a run whose reply ended in `state`, with so many files (or blocks) built and failed.
+pub(super) fn came_to(cli: &Cli, state: &str, (built, failed): (usize, usize)) {
     if cli.json {
         return;
     }
     let ui = &cli.ui;
-    if told.state == messages::State::Stopped {
+    if state == messages::State::Stopped.word() {
         ui.note("Stopped: what came of the reply is kept, see `plandex convo`");
     }
-    let (built, failed) = (told.built.len(), told.failed.len() + told.malformed.len());
     let files = |count: usize| render::counted(count as u64, "file");
     match (built, failed) {
         (0, 0) => ui.note("No changes"),

@@ -4,19 +4,20 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::super::args;
 use super::super::exit::ExitCode;
+use super::super::frame;
 use super::super::operate::{Job, operate};
 use super::super::report::{self, UsageError};
 use super::super::session::{Cli, SCHEMA_VERSION, own_file};
+use super::background::{self, Input};
 use super::show::{RunView, conclude};
 use crate::lock::operation;
-use crate::model::Provider;
+use crate::model::{Chosen, Provider};
 use crate::plan::{self, Answer, Prompt, Tell, ask, briefing};
 use crate::project::{Project, Selected};
-use crate::store::messages::State;
 
 /// The next command after a reply that cannot be read.
 const GIVE_REPLY: &str =
@@ -26,10 +27,17 @@ const PROMPT_MAX: u64 = 64 << 20;
 
 /// `plandex tell`
 pub(in super::super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
+    let is_piped_reply = args.reply.as_deref() == Some(Path::new("-"));
+    if args.background.is_wanted(cli) {
+        return background::start(cli, Input::of_reply(is_piped_reply));
+    }
     let (project, selected) = cli.open_selected()?;
     let prompt = Prompt::new(prompt_text(cli, &project, args)?)?;
     if args.print_prompt {
         return print_prompt(cli, &project, &selected, &prompt);
+    }
+    if let (true, Some(detached)) = (is_piped_reply, cli.detached()) {
+        detached.keep_input();
     }
     let provider = match &args.reply {
         None => Provider::Literal,
@@ -52,7 +60,9 @@ pub(in super::super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
             Provider::ReplyFile(path)
         }
     };
-    let answer = Answer::new(provider.into(), &prompt)?;
+    let chosen = Chosen::from(provider);
+    cli.stream_about(about(&selected, &chosen));
+    let answer = Answer::new(chosen, &prompt)?;
     let tell = Tell {
         branch: selected.branch.name.clone(),
         prompt,
@@ -64,20 +74,39 @@ pub(in super::super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
         branch: None,
         operation: operation::TELL,
     };
-    let mut view = RunView::new(cli);
+    let (mut view, mut code) = (RunView::new(cli, args.stream), None);
     let told = operate(
         cli,
         &job,
         move |permit, turn, events| plan::tell(turn, permit, &tell, events),
-        |recorded| view.show(&recorded),
-    )?;
+        |recorded| {
+            view.show(&recorded);
+            code = report::run_ended(&recorded.event).or(code);
+        },
+    )
+    .inspect_err(|error| background::failed(cli, &project, &selected.branch.id, error))?;
     conclude(cli, &told);
-    Ok(match told.stopped {
-        Some(reason) => report::stopped(reason),
-        None if matches!(told.state, State::Truncated | State::Refused) => ExitCode::CutOff,
-        None if told.is_whole() => ExitCode::Done,
-        None => ExitCode::EditsFailed,
-    })
+    code.context("the run has no last event")
+}
+
+/// What the first line of the stream says.
+fn about(selected: &Selected, chosen: &Chosen) -> frame::About {
+    let model = match &chosen.provider {
+        Provider::Endpoint(endpoint) => Some(endpoint.model.clone()),
+        Provider::Literal
+        | Provider::ReplyFile(_)
+        | Provider::ReplyInput
+        | Provider::Command(_) => None,
+    };
+    frame::About {
+        plan: Some(selected.plan.name.clone()),
+        plan_id: Some(selected.plan.id.clone()),
+        branch: Some(selected.branch.name.clone()),
+        provider: Some(chosen.provider.word().to_owned()),
+        model,
+        provider_source: Some(chosen.source.clone()),
+        root: None,
+    }
 }
 
 /// The prompt: the argument, a file, or what is piped in (added to the argument if there is one).
