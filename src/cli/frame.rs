@@ -87,7 +87,8 @@ fn is_stream(command: &Command) -> bool {
 impl Cli {
     /// Prepares the frame of `command`, if it has one.
     pub(super) fn expect_stream(&self, command: &Command) {
-        if self.json && is_stream(command) {
+        // One in the background has but one thing to say, and that is another's to print.
+        if self.json && self.detached().is_none() && is_stream(command) {
             *self.frame().state.lock() = State::Due;
         }
     }

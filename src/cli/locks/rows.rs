@@ -67,12 +67,14 @@ pub(super) fn runs(cli: &Cli, project: &Project, all: &[Seen]) {
         }
     } else {
         let headings = [
+            "Run",
             "Pid",
             "Plan",
             "Branch",
             "Operation",
             "State",
             "Since",
+            "Files",
             "Who",
             "Command",
         ];
@@ -80,13 +82,16 @@ pub(super) fn runs(cli: &Cli, project: &Project, all: &[Seen]) {
         for seen in all {
             let ticket = &seen.ticket;
             let since_when = super::super::session::clock_time(seen.since());
+            let run = seen.run_number().map(|number| number.to_string());
             table.row([
+                run.unwrap_or_default(),
                 ticket.pid.to_string(),
                 seen.plan().to_owned(),
                 seen.branch().cloned().unwrap_or_default(),
                 crate::lock::operation::title_of(&ticket.reason).to_owned(),
-                seen.state(),
+                seen.state_and_place(),
                 format!("{since_when} ({})", render::age(since(seen.since()))),
+                seen.files().unwrap_or_default(),
                 actor(&ticket.actor).to_owned(),
                 ticket.command.clone(),
             ]);
@@ -108,7 +113,7 @@ fn stacked(seen: &Seen, width: usize, signs: &Signs) -> [String; 3] {
     let first = format!(
         "{} {} for {age}: {} on {}",
         ticket.id,
-        seen.state(),
+        seen.state_and_place(),
         seen.operation(),
         seen.plan()
     );
@@ -116,6 +121,9 @@ fn stacked(seen: &Seen, width: usize, signs: &Signs) -> [String; 3] {
     let who = actor(&ticket.actor);
     if !who.is_empty() {
         second = format!("{second}, {who}");
+    }
+    if let Some(files) = seen.files() {
+        second = format!("{second}, files {files}");
     }
     if let Some(beat) = heartbeat(seen) {
         second = format!("{second}, heartbeat {beat}");

@@ -28,7 +28,7 @@ const PROMPT_MAX: u64 = 64 << 20;
 /// `plandex tell`
 pub(in super::super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
     let is_piped_reply = args.reply.as_deref() == Some(Path::new("-"));
-    if args.background.is_wanted(cli) {
+    if args.background.is_wanted(cli) && !args.print_prompt {
         return background::start(cli, Input::of_reply(is_piped_reply));
     }
     let (project, selected) = cli.open_selected()?;
