@@ -20,6 +20,7 @@ mod log;
 mod looking;
 mod model;
 mod queue;
+mod runs;
 mod schema;
 mod scripts;
 mod support;

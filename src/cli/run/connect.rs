@@ -206,7 +206,8 @@ impl Connected<'_> {
             }
             let was_stopped = self.follower.take_stopped();
             let look = self.look()?;
-            if was_stopped {
+            // Of a run that died meanwhile, its end is told.
+            if was_stopped && !self.is_dead(&look) {
                 self.resumed("suspended", &look);
             }
             if let Some(code) = self.take(&look) {
@@ -359,6 +360,13 @@ impl Connected<'_> {
 
     /// Whether nobody is left who could go on with the run.
     fn is_dead(&self, look: &Look) -> bool {
+        if look
+            .run
+            .as_ref()
+            .is_some_and(|run| run.finished_at.is_some())
+        {
+            return false;
+        }
         let Some(ticket) = &look.ticket else {
             return true;
         };
