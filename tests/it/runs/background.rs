@@ -219,7 +219,10 @@ fn a_run_that_fails_before_its_turn_says_so_in_status() {
         (&"error".into(), &2.into())
     );
     assert!(
-        last["errors"][0].as_str().unwrap().contains("timed out"),
+        last["errors"][0]
+            .as_str()
+            .unwrap()
+            .contains("another operation is still in progress"),
         "{last}"
     );
     let events = lines(&sandbox.run(&["connect", "2", "--json"]).exits(75).stdout);

@@ -48,17 +48,17 @@ fn newest(sandbox: &Sandbox) -> Option<Stream> {
     store.read(|tx| streams::by_id(tx, &id)).unwrap()
 }
 
-/// Waits until `words` stand in what is stored of the runs.
+/// What is stored of the run that is at work; "" if there is none.
+fn stored(sandbox: &Sandbox) -> String {
+    let all = "SELECT coalesce(group_concat(payload), '') FROM stream_events
+         WHERE stream_id IN (SELECT id FROM streams WHERE finished_at IS NULL)";
+    raw(sandbox).query_row(all, [], |row| row.get(0)).unwrap()
+}
+
+/// Waits until `words` stand in what is stored of the run that is at work.
 fn until_stored(sandbox: &Sandbox, words: &str) {
     sandbox.until(&format!("{words:?} is stored"), || {
-        let stored: String = raw(sandbox)
-            .query_row(
-                "SELECT coalesce(group_concat(payload), '') FROM stream_events",
-                [],
-                |row| row.get(0),
-            )
-            .unwrap();
-        stored.contains(words).then_some(())
+        stored(sandbox).contains(words).then_some(())
     });
 }
 
