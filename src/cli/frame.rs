@@ -5,7 +5,9 @@
 //! soon as signals are heard, or at the end if nothing came so far, the last one by whoever
 //! concludes the command. Nothing follows a closed stdout.
 
-use parking_lot::Mutex;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
 use serde::Serialize;
 
 use super::args::{Command, Tell};
@@ -59,22 +61,24 @@ struct Ended {
     exit_code: u8,
 }
 
-/// How far a command's frame is.
-#[derive(Debug, Default)]
-enum State {
-    /// It writes no stream.
-    #[default]
-    None,
-    /// Its first line is still to come.
-    Due,
-    Begun,
-}
+/// The command writes no stream; its first line is still to come; it was printed.
+const NONE: u8 = 0;
+const DUE: u8 = 1;
+const BEGUN: u8 = 2;
 
-/// One command's frame.
+/// One command's frame: how far it is, and what its first line says.
 #[derive(Debug, Default)]
 pub(super) struct Frame {
-    state: Mutex<State>,
-    about: Mutex<About>,
+    state: AtomicU8,
+    about: OnceLock<About>,
+}
+
+impl Frame {
+    /// Whether it was `from`; it is `to` then.
+    fn moved(&self, from: u8, to: u8) -> bool {
+        let order = Ordering::Relaxed;
+        self.state.compare_exchange(from, to, order, order).is_ok()
+    }
 }
 
 /// Whether `command` writes a stream of lines with `--json`; all others write one document.
@@ -89,29 +93,29 @@ impl Cli {
     pub(super) fn expect_stream(&self, command: &Command) {
         // One in the background has but one thing to say, and that is another's to print.
         if self.json && self.detached().is_none() && is_stream(command) {
-            *self.frame().state.lock() = State::Due;
+            self.frame().moved(NONE, DUE);
         }
     }
 
     /// Says what the command is about, before its stream begins.
     pub(super) fn stream_about(&self, about: About) {
-        *self.frame().about.lock() = about;
+        // The first word stands.
+        self.frame().about.set(about).ok();
     }
 
     /// What was said that the command is about.
     pub(super) fn about(&self) -> About {
-        self.frame().about.lock().clone()
+        self.frame().about.get().cloned().unwrap_or_default()
     }
 
     /// The command prints one document after all.
     pub(super) fn no_stream(&self) {
-        *self.frame().state.lock() = State::None;
+        self.frame().moved(DUE, NONE);
     }
 
     /// Prints the first line, if it is due.
     pub(super) fn begin_stream(&self) {
-        let mut state = self.frame().state.lock();
-        if matches!(*state, State::Due) {
+        if self.frame().moved(DUE, BEGUN) {
             let started = Started {
                 r#type: "session.started",
                 schema_version: SCHEMA_VERSION,
@@ -121,15 +125,13 @@ impl Cli {
                 about: &self.about(),
             };
             self.ui.json(&self.stamped(&started));
-            *state = State::Begun;
         }
     }
 
     /// Prints the last line of a command that ends with `code`, if it has a frame.
     pub(super) fn end_stream(&self, code: ExitCode) {
         self.begin_stream();
-        let state = std::mem::take(&mut *self.frame().state.lock());
-        if matches!(state, State::Begun) && !self.ui.stdout_closed() {
+        if self.frame().moved(BEGUN, NONE) && !self.ui.stdout_closed() {
             let ended = Ended {
                 r#type: "session.ended",
                 schema_version: SCHEMA_VERSION,

@@ -67,8 +67,8 @@ pub(super) fn runs(cli: &Cli, project: &Project, all: &[Seen]) {
         }
     } else {
         let headings = [
-            "Run",
             "Pid",
+            "Run",
             "Plan",
             "Branch",
             "Operation",
@@ -84,8 +84,8 @@ pub(super) fn runs(cli: &Cli, project: &Project, all: &[Seen]) {
             let since_when = super::super::session::clock_time(seen.since());
             let run = seen.run_number().map(|number| number.to_string());
             table.row([
-                run.unwrap_or_default(),
                 ticket.pid.to_string(),
+                run.unwrap_or_default(),
                 seen.plan().to_owned(),
                 seen.branch().cloned().unwrap_or_default(),
                 crate::lock::operation::title_of(&ticket.reason).to_owned(),

@@ -9,16 +9,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use serde_json::json;
 
 use super::super::args::Stream as StreamArgs;
 use super::super::exit::ExitCode;
 use super::super::follow::Follower;
 use super::super::frame;
-use super::super::report;
-use super::super::session::{Cli, since};
+use super::super::session::Cli;
+use super::away::{self, Away};
 use super::find::{self, Found};
-use super::show::{RunView, came_to};
+use super::show::RunView;
 use crate::lock::owner;
 use crate::lock::rules::{self, Standing};
 use crate::plan::{Event, Recorded};
@@ -29,7 +28,6 @@ use crate::project::Project;
 use crate::store::streams::{self, Files, Kept, Stream};
 use crate::store::tickets::{self, State, Ticket};
 use crate::store::{ReadTx, StoreError, branches};
-use crate::ui::render;
 
 /// So many events are read at once.
 const PAGE: i64 = 64;
@@ -103,49 +101,16 @@ fn ended(cli: &Cli, project: &Project, found: &Found) -> Result<ExitCode> {
     let run = found.run.as_ref().context("no run was found")?;
     let last = project.store.read(|tx| streams::verdict(tx, &run.id))?;
     let last = last.and_then(|kept| Recorded::read(&run.id, &kept));
-    if !cli.json {
-        let (ticket, plan, branch) = (run.ticket, &found.plan.name, found.branch());
-        let ended = run.ended.as_deref().unwrap_or_default();
-        let ago = render::age(since(run.finished_at.unwrap_or(run.started_at)));
-        cli.ui.note(format!(
-            "No run is at work on plan {plan}, branch {branch}; the last one (run {ticket}) ended {ago} ago: {ended}"
-        ));
+    away::last_one(cli, &found.plan.name, found.branch(), run);
+    if let (Some(last), true) = (&last, cli.json) {
+        RunView::new(cli, StreamArgs { deltas: false }).show(last);
     }
-    let mut view = RunView::new(cli, StreamArgs { deltas: false });
-    if let Some(last) = &last {
-        view.show(last);
-    }
-    let code = verdict(cli, run, last.as_ref().map(|last| &last.event));
+    let code = away::verdict(cli, run, last.as_ref().map(|last| &last.event));
     if !cli.json {
         cli.ui
             .hint("see all of it again with `plandex connect --replay`");
     }
     Ok(code)
-}
-
-/// Says what a run came to; returns how its command ended.
-fn verdict(cli: &Cli, run: &Stream, last: Option<&Event>) -> ExitCode {
-    match last {
-        Some(Event::Completed {
-            state,
-            built,
-            failed,
-            malformed,
-            ..
-        }) => came_to(cli, state, (*built, failed + malformed)),
-        Some(Event::Failed { message, hint, .. }) if !cli.json => {
-            cli.ui.error(message.clone());
-            if let Some(hint) = hint {
-                cli.ui.hint(hint.clone());
-            }
-        }
-        _ => {}
-    }
-    match (last.and_then(report::run_ended), run.ended.as_deref()) {
-        (Some(code), _) => code,
-        (None, Some("ready")) => ExitCode::Done,
-        (None, _) => ExitCode::Failed,
-    }
 }
 
 /// The runner: what tells of its news, and what of its end.
@@ -208,7 +173,7 @@ impl Connected<'_> {
             let look = self.look()?;
             // Of a run that died meanwhile, its end is told.
             if was_stopped && !self.is_dead(&look) {
-                self.resumed("suspended", &look);
+                self.resumed(Away::Suspended, &look);
             }
             if let Some(code) = self.take(&look) {
                 return Ok(code);
@@ -219,7 +184,10 @@ impl Connected<'_> {
                 continue;
             }
             if let Some(code) = self.follower.until_told(&self.bells())? {
-                self.leave(code, &look);
+                let is_called_off = code == ExitCode::from(Reason::Interrupted);
+                if let (true, Some(ticket)) = (is_called_off, &look.ticket) {
+                    away::leaves(self.cli, &self.found.plan.name, self.ticket, ticket.pid);
+                }
                 return Ok(code);
             }
         }
@@ -262,17 +230,14 @@ impl Connected<'_> {
         {
             return Err(failed);
         }
-        if !self.cli.json {
-            self.cli.ui.warning(format!("{failed:#}"));
-            self.cli.ui.note("Connection lost during operation.\n");
-        }
+        away::lost_sight(self.cli, &failed);
         let until = Instant::now() + RETRY_FOR;
         // At most until then.
         loop {
             let ended = self.follower.pause(RETRY)?;
             match self.read() {
                 Ok(look) => {
-                    self.resumed("read_failed", &look);
+                    self.resumed(Away::ReadFailed, &look);
                     return Ok(look);
                 }
                 Err(error) if ended.is_some() || Instant::now() >= until => return Err(error),
@@ -313,9 +278,28 @@ impl Connected<'_> {
             return None;
         }
         if run.finished_at.is_some() {
-            return Some(verdict(self.cli, run, self.last.as_ref()));
+            return Some(away::verdict(self.cli, run, self.last.as_ref()));
         }
-        self.is_dead(look).then(|| self.died(look))
+        if !self.is_dead(look) {
+            return None;
+        }
+        let pid = look.ticket.as_ref().map(|ticket| ticket.pid);
+        Some(away::died(self.cli, &self.standing(run, look), pid))
+    }
+
+    fn standing<'l>(&'l self, run: &'l Stream, look: &Look) -> away::Standing<'l> {
+        away::Standing {
+            plan: &self.found.plan.name,
+            run,
+            status: look.status,
+            files: look.files,
+        }
+    }
+
+    fn resumed(&self, reason: Away, look: &Look) {
+        if let Some(run) = &look.run {
+            away::resumed(self.cli, reason, &self.standing(run, look));
+        }
     }
 
     /// Nothing has begun: the ticket waits, or is gone.
@@ -332,29 +316,15 @@ impl Connected<'_> {
         if since.elapsed() < LAST_WORDS {
             return None;
         }
-        if !self.cli.json {
-            let number = self.ticket;
-            self.cli.ui.error(format!("run {number} came to nothing"));
-            self.cli
-                .ui
-                .hint("nothing of it was stored; look with `plandex status`");
-        }
-        Some(ExitCode::Failed)
+        Some(away::came_to_nothing(self.cli, self.ticket))
     }
 
     fn say_waits(&mut self, look: &Look) {
-        let position = look.position;
-        if position.is_none() || position == self.position {
-            return;
-        }
-        self.position = position;
-        let (number, place) = (self.ticket, position.unwrap_or_default());
-        if self.cli.json {
-            self.print(json!({"type": "run.waiting", "ticket": number, "position": place}));
-        } else {
-            self.cli
-                .ui
-                .note(format!("Run {number} waits for the plan: position {place}"));
+        if let Some(position) = look.position
+            && self.position != Some(position)
+        {
+            self.position = Some(position);
+            away::waits(self.cli, self.ticket, position);
         }
     }
 
@@ -385,91 +355,6 @@ impl Connected<'_> {
                     .as_ref()
                     .is_some_and(|run| run.finished_at.is_none())
         })
-    }
-
-    /// The runner died, or lost its lock: what there is was shown.
-    fn died(&self, look: &Look) -> ExitCode {
-        let pid = look.ticket.as_ref().map(|ticket| ticket.pid);
-        if self.cli.json {
-            self.print(json!({
-                "type": "run.lost", "turn": self.run, "status": "interrupted", "pid": pid,
-            }));
-            return ExitCode::Failed;
-        }
-        let ui = &self.cli.ui;
-        ui.note("Connection lost. Reconnecting...");
-        let who = pid.map_or_else(
-            || "it lost its lock, or its process is gone".to_owned(),
-            |pid| format!("its process, pid {pid}, is gone"),
-        );
-        ui.note(format!("Plan status: interrupted ({who})"));
-        ui.note(format!("Files: {}", progress(look.files)));
-        ui.hint("the next operation on the plan keeps the partial reply; see it then with `plandex convo`");
-        ExitCode::Failed
-    }
-
-    /// This follower was away: says so, with how things stand now (SEED.md 4.3.1, 8.3.1).
-    fn resumed(&self, reason: &str, look: &Look) {
-        let Some(run) = &look.run else { return };
-        if self.cli.json {
-            self.print(json!({
-                "type": "connection.resumed", "turn": run.id, "reason": reason,
-                "status": look.status, "filesDone": look.files.done, "filesNamed": look.files.named,
-            }));
-            return;
-        }
-        let ui = &self.cli.ui;
-        if let Some(ended) = &run.ended {
-            let how = match ended.as_str() {
-                "ready" => "operation completed while disconnected",
-                "interrupted" => "operation died while disconnected",
-                _ => "operation ended while disconnected",
-            };
-            ui.note("Connection lost. Reconnecting...");
-            ui.note(format!("Plan status: {ended} ({how})"));
-            return;
-        }
-        let mut status = look.status.to_owned();
-        if let Some(first) = status.get_mut(..1) {
-            first.make_ascii_uppercase();
-        }
-        let lost = match reason {
-            // Said when it happened.
-            "read_failed" => "",
-            _ => "Connection lost during operation.\n\n",
-        };
-        ui.note(format!(
-            "{lost}Attempting to reconnect... Connected!\n\nChecking operation status...\n  Plan: {}\n  \
-             Status: {status}\n  Progress: {}\n\nResuming stream...",
-            self.found.plan.name,
-            progress(look.files)
-        ));
-    }
-
-    /// The follower leaves before the run's end.
-    fn leave(&self, code: ExitCode, look: &Look) {
-        let is_called_off = code == ExitCode::from(Reason::Interrupted);
-        if let (true, false, Some(ticket)) = (is_called_off, self.cli.json, &look.ticket) {
-            let (number, pid) = (self.ticket, ticket.pid);
-            self.cli
-                .ui
-                .note(format!("The run goes on (run {number}, pid {pid})"));
-            self.cli.ui.hint(format!(
-                "follow it again with `plandex connect {number}`, end it with `plandex stop --plan {}`",
-                crate::config::quoted(&self.found.plan.name)
-            ));
-        }
-    }
-
-    fn print(&self, event: serde_json::Value) {
-        self.cli.ui.json(&self.cli.stamped(&event));
-    }
-}
-
-fn progress(files: Files) -> String {
-    match files.named {
-        0 => "no file named yet".to_owned(),
-        named => format!("{}/{}", files.done, render::counted(named, "file")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs from the terminal's side: begun, shown, followed.
 
+mod away;
 pub(super) mod background;
 mod connect;
 mod find;
