@@ -126,6 +126,17 @@ fn shown(value: ValueRef<'_>) -> String {
     }
 }
 
+/// An event's fields with their times blanked: those whose names end in "Ms".
+fn without_times(payload: &str) -> String {
+    let mut parts = payload.split("Ms\\\":");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str("Ms\\\":~");
+        text.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    }
+    text
+}
+
 /// Names in the order of their first appearance.
 #[derive(Default)]
 struct Names {
@@ -138,6 +149,9 @@ impl Names {
         let fleeting = column.ends_with("_at") || FLEETING.contains(&column);
         if fleeting && !matches!(value, "NULL" | "0" | "\"\"") {
             return "~".to_owned();
+        }
+        if column == "payload" {
+            return without_times(value);
         }
         let number = |names: &mut HashMap<String, usize>, id: &str| {
             let next = names.len() + 1;
