@@ -14,6 +14,7 @@
 
 mod commands;
 mod figure;
+mod follow;
 mod machine;
 mod place;
 mod roles;
@@ -26,7 +27,7 @@ use place::Place;
 /// A measurement: its name on the command line, and what takes it.
 type Measurement = (&'static str, fn(&Place) -> Vec<Figure>);
 
-const MEASUREMENTS: [Measurement; 12] = [
+const MEASUREMENTS: [Measurement; 13] = [
     ("pair", turns::pair),
     ("hand-off", turns::hand_off),
     ("throughput", turns::throughput),
@@ -35,6 +36,7 @@ const MEASUREMENTS: [Measurement; 12] = [
     ("sleeper", waiting::sleeper),
     ("takeover", waiting::takeover),
     ("stop", waiting::stop),
+    ("follower", follow::follower),
     ("memory", waiting::memory),
     ("looking", commands::looking),
     ("exec", commands::exec),
