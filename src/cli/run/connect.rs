@@ -25,7 +25,7 @@ use crate::platform::cancel::Reason;
 use crate::platform::process;
 use crate::platform::touch::Watch;
 use crate::project::Project;
-use crate::store::streams::{self, Files, Kept, Stream};
+use crate::store::streams::{self, Kept, Stream};
 use crate::store::tickets::{self, State, Ticket};
 use crate::store::{ReadTx, StoreError, branches};
 
@@ -138,8 +138,6 @@ struct Look {
     /// Its place in line, if it waits.
     position: Option<usize>,
     events: Vec<Kept>,
-    status: &'static str,
-    files: Files,
 }
 
 /// One who looks on.
@@ -284,21 +282,27 @@ impl Connected<'_> {
             return None;
         }
         let pid = look.ticket.as_ref().map(|ticket| ticket.pid);
-        Some(away::died(self.cli, &self.standing(run, look), pid))
+        Some(away::died(self.cli, &self.standing(run), pid))
     }
 
-    fn standing<'l>(&'l self, run: &'l Stream, look: &Look) -> away::Standing<'l> {
+    /// Asked for only when it is said: each event's way to the reader is short.
+    fn standing<'l>(&'l self, run: &'l Stream) -> away::Standing<'l> {
+        let read = self.project.store.read(|tx| {
+            let branch = branches::by_id(tx, &run.branch_id)?;
+            Ok((branch, streams::files(tx, &run.id)?))
+        });
+        let (branch, files) = read.unwrap_or_default();
         away::Standing {
             plan: &self.found.plan.name,
             run,
-            status: look.status,
-            files: look.files,
+            status: branch.map_or("", |branch| branch.status.word()),
+            files,
         }
     }
 
     fn resumed(&self, reason: Away, look: &Look) {
         if let Some(run) = &look.run {
-            away::resumed(self.cli, reason, &self.standing(run, look));
+            away::resumed(self.cli, reason, &self.standing(run));
         }
     }
 
@@ -372,16 +376,7 @@ fn look(tx: &ReadTx<'_>, run: Option<&str>, ticket: i64, shown: i64) -> Result<L
         Some(ticket) if run.is_none() => position(tx, ticket)?,
         _ => None,
     };
-    let branch = match &run {
-        Some(run) => branches::by_id(tx, &run.branch_id)?,
-        None => None,
-    };
     Ok(Look {
-        files: match &run {
-            Some(run) => streams::files(tx, &run.id)?,
-            None => Files::default(),
-        },
-        status: branch.map_or("", |branch| branch.status.word()),
         run,
         ticket,
         position,
