@@ -1,11 +1,14 @@
 //! `apply`: shows, asks, takes the turn, writes, and says what became of each file.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use serde::Serialize;
 
 use super::args::{self, Conflict};
 use super::exit::ExitCode;
 use super::operate::{Job, operate};
+use super::report::Unconfirmed;
 use super::session::{Cli, SCHEMA_VERSION};
 use super::status::op_letter;
 use crate::apply::{
@@ -13,8 +16,9 @@ use crate::apply::{
 };
 use crate::lock::operation;
 use crate::plan::edits::is_auto_run;
-use crate::project::{Project, Selected};
+use crate::project::{Project, Selected, Turn};
 use crate::store::changes;
+use crate::store::tickets::WritePermit;
 use crate::ui::{Choice, Chosen, Confirmed, Preset, Style, Text, render};
 
 /// SEED.md 4.2.2.
@@ -37,6 +41,11 @@ const CHOICES: [Choice<'_>; 3] = [
 pub(super) fn apply(cli: &Cli, args: &args::Apply) -> Result<ExitCode> {
     let (project, selected) = cli.open_selected()?;
     let mut classified = look(&project, &selected)?;
+    if classified.is_empty() && !args.dry_run {
+        // Whoever is at work may be about to leave something to apply.
+        turn(cli, &project, &selected)?;
+        classified = look(&project, &selected)?;
+    }
     if classified.is_empty() {
         report(cli, &Applied::default(), args.dry_run);
         cli.ui.note("No pending changes");
@@ -53,12 +62,7 @@ pub(super) fn apply(cli: &Cli, args: &args::Apply) -> Result<ExitCode> {
         match cli.ui.confirm("Apply these changes?", Preset::No) {
             Confirmed::Yes => {}
             Confirmed::No | Confirmed::Cancelled => return Ok(ExitCode::Declined),
-            Confirmed::NotATerminal => {
-                cli.ui
-                    .error("apply needs a confirmation, and there is no terminal to ask on");
-                cli.ui.hint("`plandex apply -y`; nothing was written");
-                return Ok(ExitCode::Declined);
-            }
+            Confirmed::NotATerminal => return Err(Unconfirmed.into()),
         }
     }
     loop {
@@ -199,25 +203,34 @@ fn dry_run(cli: &Cli, classified: Vec<Classified>, options: &Options) -> Result<
     })
 }
 
-fn write(
-    cli: &Cli,
-    project: &std::sync::Arc<Project>,
-    selected: &Selected,
-    classified: &[Classified],
-    options: Options,
-) -> Result<Applied> {
-    let job = Job {
+fn job<'a>(project: &'a Arc<Project>, selected: &'a Selected) -> Job<'a, WritePermit> {
+    Job {
         project,
         plan_id: &selected.plan.id,
         branch: None,
         operation: operation::APPLY,
-    };
+    }
+}
+
+/// Waits for what is before it in line, and does nothing in its turn.
+fn turn(cli: &Cli, project: &Arc<Project>, selected: &Selected) -> Result<()> {
+    let nothing = |_: &_, _: &Turn<'_>, _: &mut dyn FnMut(())| Ok(());
+    operate(cli, &job(project, selected), nothing, |()| {})
+}
+
+fn write(
+    cli: &Cli,
+    project: &Arc<Project>,
+    selected: &Selected,
+    classified: &[Classified],
+    options: Options,
+) -> Result<Applied> {
     // Only what was shown is written, whatever became pending meanwhile.
     let wanted: Vec<String> = classified.iter().map(|one| one.change.id.clone()).collect();
     let branch = selected.branch.name.clone();
     operate(
         cli,
-        &job,
+        &job(project, selected),
         move |permit, turn, _: &mut dyn FnMut(())| {
             apply::run(turn, permit, &branch, &wanted, &options)
         },

@@ -9,12 +9,7 @@ use super::{events, locks, run, stop};
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
 #[derive(Debug, Parser)]
-#[command(
-    name = "plandex",
-    version,
-    max_term_width = 100,
-    disable_help_subcommand = true
-)]
+#[command(name = "plandex", version, max_term_width = 100)]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) global: Global,
@@ -254,7 +249,7 @@ pub(super) struct Exec {
     #[arg(long, requires = "read")]
     pub(super) root: bool,
     /// Exit with this code if the plan could not be had, instead of 75.
-    #[arg(short = 'E', long, value_name = "N")]
+    #[arg(short = 'E', long, value_name = "N", allow_hyphen_values = true)]
     pub(super) conflict_exit_code: Option<u8>,
     /// COMMAND is one string for /bin/sh; without it, the shell reads standard input.
     #[arg(short = 'c', long)]

@@ -1,6 +1,6 @@
 //! `branches`, `checkout`.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::args;
@@ -8,6 +8,7 @@ use super::exit::ExitCode;
 use super::operate::{Job, operate};
 use super::report::UsageError;
 use super::session::{Cli, SCHEMA_VERSION, clock_time, rfc3339};
+use super::waiting::outside_tickets;
 use crate::lock::operation;
 use crate::project::SelectError;
 use crate::store::branches;
@@ -109,10 +110,21 @@ pub(super) fn checkout(cli: &Cli, args: &args::Checkout) -> Result<ExitCode> {
     if found.is_none() {
         return Err(SelectError::NoBranch(name).into());
     }
-    project.choose(&Selection {
+    let selection = Selection {
         plan_id: selected.plan.id,
         branch: name.clone(),
-    })?;
+    };
+    let about = ("checkout", selection.plan_id.as_str());
+    let chosen = outside_tickets(cli, &project, about, |patience, on_wait| {
+        project.choose(&selection, patience, on_wait)
+    });
+    match chosen {
+        // Not as "nothing was changed".
+        Err(error) if args.create => {
+            bail!("created branch {name}, but did not change to it: {error:#}")
+        }
+        chosen => chosen?,
+    }
     let made = if args.create {
         "Created and changed to"
     } else {

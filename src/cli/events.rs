@@ -27,6 +27,8 @@ const PAST: usize = 100_000;
 const BACK: &str = "1h";
 /// Narrower than this, a terminal is shown times without days.
 const NARROW: usize = 100;
+/// The columns of a type in lines for people: as many as "lock.unconfirmed" has.
+const TYPE_WIDTH: usize = 16;
 /// The longest piece of a reply that a line for people shows.
 const WORDS: usize = 200;
 
@@ -46,7 +48,7 @@ pub(super) struct Events {
     #[arg(long, short)]
     follow: bool,
     /// Begin so far back ("90s", "1h", "7d"); else now with --follow, and an hour back without.
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     since: Option<String>,
 }
 
@@ -65,6 +67,23 @@ struct Event {
     fields: Map<String, Value>,
     /// For people.
     words: String,
+}
+
+impl Event {
+    /// By time; what happened in one millisecond, ticket by ticket: a lock is passed on in one
+    /// transaction, and its end is told before the grant that came of it.
+    fn order(&self) -> (i64, Option<i64>, u8) {
+        let step = match self.kind.as_str() {
+            "lock.waiting" => 0,
+            "lock.acquired" => 1,
+            "run.started" => 2,
+            "run.ended" => 4,
+            kind if kind.starts_with("lock.") => 5,
+            _ => 3,
+        };
+        let ticket = self.fields.get("ticket").and_then(Value::as_i64);
+        (self.at, ticket, step)
+    }
 }
 
 /// What was read so far.
@@ -240,7 +259,7 @@ impl Reader {
         if let Some(plan) = &self.plan {
             found.retain(|event| event.plan_id == *plan);
         }
-        found.sort_by_key(|event| event.at);
+        found.sort_by_key(Event::order);
         for event in &found {
             if !self.names.contains_key(&event.plan_id)
                 && let Some(plan) = plans::by_id(tx, &event.plan_id)?
@@ -301,7 +320,7 @@ fn lock_event(at: i64, kind: &str, past: &Past, more: Value, words: &str) -> Eve
         kind: kind.to_owned(),
         plan_id: entry.plan_id.clone(),
         fields,
-        words: format!("{kind}  {title}, {who}{words}"),
+        words: format!("{kind:<TYPE_WIDTH$}  {title}, {who}{words}"),
     }
 }
 
@@ -373,7 +392,8 @@ fn waiting(ticket: &Ticket) -> Event {
             "command": ticket.command,
         })),
         words: format!(
-            "lock.waiting  {title}, {}",
+            "{:<TYPE_WIDTH$}  {title}, {}",
+            "lock.waiting",
             who(&ticket.actor, ticket.pid, &ticket.command)
         ),
     }
@@ -390,7 +410,7 @@ fn run_event(at: i64, kind: &str, run: &RunSeen, more: Value, words: &str) -> Ev
         plan_id: run.plan_id.clone(),
         fields,
         words: format!(
-            "{kind}  branch {}, ticket {}{words}",
+            "{kind:<TYPE_WIDTH$}  branch {}, ticket {}{words}",
             run.branch, run.ticket
         ),
     }

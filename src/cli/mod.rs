@@ -43,7 +43,7 @@ pub fn run() -> ExitCode {
     };
     let cli = match Cli::new(&arguments.global) {
         Ok(cli) => cli,
-        Err(error) => return report::early(&error),
+        Err(error) => return report::early(&error, &arguments.global),
     };
     conclude(&cli, dispatch(&cli, &arguments.command))
 }

@@ -18,6 +18,7 @@ use crate::platform::signal::{self, Signal};
 use crate::platform::threads;
 use crate::project::{Project, Turn};
 use crate::store::tickets::Permit;
+use crate::ui::Ui;
 use crate::workers::{self, Params};
 
 /// So many events may wait to be printed.
@@ -56,7 +57,7 @@ where
     // The signals of a line are heard by its batch.
     let signals = match cli.is_line() {
         true => None,
-        false => Some(hear_signals(job.project)?),
+        false => Some(hear_signals(cli, job.project)?),
     };
     operate_hearing(cli, job, signals, work, show)
 }
@@ -176,13 +177,13 @@ fn listen<E, T>(
 }
 
 /// Turns signals into the project's cancel flag; Ctrl-Z stops the process between transactions.
-fn hear_signals(project: &Arc<Project>) -> Result<signal::Watch> {
-    let project = Arc::clone(project);
-    signal::watch(move |heard| heed(&project, heard))
+fn hear_signals(cli: &Cli, project: &Arc<Project>) -> Result<signal::Watch> {
+    let (ui, project) = (cli.ui.clone(), Arc::clone(project));
+    signal::watch(move |heard| heed(&ui, &project, heard))
 }
 
 /// What a signal means to plandex itself.
-pub(super) fn heed(project: &Project, heard: Signal) {
+pub(super) fn heed(ui: &Ui, project: &Project, heard: Signal) {
     let cancel = &project.cancel;
     match heard {
         // The second Ctrl-C or TERM: whatever is at work is rolled back by the next process.
@@ -193,6 +194,7 @@ pub(super) fn heed(project: &Project, heard: Signal) {
         Signal::HangUp => cancel.set(Reason::HungUp),
         Signal::Suspend => {
             let quiet = project.store.quiet();
+            ui.leave_terminal();
             signal::stop_self();
             drop(quiet);
         }

@@ -7,6 +7,7 @@ use super::args;
 use super::exit::ExitCode;
 use super::report::UsageError;
 use super::session::{Cli, SCHEMA_VERSION, clock_time, rfc3339};
+use super::waiting::outside_tickets;
 use crate::project::{self, Project};
 use crate::store::branches;
 use crate::store::plans::{self, Plan};
@@ -44,8 +45,8 @@ pub(super) fn new(cli: &Cli, args: &args::New) -> Result<ExitCode> {
     }
     let project = cli.create(&place)?;
     let plan = match &args.name {
-        Some(name) => project.new_plan(name.trim())?,
-        None => draft(&project)?,
+        Some(name) => new_plan(cli, &project, name.trim())?,
+        None => draft(cli, &project)?,
     };
     if cli.json {
         #[derive(Serialize)]
@@ -79,12 +80,18 @@ pub(super) fn new(cli: &Cli, args: &args::New) -> Result<ExitCode> {
     Ok(ExitCode::Done)
 }
 
+fn new_plan(cli: &Cli, project: &Project, name: &str) -> Result<Plan> {
+    outside_tickets(cli, project, ("new", ""), |patience, on_wait| {
+        project.new_plan(name, patience, on_wait)
+    })
+}
+
 /// A plan with a free name.
-fn draft(project: &Project) -> Result<Plan> {
+fn draft(cli: &Cli, project: &Project) -> Result<Plan> {
     // Each round that fails, another process has got a plan: so many at once that this does not
     // end cannot be.
     loop {
-        match project.new_plan(&free_name(project)?) {
+        match new_plan(cli, project, &free_name(project)?) {
             Err(error) if is_taken(&error) => {}
             other => return other,
         }
@@ -183,9 +190,12 @@ pub(super) fn plans(cli: &Cli) -> Result<ExitCode> {
 pub(super) fn cd(cli: &Cli, args: &args::Cd) -> Result<ExitCode> {
     let project = cli.open()?;
     let plan = project.find_plan(&args.plan)?;
-    project.choose(&Selection {
+    let selection = Selection {
         plan_id: plan.id.clone(),
         branch: "main".to_owned(),
+    };
+    outside_tickets(cli, &project, ("cd", &plan.id), |patience, on_wait| {
+        project.choose(&selection, patience, on_wait)
     })?;
     if cli.json {
         return show_current(cli, &project);

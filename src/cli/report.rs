@@ -3,12 +3,13 @@
 use anyhow::Error;
 use serde::Serialize;
 
+use super::args::Global;
 use super::exec::ExecError;
 use super::exit::ExitCode;
 use super::session::{Cli, SCHEMA_VERSION};
 use super::waiting::{ConcurrencyError, PlanDeleted, Refused};
 use crate::apply::ApplyError;
-use crate::config::Environment;
+use crate::config::{self, Environment};
 use crate::context::ContextError;
 use crate::lock::{LockError, RetryReason};
 use crate::model::ModelError;
@@ -40,6 +41,11 @@ impl UsageError {
     }
 }
 
+/// There was nobody to ask.
+#[derive(Debug, thiserror::Error)]
+#[error("apply needs a confirmation, and there is no terminal to ask on")]
+pub(super) struct Unconfirmed;
+
 /// What an error means to whoever called.
 struct Verdict {
     code: ExitCode,
@@ -55,23 +61,51 @@ impl Verdict {
     }
 }
 
-/// clap's own words, on its own stream.
+/// clap's own words, on its own stream; with `--json` their first sentence.
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
-    let code = if error.use_stderr() {
-        ExitCode::Usage
-    } else {
-        ExitCode::Done
-    };
-    // Help goes to a pager's closed pipe as often as not: that is no failure.
+    if !error.use_stderr() {
+        // Help goes to a pager's closed pipe as often as not: that is no failure.
+        error.print().ok();
+        return ExitCode::Done;
+    }
+    if config::has_word("--json") {
+        let text = error.to_string();
+        let said = text.split("\n\n").next().unwrap_or_default();
+        let said = said.trim_start_matches("error: ").split_whitespace();
+        let message = said.collect::<Vec<_>>().join(" ");
+        return early_json(&UsageError::new(message, "see `plandex --help`").into());
+    }
     error.print().ok();
-    code
+    ExitCode::Usage
 }
 
 /// An error before there is a command.
-pub(super) fn early(error: &Error) -> ExitCode {
-    let ui = Ui::new(&UiSettings::new(&Environment::default()));
+pub(super) fn early(error: &Error, global: &Global) -> ExitCode {
+    if global.json {
+        return early_json(error);
+    }
+    // What is wrong may be the environment.
+    let environment = Environment::read().unwrap_or_default();
+    let ui = Ui::new(&UiSettings::new(&environment));
     ui.error(format!("{error:#}"));
     ExitCode::Usage
+}
+
+fn early_json(error: &Error) -> ExitCode {
+    let verdict = Verdict {
+        code: ExitCode::Usage,
+        kind: "usage",
+        hint: error
+            .downcast_ref::<UsageError>()
+            .and_then(|usage| usage.hint.clone()),
+    };
+    let environment = Environment::default();
+    let ui = Ui::new(&UiSettings {
+        json: true,
+        ..UiSettings::new(&environment)
+    });
+    ui.json_error(&document(error, &verdict));
+    verdict.code
 }
 
 /// Prints an error with its next command; returns the exit code it has.
@@ -91,7 +125,9 @@ pub(super) fn error_called(cli: &Cli, error: &Error, not_acquired: ExitCode) -> 
         verdict.code
     };
     let refused = error.downcast_ref::<Refused>();
-    if cli.json {
+    if cli.ui.is_quiet() && verdict.code == ExitCode::NotAcquired && code == ExitCode::Command(0) {
+        // The caller called it a success, and wants to hear of errors only.
+    } else if cli.json {
         let mut document = document(error, &verdict);
         document.exit_code = code.code();
         cli.ui.json_error(&document);
@@ -151,6 +187,10 @@ fn judge(error: &Error) -> Verdict {
             kind: "usage",
             hint: usage.hint.clone(),
         };
+    }
+    if error.is::<Unconfirmed>() {
+        let hint = "`plandex apply -y`; nothing was written";
+        return Verdict::new(ExitCode::Declined, "unconfirmed", hint);
     }
     if error.is::<Panicked>() {
         return Verdict::new(ExitCode::Failed, "panicked", PANICKED);
@@ -240,7 +280,7 @@ fn lock(error: &LockError) -> Verdict {
         LockError::Removed => (
             ExitCode::Failed,
             "removed",
-            "nothing was changed; look with `plandex plans`, then try again",
+            "nothing was changed; look with `plandex status`, then try again",
         ),
     };
     Verdict::new(code, kind, hint)

@@ -283,15 +283,21 @@ fn show_queue(cli: &Cli, project: &Project, selected: &Selected, picture: &Pictu
             when.push_str(", its process is gone");
         } else if seen.is_suspended {
             when.push_str(", suspended");
+        } else if seen.is_orphaned {
+            when.push_str(", ended, but what it started goes on");
         }
-        let line = format!(
-            "  {}. [{state}] {whose}{title} ({when})",
-            seen.position.unwrap_or(0)
-        );
-        cli.ui.line(match cli.ui.width() {
-            Some(width) => render::truncated(&line, width, cli.ui.signs()),
-            None => line,
-        });
+        let head = format!("  {}. [{state}] {whose}", seen.position.unwrap_or(0));
+        let tail = format!("{title} ({when})");
+        let line = format!("{head}{tail}");
+        match cli.ui.width() {
+            Some(width) if render::columns(&line) > width => {
+                for line in [head.trim_end().to_owned(), format!("     {tail}")] {
+                    let line = render::truncated(&line, width, cli.ui.signs());
+                    cli.ui.line(line);
+                }
+            }
+            _ => cli.ui.line(line),
+        }
     }
     if ours.is_some() {
         let when = match picture.estimate {

@@ -7,11 +7,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::exit::ExitCode;
-use super::locks::by;
+use super::locks::{by, is_orphaned};
 use super::session::{Cli, SCHEMA_VERSION};
-use crate::lock::{self, Forced, operation};
+use super::waiting::outside_tickets;
+use crate::lock::{self, Forced, Notice, Patience, operation};
 use crate::platform::{process, wait};
 use crate::project::Project;
+use crate::store::TicketTx;
 use crate::store::tickets::{self, Ticket};
 
 /// How long --force waits for a runner to end by itself.
@@ -48,8 +50,12 @@ enum Became {
 /// `plandex stop [--force]`
 pub(super) fn stop(cli: &Cli, args: &Stop) -> Result<ExitCode> {
     let (project, selected) = cli.open_selected()?;
-    let asked = project.store.tickets(Duration::from_secs(5), |tx| {
-        tickets::request_cancel(tx, &selected.plan.id)
+    let plan_id = selected.plan.id.as_str();
+    let asked = outside_tickets(cli, &project, ("stop", plan_id), |patience, on_wait| {
+        lock::retrying(patience, &project.cancel, on_wait, |gate, busy| {
+            let ask = |tx: &TicketTx<'_>| tickets::request_cancel(tx, plan_id);
+            project.store.tickets_trying(gate, busy, ask)
+        })
     })?;
     if asked.is_empty() && !cli.json {
         cli.ui
@@ -60,7 +66,9 @@ pub(super) fn stop(cli: &Cli, args: &Stop) -> Result<ExitCode> {
     }
     let mut results = vec![Became::Asked; asked.len()];
     if args.force {
-        results = insist(&project, &asked)?;
+        results = outside_tickets(cli, &project, ("stop", plan_id), |patience, on_wait| {
+            insist(&project, &asked, patience, on_wait)
+        })?;
     }
     if cli.json {
         let stopped: Vec<i64> = asked.iter().map(|ticket| ticket.id).collect();
@@ -84,7 +92,14 @@ fn say_asked(cli: &Cli, asked: &[Ticket], args: &Stop) {
             "Asked {title} to stop (pid {}: {})",
             ticket.pid, ticket.command
         ));
-        if !args.force && process::is_stopped(ticket.pid, ticket.process_start) {
+        if !args.force && is_orphaned(ticket) {
+            cli.ui.warning(format!(
+                "pid {} has ended and hears nothing, but what it started goes on",
+                ticket.pid
+            ));
+            cli.ui
+                .hint("end that and take the lock with `plandex stop --force`");
+        } else if !args.force && process::is_stopped(ticket.pid, ticket.process_start) {
             cli.ui
                 .warning(format!("pid {} is suspended and hears nothing", ticket.pid));
             cli.ui
@@ -94,10 +109,16 @@ fn say_asked(cli: &Cli, asked: &[Ticket], args: &Stop) {
 }
 
 /// Waits for the end of `asked`, then takes what is left from its owners.
-fn insist(project: &Project, asked: &[Ticket]) -> Result<Vec<Became>> {
+fn insist(
+    project: &Project,
+    asked: &[Ticket],
+    patience: Patience,
+    on_wait: &mut dyn FnMut(&Notice),
+) -> Result<Vec<Became>> {
+    let (store, cancel) = (&project.store, &project.cancel);
     let until = Instant::now() + GRACE;
     let is_there = |ticket: &Ticket| {
-        let found = project.store.read(|tx| tickets::by_id(tx, ticket.id))?;
+        let found = store.read(|tx| tickets::by_id(tx, ticket.id))?;
         anyhow::Ok(found.is_some_and(|found| found.fence == ticket.fence))
     };
     let mut results = Vec::new();
@@ -108,7 +129,7 @@ fn insist(project: &Project, asked: &[Ticket]) -> Result<Vec<Became>> {
             is_left = is_there(ticket)?;
         }
         results.push(if is_left {
-            match lock::force(&project.store, ticket, &by(project), &project.cancel)? {
+            match lock::force(store, ticket, &by(project), cancel, patience, on_wait)? {
                 Forced::Released => Became::Forced,
                 Forced::Changed => Became::Ended,
                 Forced::Stays => Became::Stays,
@@ -127,6 +148,9 @@ fn say_results(cli: &Cli, asked: &[Ticket], results: &[Became]) {
         match became {
             Became::Asked => {}
             Became::Ended => cli.ui.line(format!("{title} has ended (pid {pid})")),
+            Became::Forced if operation::is_command(&ticket.reason) => cli.ui.line(format!(
+                "Took the lock from {title} (pid {pid}), which did not end, and killed what it ran"
+            )),
             Became::Forced => cli.ui.line(format!(
                 "Took the lock from {title} (pid {pid}), which did not end; the next operation keeps \
                  its partial reply"

@@ -61,6 +61,13 @@ pub fn command_line() -> String {
         .join(" ")
 }
 
+/// Whether `word` is one of this process's command line, before any `--`: for a mistake that keeps
+/// the command line from being understood.
+pub fn has_word(word: &str) -> bool {
+    let mut words = std::env::args_os().skip(1).take_while(|word| word != "--");
+    words.any(|one| one == word)
+}
+
 /// A word as a shell would take it, in single quotes if it must be.
 pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);

@@ -5,22 +5,12 @@
 //! of it and ends the program, what is left after the grace is killed, and only then is the next
 //! in line granted.
 
-use std::os::fd::AsFd as _;
-use std::time::{Duration, Instant};
-
 use anyhow::Result;
 
-use super::{hung, owner};
+use super::{Notice, Patience, hung, retrying};
 use crate::platform::cancel::Cancel;
-use crate::platform::{process, wait};
-use crate::store::tickets::{self, Ticket};
+use crate::store::tickets::Ticket;
 use crate::store::{Store, history};
-
-/// How long an owner has to end what it runs: its own five seconds between TERM and KILL, and one
-/// to be woken.
-const GRACE: Duration = Duration::from_secs(6);
-/// Between two looks at what is left of it.
-const TICK: Duration = Duration::from_millis(50);
 
 /// What became of a ticket that somebody released by force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,40 +25,39 @@ pub enum Forced {
 }
 
 /// Releases `ticket` as it was seen: compared by id and fence in the transaction that ends it. `by`
-/// is who does it (actor, pid, command), for the owner's words.
-pub fn force(store: &Store, ticket: &Ticket, by: &str, cancel: &Cancel) -> Result<Forced> {
+/// is who does it (actor, pid, command), for the owner's words. A database that is busy is tried
+/// again as [`retrying`] does; where that fails, nothing was changed.
+pub fn force(
+    store: &Store,
+    ticket: &Ticket,
+    by: &str,
+    cancel: &Cancel,
+    patience: Patience,
+    on_wait: &mut dyn FnMut(&Notice),
+) -> Result<Forced> {
     let (id, fence) = (ticket.id, ticket.fence);
     if !(hung::is_command(ticket) && ticket.state.blocks()) {
-        let removed =
-            store.tickets(super::GATE_PATIENCE, |tx| history::force(tx, id, fence, by))?;
+        let removed = retrying(patience, cancel, on_wait, |gate, busy| {
+            store.tickets_trying(gate, busy, |tx| history::force(tx, id, fence, by))
+        })?;
         return Ok(if removed {
             Forced::Released
         } else {
             Forced::Changed
         });
     }
-    let condemned = store.tickets(super::GATE_PATIENCE, |tx| {
-        history::condemn_by_force(tx, id, fence, by)
+    let condemned = retrying(patience, cancel, on_wait, |gate, busy| {
+        store.tickets_trying(gate, busy, |tx| {
+            history::condemn_by_force(tx, id, fence, by)
+        })
     })?;
-    if !condemned {
+    let Some(ticket) = condemned else {
         return Ok(Forced::Changed);
-    }
-    let path = owner::path(store.dir(), &ticket.owner_id);
-    let is_at_work = || {
-        process::with_open(&path)
-            .iter()
-            .any(|pid| *pid != ticket.pid)
     };
-    let until = Instant::now() + GRACE;
-    while is_at_work() && Instant::now() < until && !cancel.is_set() {
-        wait::readable(&[cancel.as_fd()], TICK)?;
-    }
-    if hung::is_out_of_sight(ticket) || !hung::kill_started(store, ticket, cancel, hung::DYING)? {
-        return Ok(Forced::Stays);
-    }
-    // A waiter may have removed it first: it is gone either way.
-    store.tickets(super::GATE_PATIENCE, |tx| {
-        tickets::remove_forced(tx, id, fence)
-    })?;
-    Ok(Forced::Released)
+    // If one of those who wait removes it first, it is gone either way.
+    Ok(if hung::see_to_its_end(store, &ticket, cancel)? {
+        Forced::Released
+    } else {
+        Forced::Stays
+    })
 }

@@ -61,6 +61,7 @@ pub use graph::{Link, Tie};
 pub use hung::{Hung, is_out_of_sight, replace_hung};
 pub use notice::{Ahead, Notice, Retry, RetryReason, Waiting};
 pub use operation::Operation;
+pub use retry::retrying;
 pub use wait::grant_step;
 
 use crate::config::LockToken;
@@ -197,7 +198,7 @@ impl Locks {
         let owner = self.inner.owner()?;
         let reason = request.operation.reason();
         said::asked(request);
-        let mut retries = Retries::new(request);
+        let mut retries = Retries::new(request.patience, request.cancel);
         // Whether the hold above was there: from then on the work must not go on without it.
         let mut was_below = false;
         let (permit, hold_token) = loop {
@@ -384,11 +385,13 @@ impl<P: Permit> Hold<P> {
         let lease = self.inner.intervals.lease;
         let released = self.inner.store.tickets(lease, |tx| {
             if tickets::release(tx, proof, outcome)? {
-                return Ok(());
+                return Ok(None);
             }
             let by = history::forced_by(tx, proof.fence())?;
-            Err(history::lost(proof.ticket(), by.as_deref()))
+            // Committed all the same: one that was condemned goes.
+            Ok(Some(history::lost(proof.ticket(), by.as_deref())))
         });
+        let released = released.and_then(|lost| lost.map_or(Ok(()), Err));
         let is_lost = released.as_ref().is_err_and(said::is_lost);
         if is_lost {
             log::lock(log::Action::Lost, || {

@@ -1,23 +1,17 @@
 //! Getting into line: one transaction, after what may keep it from beginning.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 
 use super::owner::{self, Owner};
 use super::rules::{self, Claim, Standing};
-use super::wait::{Waiter, is_busy};
-use super::{Inner, Link, LockError, Notice, Patience, Request, graph, said};
+use super::wait::Waiter;
+use super::{Inner, Link, LockError, Notice, Patience, Request, graph, retry, said};
 use crate::store::audit::Outcome;
 use crate::store::tickets::{self, NewTicket, OnConflict, Permit, Placed, State, Ticket};
-use crate::store::{self, StoreError, TicketTx, plans};
-
-/// How long one try at the gate lasts before it is looked whether the wait was called off.
-const GATE_TURN: Duration = Duration::from_millis(250);
-/// How long SQLite itself waits for a writer outside the gate: with the longest pauses of the
-/// schedule, seven such tries end within the thirty seconds that a command waits by default.
-const BUSY: Duration = GATE_TURN;
+use crate::store::{StoreError, TicketTx, plans};
 
 /// One try to get a ticket and to have it held.
 pub(super) struct Attempt<'a, P> {
@@ -71,25 +65,13 @@ impl<P: Permit> Attempt<'_, P> {
     }
 
     fn place(&self, was_below: &mut bool) -> Result<Stands<P>> {
-        let until = Instant::now().checked_add(self.request.patience.at_the_gate());
-        loop {
-            // In short turns, so that whoever is stopped inside the gate keeps nobody from Ctrl-C.
-            let left = until.map_or(GATE_TURN, |until| {
-                GATE_TURN.min(until.saturating_duration_since(Instant::now()))
-            });
-            let busy = BUSY.min(left.max(Duration::from_millis(10)));
+        let Request {
+            patience, cancel, ..
+        } = *self.request;
+        retry::at_the_gate(patience, cancel, |gate, busy| {
             let store = &self.inner.store;
-            let placed = store.tickets_trying(left, busy, |tx| self.enter(tx, was_below));
-            let is_over = until.is_some_and(|until| Instant::now() >= until);
-            match placed {
-                Err(error) if !is_over && is_busy(&error) && !store::is_conflicted(&error) => {
-                    if let Some(reason) = self.request.cancel.reason() {
-                        return Err(LockError::Cancelled(reason).into());
-                    }
-                }
-                placed => return placed,
-            }
-        }
+            store.tickets_trying(gate, busy, |tx| self.enter(tx, was_below))
+        })
     }
 
     /// One transaction: dead tickets go, the new one is placed, and it leaves again if its wait

@@ -1,23 +1,87 @@
 //! Trying again by the schedule: what conflicts is neither waited for blindly nor given up at once.
+//!
+//! Tickets are taken so, and so is every transaction that a command makes outside its ticket.
 
 use std::os::fd::AsFd as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
 
-use super::{LockError, Notice, Patience, Request, Retry, RetryReason, backoff};
+use super::{LockError, Notice, Patience, Retry, RetryReason, backoff};
+use crate::platform::cancel::Cancel;
 use crate::platform::{log, threads, wait};
-use crate::store;
+use crate::store::{self, StoreError};
 
-/// The retries of one acquisition.
-pub(super) struct Retries<'a, P> {
-    request: &'a Request<'a, P>,
+/// How long one try at the gate lasts before it is looked whether it was called off.
+const GATE_TURN: Duration = Duration::from_millis(250);
+/// How long SQLite itself waits for a writer outside the gate: with the longest pauses of the
+/// schedule, seven such tries end within the thirty seconds that a command waits by default.
+const BUSY: Duration = GATE_TURN;
+
+/// Runs a transaction that takes no ticket, again by the schedule while somebody outside the gate
+/// keeps it from beginning. It is given how long the gate, and then SQLite, may be waited for.
+///
+/// Fails as [`super::Locks::acquire`] does where the schedule or the time is spent.
+pub fn retrying<T>(
+    patience: Patience,
+    cancel: &Cancel,
+    on_wait: &mut dyn FnMut(&Notice),
+    mut transaction: impl FnMut(Duration, Duration) -> Result<T>,
+) -> Result<T> {
+    let mut retries = Retries::new(patience, cancel);
+    loop {
+        match at_the_gate(patience, cancel, &mut transaction) {
+            Ok(value) => return Ok(value),
+            Err(error) => retries.pause(error, on_wait)?,
+        }
+    }
+}
+
+/// One try of a transaction, in short turns at the gate, so that whoever is stopped inside it keeps
+/// nobody from being called off.
+pub(super) fn at_the_gate<T>(
+    patience: Patience,
+    cancel: &Cancel,
+    mut transaction: impl FnMut(Duration, Duration) -> Result<T>,
+) -> Result<T> {
+    let until = Instant::now().checked_add(patience.at_the_gate());
+    loop {
+        let left = until.map_or(GATE_TURN, |until| {
+            GATE_TURN.min(until.saturating_duration_since(Instant::now()))
+        });
+        let busy = BUSY.min(left.max(Duration::from_millis(10)));
+        let done = transaction(left, busy);
+        let is_over = until.is_some_and(|until| Instant::now() >= until);
+        match done {
+            Err(error) if !is_over && is_busy(&error) && !store::is_conflicted(&error) => {
+                if let Some(reason) = cancel.reason() {
+                    return Err(LockError::Cancelled(reason).into());
+                }
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Whether nothing was done because somebody else was writing.
+pub(super) fn is_busy(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Busy(_)))
+}
+
+/// The retries of one acquisition, or of one transaction.
+pub(super) struct Retries<'a> {
+    patience: Patience,
+    cancel: &'a Cancel,
     made: u32,
 }
 
-impl<'a, P> Retries<'a, P> {
-    pub(super) fn new(request: &'a Request<'a, P>) -> Self {
-        Self { request, made: 0 }
+impl<'a> Retries<'a> {
+    pub(super) fn new(patience: Patience, cancel: &'a Cancel) -> Self {
+        Self {
+            patience,
+            cancel,
+            made: 0,
+        }
     }
 
     /// Pauses before the next try after `error`, having said so. Fails with what the acquisition
@@ -33,7 +97,7 @@ impl<'a, P> Retries<'a, P> {
         let delay = backoff::draw(self.made);
         self.made += 1;
         let cause = cause(&error, why);
-        let left = self.request.patience.left();
+        let left = self.patience.left();
         log::retry(|| {
             let (made, of) = (self.made, backoff::RETRIES);
             format!("Retry {made}/{of} in {delay:?}: {cause}")
@@ -46,7 +110,7 @@ impl<'a, P> Retries<'a, P> {
             cause: cause.clone(),
             left,
         }));
-        let cancel = self.request.cancel;
+        let cancel = self.cancel;
         let until = Instant::now() + left.map_or(delay, |left| delay.min(left));
         // A signal may end a poll early; the pause goes on.
         let _waits = threads::waits("its next retry");
@@ -72,7 +136,7 @@ impl<'a, P> Retries<'a, P> {
     }
 
     fn reason(&self, error: &Error) -> Option<RetryReason> {
-        if self.request.patience == Patience::None {
+        if self.patience == Patience::None {
             return None;
         }
         if matches!(error.downcast_ref(), Some(LockError::Deadlock { .. })) {

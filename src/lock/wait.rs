@@ -15,6 +15,7 @@ use super::hung;
 use super::owner::{self, Owner};
 use super::past::Past;
 use super::place::{deadlock, give_way};
+use super::retry::is_busy;
 use super::rules::{self, Claim, Lease, Standing};
 use super::{Ahead, Inner, LockError, Notice, Patience, Request, Waiting, said};
 use crate::platform::bell::{self, Bell, Ring};
@@ -22,7 +23,7 @@ use crate::platform::cancel::Reason;
 use crate::platform::{clock, process, threads, wait};
 use crate::store::audit::Outcome;
 use crate::store::tickets::{self, Line, NewTicket, Permit, Scope, State, Ticket};
-use crate::store::{Store, StoreError, TicketTx, history};
+use crate::store::{Store, TicketTx, history};
 
 /// The poll's limit where a doorbell cannot be heard.
 const DEAF: Duration = Duration::from_millis(10);
@@ -197,17 +198,16 @@ impl<'a, P: Permit> Waiter<'a, P> {
         let lease = i64::try_from(self.inner.intervals.lease.as_millis()).unwrap_or(i64::MAX);
         let mut changed = false;
         for ticket in tended {
-            let Some(silence) = ticket.silence_ms() else {
-                continue;
-            };
-            if rules::is_overdue(ticket.state, silence, limit) {
+            let silence = ticket.silence_ms();
+            if silence.is_some_and(|silence| rules::is_overdue(ticket.state, silence, limit)) {
                 self.change_soon(|tx| tickets::park_unconfirmed(tx, self.line(), limit))?;
                 return Ok(true);
             }
-            changed |= match ticket.state {
-                State::Condemned => self.remove_condemned(ticket)?,
-                State::Held => self.judge(ticket, silence, lease)?,
-                State::Waiting | State::Granted | State::Parked => false,
+            changed |= match (ticket.state, silence) {
+                // Whatever clock its stamp is of: it is decided.
+                (State::Condemned, _) => self.remove_condemned(ticket)?,
+                (State::Held, Some(silence)) => self.judge(ticket, silence, lease)?,
+                (State::Held | State::Waiting | State::Granted | State::Parked, _) => false,
             };
         }
         Ok(changed)
@@ -473,9 +473,6 @@ impl<'a, P: Permit> Waiter<'a, P> {
     }
 }
 
-pub(super) fn is_busy(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(StoreError::Busy(_)))
-}
 /// Runs the grant step of all lines of a plan after removing its dead tickets: what every waiter
 /// does, for `doctor --fix`.
 pub fn grant_step(store: &Store, plan_id: &str) -> Result<usize> {

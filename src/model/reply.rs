@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use crossbeam_channel::Sender;
@@ -18,6 +19,9 @@ use crate::platform::{file, threads, wait};
 const REPLY_MAX: usize = 64 << 20;
 /// A blocked read is looked at this often even if nothing happens; it only bounds the poll.
 const POLL: Duration = Duration::from_secs(60);
+/// So long after the end of a pipe a signal is still heard: a Ctrl-C ends the whole pipeline, and
+/// its writer may be gone before plandex has heard of it.
+const AFTER_END: Duration = Duration::from_millis(50);
 
 pub(super) fn from_file(path: &Path, cancel: &Cancel, sender: Sender<Delta>) -> Result<()> {
     // A pipe whose writer comes later must not keep the operation from being called off.
@@ -82,6 +86,12 @@ fn pump(mut source: File, cancel: &Cancel, sender: &Sender<Delta>) -> Result<Opt
             read => read.context("reading the reply")?,
         };
         if read == 0 {
+            let is_pipe = source
+                .metadata()
+                .is_ok_and(|meta| meta.file_type().is_fifo());
+            if is_pipe && is_called_off(cancel, AFTER_END)? {
+                return Ok(None);
+            }
             decoder.finish()?;
             return Ok(Some(hasher.finish()));
         }
@@ -96,6 +106,19 @@ fn pump(mut source: File, cancel: &Cancel, sender: &Sender<Delta>) -> Result<Opt
             return Ok(None);
         }
     }
+}
+
+/// Whether `cancel` is set within `limit`.
+fn is_called_off(cancel: &Cancel, limit: Duration) -> Result<bool> {
+    let begun = Instant::now();
+    while !cancel.is_set() {
+        let left = limit.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        wait::readable(&[cancel.as_fd()], left)?;
+    }
+    Ok(true)
 }
 
 /// Decodes UTF-8 that arrives in pieces, which may end inside a character.

@@ -233,12 +233,10 @@ pub struct Killing {
 }
 
 impl Killing {
-    /// One round over the family of `path`, `root` and `known`, as [`family`] sees it; returns
-    /// whether there was any.
-    pub fn round(&mut self, path: &Path, root: u32, known: &[Process]) -> bool {
-        // Those, too, that are no relatives any more since their parents died.
-        let known: Vec<Process> = known.iter().chain(&self.stopped).copied().collect();
-        let family = family(path, root, &known);
+    /// One round over the family that `members` sees when it is given those that were seen before,
+    /// which may be no relatives any more since their parents died; returns whether there was any.
+    pub fn round(&mut self, members: impl FnOnce(&[Process]) -> Vec<Process>) -> bool {
+        let family = members(&self.stopped);
         let is_new = |process: &&Process| !self.stopped.iter().any(|known| known.is(process));
         let new: Vec<Process> = family.iter().filter(is_new).copied().collect();
         let signal = if new.is_empty() {
@@ -249,6 +247,12 @@ impl Killing {
         family.iter().for_each(|process| process.signal(signal));
         self.stopped.extend(new);
         !family.is_empty()
+    }
+
+    /// Lets go those that were stopped and are not dead.
+    pub fn spare(&self) {
+        let go = |process: &Process| process.signal(GroupSignal::Continue);
+        self.stopped.iter().for_each(go);
     }
 }
 

@@ -102,6 +102,9 @@ pub(super) fn record_root(store: &Store, place: &Place) -> Result<()> {
     if place.dir.parent() == Some(&place.root) {
         return Ok(());
     }
+    if store.read(|tx| settings::get(tx, ROOT))?.is_some() {
+        return Ok(());
+    }
     let root = place.root.to_string_lossy().into_owned();
     store.choose(Duration::from_secs(30), |tx| {
         if settings::get(tx, ROOT)?.is_none() {

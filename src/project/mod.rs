@@ -19,14 +19,14 @@ pub use find::{Place, ProjectError, find, place_for_new};
 pub use select::{DecidedBy, SelectError, Selected, find_plan};
 
 use crate::config::LockToken;
-use crate::lock::{Locks, operation, owner};
+use crate::lock::{self, LockError, Locks, Notice, Patience, operation, owner};
 use crate::platform::cancel::Cancel;
 use crate::repo::{PlanRepo, TreeChange, Version};
 use crate::store::branches::{self, Branch};
 use crate::store::plans::{self, NewPlan, Plan};
 use crate::store::selections::{self, Selection};
 use crate::store::tickets::{self, AppendPermit, Scope, WritePermit};
-use crate::store::{AppendTx, Connections, Store, WriteTx};
+use crate::store::{AppendTx, ChooseTx, Connections, Store, StoreError, WriteTx};
 use crate::workers::Workers;
 
 /// Mends what a dead operation left on a plan; returns a line for each thing it did. Given by the
@@ -153,8 +153,13 @@ impl Project {
 
     /// Creates the plan `name` with its repository and its branch "main", and makes it this
     /// terminal's (and, for scripts, the project's) choice. Fails with [`SelectError::Taken`] if
-    /// a live plan has the name.
-    pub fn new_plan(&self, name: &str) -> Result<Plan> {
+    /// a live plan has the name, and with a [`LockError`] if the database stays busy for too long.
+    pub fn new_plan(
+        &self,
+        name: &str,
+        patience: Patience,
+        on_wait: &mut dyn FnMut(&Notice),
+    ) -> Result<Plan> {
         if self.store.read(|tx| plans::by_name(tx, name))?.is_some() {
             return Err(SelectError::Taken(name.to_owned()).into());
         }
@@ -173,7 +178,7 @@ impl Project {
             )
             .context("recording the plan's first version")?;
         let version = head.to_string();
-        let created = self.store.choose(Duration::from_secs(30), |tx| {
+        let created = self.choosing(patience, on_wait, |tx| {
             // Looked at again inside: another process may have taken the name meanwhile.
             if plans::by_name(tx, name)?.is_some() {
                 return Err(SelectError::Taken(name.to_owned()).into());
@@ -186,7 +191,8 @@ impl Project {
             self.choose_in(tx, &selection)
         });
         if let Err(error) = created {
-            if error.is::<SelectError>() {
+            let is_busy = matches!(error.downcast_ref(), Some(StoreError::Busy(_)));
+            if is_busy || error.is::<SelectError>() || error.is::<LockError>() {
                 // No row will ever point at it. What cannot be removed is listed by doctor.
                 drop(std::fs::remove_dir_all(self.repo_path(&new.id)));
             }
@@ -198,13 +204,29 @@ impl Project {
         plan.context("reading the new plan back")
     }
 
-    /// Notes the choice of this terminal; without a terminal, the project's.
-    pub fn choose(&self, selection: &Selection) -> Result<()> {
-        self.store
-            .choose(Duration::from_secs(30), |tx| self.choose_in(tx, selection))
+    /// Notes the choice of this terminal; without a terminal, the project's. Fails with a
+    /// [`LockError`] if the database stays busy for too long.
+    pub fn choose(
+        &self,
+        selection: &Selection,
+        patience: Patience,
+        on_wait: &mut dyn FnMut(&Notice),
+    ) -> Result<()> {
+        self.choosing(patience, on_wait, |tx| self.choose_in(tx, selection))
     }
 
-    fn choose_in(&self, tx: &crate::store::ChooseTx<'_>, selection: &Selection) -> Result<()> {
+    fn choosing<T>(
+        &self,
+        patience: Patience,
+        on_wait: &mut dyn FnMut(&Notice),
+        work: impl Fn(&ChooseTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        lock::retrying(patience, &self.cancel, on_wait, |gate, busy| {
+            self.store.choose_trying(gate, busy, &work)
+        })
+    }
+
+    fn choose_in(&self, tx: &ChooseTx<'_>, selection: &Selection) -> Result<()> {
         let terminal = self
             .session
             .terminal

@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::pack::{self, Pack};
-use crate::platform::file;
 
 /// Fewer packs than this are not worth a fold.
 const PACKS_MIN: usize = 16;
@@ -106,8 +105,7 @@ fn fold(dir: &Path, packs: &[(PathBuf, Pack)]) -> Result<()> {
     from.keys().try_for_each(|id| copy.read_own(id).map(drop))?;
     // If one pack held all the objects of the others, the result is that pack.
     for (index, _) in packs.iter().filter(|(index, _)| *index != folded) {
-        file::remove_file(index)?;
-        file::remove_file(&index.with_extension("pack"))?;
+        pack::remove(index)?;
     }
     Ok(())
 }

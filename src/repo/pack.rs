@@ -55,8 +55,30 @@ pub(super) fn write<'a>(
     pack.at.publish(&dir.join(format!("pack-{name}.pack")))?;
     let path = dir.join(format!("pack-{name}.idx"));
     index.at.publish(&path)?;
+    whole_or_gone(&path)?;
     file::sync_dir(dir)?;
     Ok(path)
+}
+
+/// Removes the pack with the index at `path`, whose objects are in another one.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    file::remove_file(path)?;
+    file::remove_file(&path.with_extension("pack"))?;
+    whole_or_gone(path)
+}
+
+/// Two writers of the same objects write the same pack. One may fold it away while the other gives
+/// its two files their names, one by one: of what that leaves, half a pack is removed. Whoever
+/// gave or took a name looks, until it sees both or none, so the last one does.
+fn whole_or_gone(path: &Path) -> Result<()> {
+    let pack = path.with_extension("pack");
+    loop {
+        match (path.exists(), pack.exists()) {
+            (true, true) | (false, false) => return Ok(()),
+            (true, false) => file::remove_file(path)?,
+            (false, true) => file::remove_file(&pack)?,
+        }
+    }
 }
 
 /// Syncs two files at once: a disk that is busy answers both with one flush.

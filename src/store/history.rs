@@ -9,9 +9,10 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use serde_json::Value;
 
 use super::audit::{self, Entry, Outcome};
-use super::tickets::{self, State};
+use super::tickets::{self, State, Ticket};
 use super::{ReadTx, Store, StoreError, TicketTx};
 use crate::platform::bell::Ring;
+use crate::platform::clock::{self, Frame};
 
 /// So many rows are looked at for figures, and before a window for what reaches into it.
 pub const RECENT: i64 = 5_000;
@@ -293,16 +294,32 @@ pub fn force(tx: &TicketTx<'_>, id: i64, fence: i64, by: &str) -> Result<bool> {
 }
 
 /// The first half of [`force`] for a ticket whose owner runs a program that no fence reaches: it is
-/// condemned, so that nobody is granted before that program is gone.
-pub fn condemn_by_force(tx: &TicketTx<'_>, id: i64, fence: i64, by: &str) -> Result<bool> {
+/// condemned, so that nobody is granted before that program is gone. Returns it as it is then;
+/// `None` if it carries `fence` no more.
+pub fn condemn_by_force(
+    tx: &TicketTx<'_>,
+    id: i64,
+    fence: i64,
+    by: &str,
+) -> Result<Option<Ticket>> {
     let found = tickets::by_id(tx, id)?.filter(|ticket| ticket.fence == fence);
     let Some(ticket) = found.filter(|ticket| ticket.state.blocks()) else {
-        return Ok(false);
+        return Ok(None);
     };
     if ticket.state != State::Condemned {
+        // The stamp is when: its owner has some time from here, and renews it no more.
+        let frame = Frame::here();
         tx.sql()
-            .prepare_cached("UPDATE repo_locks SET state = 'condemned' WHERE id = ?1")?
-            .execute([id])?;
+            .prepare_cached(
+                "UPDATE repo_locks SET state = 'condemned', lease_stamp = ?2, boot_id = ?3,
+                    time_ns = ?4 WHERE id = ?1",
+            )?
+            .execute(params![
+                id,
+                clock::monotonic_ms(),
+                frame.boot_id,
+                frame.time_ns
+            ])?;
     }
     // Recorded now: whoever removes the row later adds nothing to what stands here.
     audit::ended(tx, fence, Outcome::Forced)?;
@@ -310,7 +327,7 @@ pub fn condemn_by_force(tx: &TicketTx<'_>, id: i64, fence: i64, by: &str) -> Res
         .prepare_cached("UPDATE repo_locks_audit SET ended_by = ?2 WHERE id = ?1")?
         .execute(params![fence, by])?;
     tx.ring(&ticket.doorbell, Ring::Look);
-    Ok(true)
+    tickets::by_id(tx, id)
 }
 
 /// Who ended the grant `fence` by force.

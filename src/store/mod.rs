@@ -19,6 +19,7 @@ pub mod audit;
 pub mod branches;
 pub mod changes;
 pub mod contexts;
+mod error;
 mod gate;
 pub mod history;
 pub mod messages;
@@ -40,6 +41,7 @@ use anyhow::Result;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
+pub use error::{StoreError, is_conflicted};
 pub use gate::Quiet;
 pub use migrate::SCHEMA_VERSION;
 pub use open::is_own_file;
@@ -53,71 +55,6 @@ use transaction::{Durability, Tx, logged};
 /// The database's files in the state directory: the database, its log, its shared memory. Nobody but
 /// SQLite may open them; looking at them by name (stat, chmod) does no harm.
 pub const FILES: [&str; 3] = ["plandex.db", "plandex.db-wal", "plandex.db-shm"];
-
-/// What can be wrong with the store itself; callers branch on it.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// There is no plandex.db at this place.
-    #[error("there is no plandex project in {0}")]
-    Missing(PathBuf),
-    /// The database was written by a newer plandex.
-    #[error("{path} was written by a newer plandex (schema {found}, this one knows {known})")]
-    TooNew {
-        /// The database.
-        path: PathBuf,
-        /// Its schema version.
-        found: i64,
-        /// The newest version this program knows.
-        known: i64,
-    },
-    /// SQLite is older than the fix of the WAL-reset bug.
-    #[error("SQLite {0} can corrupt a database that several processes use (3.51.3 has the fix)")]
-    OldSqlite(&'static str),
-    /// WAL is not safe on this file system.
-    #[error("{path} is on {kind}, where several processes would corrupt the database")]
-    UnsafeFileSystem {
-        /// The directory.
-        path: PathBuf,
-        /// The file system's name.
-        kind: String,
-    },
-    /// The state directory belongs to another user.
-    #[error("{path} belongs to user {owner}, and plandex runs as user {us}")]
-    ForeignOwner {
-        /// The directory.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-        /// Who we are.
-        us: u32,
-    },
-    /// The ticket is gone or carries another fence: nothing was written.
-    #[error("the lock was lost while working (ticket {ticket}); nothing was written after that")]
-    LockLost {
-        /// The ticket that no longer holds.
-        ticket: i64,
-    },
-    /// The gate or SQLite's write lock was not free in time: nothing was written.
-    #[error("the database is busy: {0}")]
-    Busy(String),
-    /// The file is not a database, or is damaged.
-    #[error("{path} is damaged: {problem}")]
-    Damaged {
-        /// The database.
-        path: PathBuf,
-        /// What SQLite says.
-        problem: String,
-    },
-    /// The disk is full, or a quota is.
-    #[error("no space left for {0}")]
-    Full(PathBuf),
-    /// The file was replaced or removed while it was in use.
-    #[error("{0} was replaced while it was in use; nothing more is written to it")]
-    Replaced(PathBuf),
-    /// An earlier write failed on its way to the disk: nothing is acknowledged any more.
-    #[error("an earlier write to {0} failed; this process writes nothing more")]
-    Failed(PathBuf),
-}
 
 /// How many connections a store keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,6 +182,23 @@ impl Store {
         self.transact(Durability::Full, patience, |tx| work(&ChooseTx::new(tx)))
     }
 
+    /// As [`Store::choose`], with the limits of [`Store::tickets_trying`].
+    pub fn choose_trying<T>(
+        &self,
+        patience: Duration,
+        busy: Duration,
+        work: impl FnOnce(&ChooseTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.with(|connection| {
+            impatiently(connection, busy, || {
+                self.transact_on(connection, Durability::Full, patience, |tx| {
+                    work(&ChooseTx::new(tx))
+                })
+            })
+        })
+        .map_err(|error| self.name(error))
+    }
+
     /// Runs `work` on the tickets, waiting for the gate for at most `patience`; doorbells that it
     /// asks for are rung after the COMMIT, never before.
     pub fn tickets<T>(
@@ -265,10 +219,9 @@ impl Store {
         work: impl FnOnce(&TicketTx<'_>) -> Result<T>,
     ) -> Result<T> {
         self.with(|connection| {
-            connection.busy_timeout(busy)?;
-            let result = self.tickets_on(connection, Some(patience), work);
-            connection.busy_timeout(open::BUSY)?;
-            result
+            impatiently(connection, busy, || {
+                self.tickets_on(connection, Some(patience), work)
+            })
         })
         .map_err(|error| self.name(error))
     }
@@ -373,19 +326,27 @@ impl Store {
         patience: Duration,
         work: impl FnOnce(&Tx<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.with(|connection| {
-            self.check_usable()?;
-            let value = logged(durability, |times| {
-                let _entered = self.gate.enter(Some(patience))?;
-                times.entered();
-                let tx = Tx::begin_named(connection, durability, &self.path())?;
-                let value = work(&tx)?;
-                self.commit(tx).map(|()| value)
-            })?;
-            self.checkpoint_if_long(connection);
-            Ok(value)
-        })
-        .map_err(|error| self.name(error))
+        self.with(|connection| self.transact_on(connection, durability, patience, work))
+            .map_err(|error| self.name(error))
+    }
+
+    fn transact_on<T>(
+        &self,
+        connection: &Connection,
+        durability: Durability,
+        patience: Duration,
+        work: impl FnOnce(&Tx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.check_usable()?;
+        let value = logged(durability, |times| {
+            let _entered = self.gate.enter(Some(patience))?;
+            times.entered();
+            let tx = Tx::begin_named(connection, durability, &self.path())?;
+            let value = work(&tx)?;
+            self.commit(tx).map(|()| value)
+        })?;
+        self.checkpoint_if_long(connection);
+        Ok(value)
     }
 
     /// Commits, or marks the store failed for good: an fsync that fails once must not be retried,
@@ -467,11 +428,16 @@ impl Store {
     }
 }
 
-/// Whether a transaction could not begin because somebody outside plandex's gate keeps SQLite's
-/// write lock: unlike the gate, nobody there gives turns.
-pub fn is_conflicted(error: &anyhow::Error) -> bool {
-    let is_busy = matches!(error.downcast_ref(), Some(StoreError::Busy(_)));
-    is_busy && error.downcast_ref::<rusqlite::Error>().is_some()
+/// Runs `work` while SQLite itself waits for no longer than `busy`.
+fn impatiently<T>(
+    connection: &Connection,
+    busy: Duration,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    connection.busy_timeout(busy)?;
+    let result = work();
+    connection.busy_timeout(open::BUSY)?;
+    result
 }
 
 /// How deep [`Store::integrity`] looks.

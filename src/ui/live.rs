@@ -41,6 +41,14 @@ struct Line {
 }
 
 impl Ui {
+    /// Takes the live lines away until they are drawn again: the terminal becomes somebody else's,
+    /// who would have them cleared away under his own.
+    pub fn leave_terminal(&self) {
+        if let Some(screen) = self.0.screen.get() {
+            screen.hide();
+        }
+    }
+
     /// Opens the live part of the output; draws nothing yet.
     pub fn progress(&self) -> Progress {
         Progress {
@@ -297,12 +305,37 @@ fn styled(total: Option<u64>, template: &'static str) -> ProgressBar {
 struct Terminal {
     stderr: Arc<Sink>,
     columns: fn() -> usize,
-    frame: Arc<Mutex<String>>,
+    frame: Arc<Mutex<Frame>>,
+}
+
+/// What is written at once.
+///
+/// indicatif ends a line by filling it with blanks up to the margin. The terminal's echo of a typed
+/// Ctrl-C would wrap there, and put the cursor a line below where the next frame takes it for; and
+/// full lines break in two when the terminal is made narrower. So lines are ended by line ends.
+#[derive(Debug, Default)]
+struct Frame {
+    text: String,
+    /// How many pieces were written: lines, and after each its filling.
+    pieces: usize,
+}
+
+impl Frame {
+    /// Adds a line, if one is due, or leaves out its filling: it was cleared before.
+    fn write(&mut self, piece: &str) {
+        if self.pieces.is_multiple_of(2) {
+            if self.pieces > 0 {
+                self.text.push_str("\r\n");
+            }
+            self.text.push_str(piece);
+        }
+        self.pieces += 1;
+    }
 }
 
 impl Terminal {
     fn add(&self, pieces: &[&str]) -> io::Result<()> {
-        self.frame.lock().extend(pieces.iter().copied());
+        self.frame.lock().text.extend(pieces.iter().copied());
         Ok(())
     }
 
@@ -341,7 +374,8 @@ impl TermLike for Terminal {
     }
 
     fn write_str(&self, s: &str) -> io::Result<()> {
-        self.add(&[s])
+        self.frame.lock().write(s);
+        Ok(())
     }
 
     fn clear_line(&self) -> io::Result<()> {
@@ -350,8 +384,8 @@ impl TermLike for Terminal {
 
     fn flush(&self) -> io::Result<()> {
         let frame = std::mem::take(&mut *self.frame.lock());
-        if !frame.is_empty() {
-            self.stderr.write(&frame);
+        if !frame.text.is_empty() {
+            self.stderr.write(&frame.text);
         }
         Ok(())
     }

@@ -381,6 +381,11 @@ impl Ui {
         self.0.manner == Manner::Live
     }
 
+    /// Whether only results, warnings and errors are printed.
+    pub fn is_quiet(&self) -> bool {
+        self.0.quiet
+    }
+
     /// The height of the terminal behind stdout; `None` if it is no terminal or does not tell.
     pub fn height(&self) -> Option<usize> {
         terminal::rows(io::stdout().as_fd()).filter(|_| self.0.stdout_columns.is_some())

@@ -3,8 +3,8 @@
 //! [`exec_repo_operation`] is the only way to do repository work (SEED.md 5.1). In process it keeps
 //! one first-in-first-out queue per plan and hands runnable operations to worker threads; at most
 //! one group per plan occupies workers, so a plan that waits never holds up another plan's. A group
-//! is what [`rules::next_batch`] says. All of it changes under one mutex, so a wake-up cannot be
-//! lost between "the queue is empty" and "nobody works on it".
+//! is what [`next_batch`](crate::lock::rules::next_batch) says. All of it changes under one mutex,
+//! so a wake-up cannot be lost between "the queue is empty" and "nobody works on it".
 //!
 //! The caller hears "done" only after the state is committed and the ticket released: the next
 //! command of a script never meets the old lock. A panic becomes that operation's error and takes

@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use plandex::lock::Patience;
 use plandex::project::{Project, Session};
 use plandex::store::Connections;
 use rustix::process::{Pid, Signal};
@@ -21,6 +22,14 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Creates a plan; its id.
+    pub(crate) fn new_plan(&self, name: &str) -> String {
+        let plan = self
+            .project()
+            .new_plan(name, Patience::Forever, &mut |_| {});
+        plan.unwrap().id
+    }
+
     pub(crate) fn new(quick: bool) -> Self {
         // Below target/, which is on a disk where /tmp may not be.
         let dir = tempfile::Builder::new()
@@ -40,7 +49,7 @@ impl Place {
         place.git(&["init", "--quiet", "--initial-branch", "main"]);
         place.git(&["add", "--all"]);
         place.git(&["commit", "--quiet", "--message", "start"]);
-        place.plan_id = place.project().new_plan("bench").unwrap().id;
+        place.plan_id = place.new_plan("bench");
         place
     }
 

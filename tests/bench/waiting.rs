@@ -11,7 +11,7 @@ use super::place::{Kind, Place, Player, micros, now, sleeps, until};
 /// Processor time of a waiter, against that of one that looks every millisecond.
 pub(crate) fn sleeper(place: &Place) -> Vec<Figure> {
     let long = place.span(Duration::from_secs(5));
-    let other_plan = place.project().new_plan("other").unwrap().id;
+    let other_plan = place.new_plan("other");
     let mut holder = place.play("once", Kind::Ticket, &place.plan_id, &[]);
     holder.go();
     holder.line();

@@ -281,7 +281,8 @@ impl Batch<'_> {
             }
         } else if !left.is_empty() {
             let numbers = outcome::ranges(left.iter().map(|line| line.number));
-            self.cli.ui.error(format!("not run: line {numbers}"));
+            let word = if left.len() == 1 { "line" } else { "lines" };
+            self.cli.ui.error(format!("not run: {word} {numbers}"));
         }
     }
 }

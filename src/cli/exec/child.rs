@@ -100,19 +100,22 @@ pub(super) fn run(
     if let Some(mark) = &mark {
         process::bind_to_us(&mut command, mark.as_fd());
     }
-    let child = command
-        .spawn()
-        .map_err(|error| why_not(&program.name, &error))?;
     let family = Family::of(mark.as_ref(), owner_path);
-    relay.begin(Running {
-        pid: child.id(),
-        reach: if on_terminal {
-            Reach::Family
-        } else {
-            Reach::Group
-        },
-        family: family.clone(),
-    });
+    let child = relay.begin(|| {
+        let child = command
+            .spawn()
+            .map_err(|error| why_not(&program.name, &error))?;
+        let running = Running {
+            pid: child.id(),
+            reach: if on_terminal {
+                Reach::Family
+            } else {
+                Reach::Group
+            },
+            family: family.clone(),
+        };
+        Ok((child, running))
+    })?;
     let watched = Watched {
         turn,
         relay,
@@ -120,7 +123,10 @@ pub(super) fn run(
     };
     let ended = watched.until_end(child);
     relay.over();
-    let ended = ended?;
+    let ended = ended.inspect_err(|_| {
+        // It cannot be watched any more, and the turn is about to be given on.
+        end_what_is_left(&family, &[], Instant::now());
+    })?;
     watched.leave_nothing(&family, &ended);
     if let Some(token) = &token {
         // What the file says matters only if this process dies before it removes it.
@@ -141,6 +147,9 @@ fn why_not(name: &OsString, error: &std::io::Error) -> ExecError {
     // As shells have it: a script that is there, and whose interpreter is not.
     if shown.contains('/') && path.exists() {
         return ExecError::CannotRun(format!("{shown}: its interpreter was not found"));
+    }
+    if shown.is_empty() {
+        return ExecError::NotFound("''".to_owned());
     }
     ExecError::NotFound(shown.into_owned())
 }
@@ -239,7 +248,7 @@ fn end_what_is_left(family: &Family, started: &[Process], grace: Instant) {
     loop {
         let now = Instant::now();
         let is_left = if now >= grace {
-            killing.round(&family.path, family.root, &known)
+            killing.round(|stopped| family.members(&[&known, stopped].concat()))
         } else {
             let family = family.members(&known);
             for process in &family {

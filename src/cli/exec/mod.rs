@@ -94,7 +94,7 @@ fn run_as<P: Permit>(
         branch: on_branch.then_some(selected.branch.name.as_str()),
         operation,
     };
-    let relay = Arc::new(Relay::new(&project));
+    let relay = Arc::new(Relay::new(&cli.ui, &project));
     let signals = match cli.is_line() {
         true => None,
         false => Some(relay.listen()?),

@@ -15,6 +15,7 @@ use crate::cli::operate;
 use crate::platform::process::{self, GroupSignal, Process};
 use crate::platform::signal::{self, Signal};
 use crate::project::Project;
+use crate::ui::Ui;
 
 /// All that is listened to. USR1 is not passed on: it asks plandex itself what it waits for.
 const HEARD: [Signal; 6] = [
@@ -78,6 +79,7 @@ impl Running {
 
 /// Where signals go.
 pub(super) struct Relay {
+    ui: Ui,
     project: Arc<Project>,
     phase: Mutex<Phase>,
 }
@@ -85,13 +87,16 @@ pub(super) struct Relay {
 #[derive(Debug, Default)]
 struct Phase {
     running: Option<Running>,
+    /// Whether there was a command, and it has ended.
+    is_over: bool,
     /// Whom the command had started when it was last told to end.
     told: Option<Vec<Process>>,
 }
 
 impl Relay {
-    pub(super) fn new(project: &Arc<Project>) -> Self {
+    pub(super) fn new(ui: &Ui, project: &Arc<Project>) -> Self {
         Self {
+            ui: ui.clone(),
             project: Arc::clone(project),
             phase: Mutex::default(),
         }
@@ -103,14 +108,20 @@ impl Relay {
         signal::watch_these(&HEARD, move |heard| relay.hear(heard))
     }
 
-    /// The command runs; its pid is not waited for before [`Relay::over`].
-    pub(super) fn begin(&self, running: Running) {
-        self.phase.lock().running = Some(running);
+    /// Starts the command by `start`; its pid is not waited for before [`Relay::over`]. A signal
+    /// that comes meanwhile is heard when it is clear whom it means.
+    pub(super) fn begin<T>(&self, start: impl FnOnce() -> Result<(T, Running)>) -> Result<T> {
+        let mut phase = self.phase.lock();
+        let (started, running) = start()?;
+        phase.running = Some(running);
+        Ok(started)
     }
 
     /// The command has ended: its pid may soon be another's.
     pub(super) fn over(&self) {
-        self.phase.lock().running = None;
+        let mut phase = self.phase.lock();
+        phase.running = None;
+        phase.is_over = true;
     }
 
     /// Whom the command had started when it was told to end by a signal; `None` if it was not.
@@ -163,9 +174,15 @@ impl Relay {
     }
 
     fn hear(&self, heard: Signal) {
-        let on_terminal = match &self.phase.lock().running {
-            None => return operate::heed(&self.project, heard),
-            Some(running) => running.reach == Reach::Family,
+        let on_terminal = {
+            let phase = self.phase.lock();
+            match &phase.running {
+                Some(running) => running.reach == Reach::Family,
+                // Meant for a command that is over by now; we still have its turn to give back.
+                None if phase.is_over && matches!(heard, Signal::User2 | Signal::Quit) => return,
+                // Not let go of before: no command starts between the look and the deed.
+                None => return operate::heed(&self.ui, &self.project, heard),
+            }
         };
         match heard {
             // The terminal sent it to the command too.
@@ -179,7 +196,7 @@ impl Relay {
                 if !on_terminal {
                     self.pass_on(GroupSignal::Suspend);
                 }
-                operate::heed(&self.project, heard);
+                operate::heed(&self.ui, &self.project, heard);
                 // Awake again. At a terminal the shell woke the whole group already.
                 self.pass_on(GroupSignal::Continue);
             }

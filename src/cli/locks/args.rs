@@ -14,7 +14,7 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum};
         Examples:\n  plandex locks --explain                      who waits for whom\n  \
         plandex locks --watch                        the same table, live\n  \
         plandex locks --stats --since 7d             how long operations wait and hold\n  \
-        plandex locks --sql history                  SEED-style query, run\n  \
+        plandex locks --sql history                  the newest of the plan, from its audit\n  \
         plandex locks --timeline queue.svg --since 1h\n  \
         plandex locks release 42                     end a ticket that is stale"
 )]
@@ -42,7 +42,7 @@ pub(in crate::cli) struct Locks {
     #[arg(long, value_name = "FILE")]
     pub(super) timeline: Option<PathBuf>,
     /// With --timeline and --stats: how far back ("90s", "1h", "7d").
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(super) since: Option<String>,
     /// With --timeline: replace a file that is no earlier picture.
     #[arg(long, requires = "timeline")]

@@ -11,6 +11,9 @@ use crate::project::Project;
 use crate::store::tickets::Ticket;
 use crate::ui::render;
 
+/// The columns of the deepest indentation.
+const DEEPEST: usize = 18;
+
 /// The wait-for graph over the tickets of one look, by their indices.
 struct Graph {
     /// What each ticket waits for, in the order of the line.
@@ -90,7 +93,10 @@ fn ids(all: &[Seen], indices: &[usize]) -> Vec<i64> {
 fn words(all: &[Seen], graph: &Graph, index: usize) -> String {
     let seen = &all[index];
     let ticket = &seen.ticket;
-    let mut who = format!("pid {} ({})", ticket.pid, ticket.command);
+    let mut who = match seen.pid().as_str() {
+        "" => ticket.command.clone(),
+        pid => format!("pid {pid} ({})", ticket.command),
+    };
     let name = actor(&ticket.actor);
     if !name.is_empty() {
         who = format!("{name}, {who}");
@@ -104,11 +110,12 @@ fn words(all: &[Seen], graph: &Graph, index: usize) -> String {
         seen.plan()
     );
     let waits_for = &graph.waits_for[index];
+    let next = graph.next(index);
     if ticket.state.blocks() && !waits_for.is_empty() {
         let runs: Vec<String> = ids(all, waits_for).iter().map(i64::to_string).collect();
         words = format!("{words}, which runs {}", runs.join(", "));
-    } else if waits_for.len() > 1 {
-        let all: Vec<String> = ids(all, waits_for).iter().map(i64::to_string).collect();
+    } else if next.len() > 1 {
+        let all: Vec<String> = ids(all, &next).iter().map(i64::to_string).collect();
         words = format!("{words}, after {}", all.join(", "));
     }
     words
@@ -130,6 +137,13 @@ impl Graph {
         }
         waits_for.iter_mut().for_each(|found| found.sort_unstable());
         Self { waits_for }
+    }
+
+    /// What it waits for and nothing else that it waits for does: the rest goes without saying.
+    fn next(&self, index: usize) -> Vec<usize> {
+        let all = &self.waits_for[index];
+        let is_said = |to: &usize| all.iter().any(|by| self.waits_for[*by].contains(to));
+        all.iter().filter(|to| !is_said(to)).copied().collect()
     }
 
     /// The one of those it waits for that it is drawn below: the last one.
@@ -171,7 +185,11 @@ impl Graph {
         for (place, other) in waiting.iter().enumerate() {
             let is_last = place + 1 == waiting.len();
             let own = format!("{below}{}", if is_last { corner } else { tee });
-            let below = format!("{below}{}", if is_last { "   " } else { bar });
+            // A long line does not run off the terminal.
+            let below = match below.chars().count() < DEEPEST {
+                true => format!("{below}{}", if is_last { "   " } else { bar }),
+                false => below.to_owned(),
+            };
             self.draw(*other, &own, &below, is_utf8, drawn);
         }
     }

@@ -17,7 +17,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 pub(super) use release::by;
-pub(super) use seen::{Seen, actor, named_plan, seen};
+pub(super) use seen::{Seen, actor, is_orphaned, named_plan, seen};
 pub(super) use stats::span;
 
 use super::exit::ExitCode;

@@ -39,6 +39,7 @@ pub(super) fn timeline(cli: &Cli, path: &Path, args: &Locks) -> Result<ExitCode>
     let from = super::since_time(args.since.as_deref().unwrap_or(BACK))?;
     let project = cli.open()?;
     let target = cli.cwd.join(path);
+    check_directory(&target)?;
     if !args.force {
         check_replaceable(&project.store, &target)?;
     }
@@ -75,6 +76,17 @@ fn kind(path: &Path) -> Result<Kind> {
             let message = format!("{} is neither .svg nor .html", path.display());
             Err(UsageError::new(message, "name the picture queue.svg or queue.html").into())
         }
+    }
+}
+
+/// Fails unless there is a directory for `path` to stand in.
+fn check_directory(path: &Path) -> Result<()> {
+    match path.parent() {
+        Some(parent) if !parent.is_dir() => {
+            let message = format!("{} is no directory", parent.display());
+            Err(UsageError::new(message, "make it first, or draw into another").into())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::super::exit::ExitCode;
 use super::super::session::{Cli, SCHEMA_VERSION, since};
+use super::super::waiting::outside_tickets;
 use super::args::Release;
 use super::seen::actor;
 use crate::lock::{self, Forced, Hung, operation, owner};
@@ -50,7 +51,12 @@ pub(super) fn release(cli: &Cli, args: &Release) -> Result<ExitCode> {
         }
         Standing::Lives if !args.even_if_alive => Ok(refused(cli, &ticket)),
         Standing::Hangs | Standing::Lives => {
-            match lock::force(&project.store, &ticket, &by(&project), &project.cancel)? {
+            let about = ("locks release", ticket.plan_id.as_str());
+            let (store, by) = (&project.store, by(&project));
+            let forced = outside_tickets(cli, &project, about, |patience, on_wait| {
+                lock::force(store, &ticket, &by, &project.cancel, patience, on_wait)
+            })?;
+            match forced {
                 Forced::Released => Ok(released(cli, &ticket)),
                 Forced::Changed => Ok(changed(cli, &ticket)),
                 Forced::Stays => Ok(stays(cli, &ticket)),
@@ -92,6 +98,9 @@ fn say_whose(cli: &Cli, ticket: &Ticket, standing: Standing) {
     let beat = render::age(since(ticket.last_heartbeat_at));
     let life = match standing {
         Standing::Dead => "its process is gone".to_owned(),
+        Standing::Hangs if ticket.state == State::Condemned => {
+            "it is fenced off, and what it runs is being ended".to_owned()
+        }
         Standing::Hangs => format!("it hangs: its last heartbeat was {beat} ago"),
         Standing::Lives => format!("it lives: its last heartbeat was {beat} ago"),
     };

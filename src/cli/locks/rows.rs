@@ -47,7 +47,7 @@ pub(super) fn tickets(cli: &Cli, project: &Project, all: &[Seen]) {
                 render::age(since(seen.since())),
                 heartbeat(seen).unwrap_or_default(),
                 actor(&ticket.actor).to_owned(),
-                ticket.pid.to_string(),
+                seen.pid(),
                 ticket.command.clone(),
             ]);
         }
@@ -84,7 +84,7 @@ pub(super) fn runs(cli: &Cli, project: &Project, all: &[Seen]) {
             let since_when = super::super::session::clock_time(seen.since());
             let run = seen.run_number().map(|number| number.to_string());
             table.row([
-                ticket.pid.to_string(),
+                seen.pid(),
                 run.unwrap_or_default(),
                 seen.plan().to_owned(),
                 seen.branch().cloned().unwrap_or_default(),
@@ -106,8 +106,8 @@ fn heartbeat(seen: &Seen) -> Option<String> {
     beats.then(|| format!("{} ago", age()))
 }
 
-/// A ticket as three lines, none wider than `width`.
-fn stacked(seen: &Seen, width: usize, signs: &Signs) -> [String; 3] {
+/// A ticket as two or three lines, none wider than `width`.
+fn stacked(seen: &Seen, width: usize, signs: &Signs) -> Vec<String> {
     let ticket = &seen.ticket;
     let age = render::age(since(seen.since()));
     let first = format!(
@@ -117,17 +117,22 @@ fn stacked(seen: &Seen, width: usize, signs: &Signs) -> [String; 3] {
         seen.operation(),
         seen.plan()
     );
-    let mut second = format!("  pid {}", ticket.pid);
-    let who = actor(&ticket.actor);
-    if !who.is_empty() {
-        second = format!("{second}, {who}");
+    let who = actor(&ticket.actor).to_owned();
+    let facts = [
+        Some(seen.pid())
+            .filter(|pid| !pid.is_empty())
+            .map(|pid| format!("pid {pid}")),
+        Some(who).filter(|who| !who.is_empty()),
+        seen.files().map(|files| format!("files {files}")),
+        heartbeat(seen).map(|beat| format!("heartbeat {beat}")),
+    ];
+    let facts: Vec<String> = facts.into_iter().flatten().collect();
+    let mut lines = vec![first];
+    // A kept place has none of them.
+    if !facts.is_empty() {
+        lines.push(format!("  {}", facts.join(", ")));
     }
-    if let Some(files) = seen.files() {
-        second = format!("{second}, files {files}");
-    }
-    if let Some(beat) = heartbeat(seen) {
-        second = format!("{second}, heartbeat {beat}");
-    }
-    let third = format!("  {}", ticket.command);
-    [first, second, third].map(|line| render::truncated(&line, width, signs))
+    lines.push(format!("  {}", ticket.command));
+    let cut = |line: &String| render::truncated(line, width, signs);
+    lines.iter().map(cut).collect()
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::super::session::{Cli, rfc3339, since};
 use crate::lock::rules::{self, Standing};
 use crate::lock::{operation, owner};
-use crate::platform::process;
+use crate::platform::{clock, process};
 use crate::project::Project;
 use crate::store::history::RunSeen;
 use crate::store::streams::{self, Files};
@@ -28,6 +28,16 @@ pub(in crate::cli) struct Seen {
     pub(in crate::cli) is_suspended: bool,
     /// Whether its process runs apart from any terminal.
     is_detached: bool,
+    /// Its process has ended, and what it started goes on.
+    pub(in crate::cli) is_orphaned: bool,
+}
+
+/// Whether the process of `ticket` has ended, as far as that can be seen from here. Its lock stays
+/// while what it started has its owner file.
+pub(in crate::cli) fn is_orphaned(ticket: &Ticket) -> bool {
+    let is_there =
+        || process::stat(ticket.pid).is_some_and(|stat| stat.start_ticks == ticket.process_start);
+    ticket.pid != 0 && ticket.pid_ns == clock::namespace("pid") && !is_there()
 }
 
 /// All tickets (of the named plan, if one is named), plan by plan, in the order of the line.
@@ -61,6 +71,7 @@ fn look(project: &Project) -> Result<Vec<Seen>> {
         seen.is_alive = ticket.is_kept_place() || owner::is_alive(project.dir(), &ticket.owner_id);
         seen.is_suspended = seen.is_alive && process::is_stopped(ticket.pid, ticket.process_start);
         seen.is_detached = seen.is_alive && process::is_detached(ticket.pid, ticket.process_start);
+        seen.is_orphaned = seen.is_alive && ticket.state.blocks() && is_orphaned(ticket);
     }
     Ok(all)
 }
@@ -99,6 +110,7 @@ fn rows(tx: &ReadTx<'_>) -> Result<Vec<Seen>> {
                 is_alive: true,
                 is_suspended: false,
                 is_detached: false,
+                is_orphaned: false,
             });
         }
     }
@@ -119,8 +131,12 @@ impl Seen {
         }
     }
 
-    /// "held", "waiting, position 2", "held, suspended", "held, dead".
+    /// "held", "waiting, position 2", "held, suspended", "held, orphaned", "held, dead", "place
+    /// kept".
     pub(super) fn state(&self) -> String {
+        if self.ticket.is_kept_place() {
+            return "place kept".to_owned();
+        }
         let mut words = self.ticket.state.word().to_owned();
         if let (State::Waiting, Some(position)) = (self.ticket.state, self.position) {
             words = format!("waiting, position {position}");
@@ -129,11 +145,21 @@ impl Seen {
             words.push_str(", dead");
         } else if self.is_suspended {
             words.push_str(", suspended");
+        } else if self.is_orphaned {
+            words.push_str(", orphaned");
         }
         if self.ticket.cancel_requested {
             words.push_str(", asked to stop");
         }
         words
+    }
+
+    /// Its process id; empty for a kept place, which has none.
+    pub(super) fn pid(&self) -> String {
+        match self.ticket.pid {
+            0 => String::new(),
+            pid => pid.to_string(),
+        }
     }
 
     /// What must change for a watcher on a pipe to see the queue again.
@@ -211,6 +237,7 @@ pub(super) struct Document {
     is_alive: bool,
     is_suspended: bool,
     is_detached: bool,
+    is_orphaned: bool,
     stop_requested: bool,
     queued_at: String,
     granted_at: Option<String>,
@@ -248,6 +275,7 @@ impl Document {
             is_alive: seen.is_alive,
             is_suspended: seen.is_suspended,
             is_detached: seen.is_detached,
+            is_orphaned: seen.is_orphaned,
             stop_requested: ticket.cancel_requested,
             queued_at: rfc3339(ticket.queued_at),
             granted_at: ticket.granted_at.map(rfc3339),

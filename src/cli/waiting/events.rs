@@ -13,6 +13,7 @@ use crate::lock::{Ahead, Retry};
 #[serde(rename_all = "camelCase")]
 pub(super) struct Event<'a> {
     pub(super) r#type: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) plan_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) branch: Option<&'a str>,

@@ -13,7 +13,7 @@ mod words;
 use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
-use anyhow::Error;
+use anyhow::{Error, Result};
 
 use super::session::Cli;
 use crate::lock::{LockError, Notice, Patience, Retry, RetryReason, Waiting, operation};
@@ -90,6 +90,21 @@ impl<'a> Page<'a> {
             signs: ui.signs(),
         }
     }
+}
+
+/// Runs `work`, which changes the project outside any ticket, saying when it is tried again: `what`
+/// it is, and the plan it is about, if there is one already.
+pub(super) fn outside_tickets<T>(
+    cli: &Cli,
+    project: &Project,
+    (what, plan_id): (&'static str, &str),
+    work: impl FnOnce(Patience, &mut dyn FnMut(&Notice)) -> Result<T>,
+) -> Result<T> {
+    let patience = cli.patience(project)?;
+    let about = About::new(plan_id, None, what, "none");
+    let mut wait = WaitText::new(cli, project, about, patience);
+    let result = work(patience, &mut |notice| wait.hear(notice.clone()));
+    result.map_err(|error| wait.refused(error))
 }
 
 /// What was said last, and when.

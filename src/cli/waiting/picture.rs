@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use crate::cli::locks::is_orphaned;
 use crate::cli::session::{Cli, since};
 use crate::lock::{self, Ahead, Waiting, operation};
 use crate::platform::{clock, process};
 use crate::project::Project;
-use crate::store::tickets::{Scope, State, Ticket};
+use crate::store::tickets::{self, Scope, State, Ticket};
 
 /// How it stands with a ticket that keeps others out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,11 @@ impl Condition {
         }
     }
 
+    /// Whether it ends by itself as such operations do.
+    fn goes_on(self) -> bool {
+        matches!(self, Self::Starting | Self::Running | Self::Stopping)
+    }
+
     /// The condition of `ticket`, as far as it can be seen from here.
     fn of(project: &Project, ticket: &Ticket) -> Self {
         let lease = project.locks().intervals().lease.as_millis();
@@ -58,9 +64,6 @@ impl Condition {
             i128::from(silence) > i128::try_from(lease).unwrap_or(i128::MAX)
         });
         let is_near = ticket.pid_ns == clock::namespace("pid");
-        let is_there = || {
-            process::stat(ticket.pid).is_some_and(|stat| stat.start_ticks == ticket.process_start)
-        };
         match ticket.state {
             State::Condemned => Self::Condemned,
             _ if is_near && process::is_stopped(ticket.pid, ticket.process_start) => {
@@ -68,11 +71,18 @@ impl Condition {
             }
             State::Held if is_over && lock::is_out_of_sight(ticket) => Self::Unseen,
             State::Granted => Self::Starting,
-            _ if is_near && ticket.pid != 0 && !is_there() => Self::Orphaned,
+            _ if is_orphaned(ticket) && is_left(project, ticket) => Self::Orphaned,
             _ if ticket.cancel_requested => Self::Stopping,
             State::Held | State::Waiting | State::Parked => Self::Running,
         }
     }
+}
+
+/// Whether `ticket` is still there: it was read a while ago, and whoever was suspended since
+/// would take an operation that ended as it should for one that died.
+fn is_left(project: &Project, ticket: &Ticket) -> bool {
+    let found = project.store.read(|tx| tickets::by_id(tx, ticket.id));
+    found.is_ok_and(|found| found.is_some_and(|found| found.fence == ticket.fence))
 }
 
 /// The operation that is waited for.
@@ -155,12 +165,18 @@ impl Picture {
             .iter()
             .position(|ticket| ticket.id == waiting.ticket);
         let before = &waiting.line[..mine.unwrap_or(waiting.line.len())];
+        let picture = Self::before(cli, project, &waiting.line, before);
+        // Past durations say nothing about what is suspended, hangs or was left behind.
+        let goes_on = picture
+            .holder
+            .as_ref()
+            .is_none_or(|holder| holder.condition.goes_on());
         Self {
             position: waiting.position,
             total: waiting.total,
             ahead: waiting.ahead,
-            estimate: waiting.estimate,
-            ..Self::before(cli, project, &waiting.line, before)
+            estimate: waiting.estimate.filter(|_| goes_on),
+            ..picture
         }
     }
 

@@ -242,6 +242,7 @@ impl PlanDeleted {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct ConcurrencyError {
+    #[serde(skip_serializing_if = "String::is_empty")]
     plan_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     branch: Option<String>,

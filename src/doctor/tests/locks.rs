@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::{CheckState, Fixed, Kind, Limits, Options, Severity, examine, examine_within};
 use super::{Living, Sandbox, check, clean, only};
+use crate::lock::Patience;
 use crate::platform::stopping::Stopping;
 use crate::store::tickets::{self, Owner, Scope};
 
@@ -356,7 +357,10 @@ fn what_the_living_use_is_summed() {
 #[test]
 fn only_the_plan_asked_for() {
     let sandbox = Sandbox::new();
-    let other = sandbox.project().new_plan("other").unwrap();
+    let other = sandbox
+        .project()
+        .new_plan("other", Patience::Forever, &mut |_| {})
+        .unwrap();
     let living = Living::new(&sandbox);
     sandbox.ticket(&living.row, Scope::Write);
     sandbox.sql("INSERT INTO repo_locks (plan_id, scope) VALUES ('gone', 'w')");

@@ -43,7 +43,9 @@ impl Sandbox {
         put(&root.join(".git/HEAD"), b"ref: refs/heads/trunk\n");
         let place = Place { root, dir };
         let project = Project::create(&place, session()).unwrap();
-        let plan = project.new_plan("demo").unwrap();
+        let plan = project
+            .new_plan("demo", Patience::Forever, &mut |_| {})
+            .unwrap();
         Self { home, place, plan }
     }
 

@@ -111,6 +111,19 @@ pub fn is_honoured(tx: &ReadTx<'_>, token: &LockToken) -> Result<bool> {
     Ok(!holds_above(tx, token)?.is_empty())
 }
 
+/// What the commands that the owner of `ticket` runs under its other holds know these by.
+pub fn tokens_beside(tx: &ReadTx<'_>, ticket: &Ticket) -> Result<Vec<LockToken>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT id, hold_token FROM repo_locks
+         WHERE owner_id = ?1 AND id <> ?2 AND hold_token <> ''",
+    )?;
+    let rows = select.query_map(params![ticket.owner_id, ticket.id], |row| {
+        let secret: String = row.get(1)?;
+        Ok(LockToken::new(row.get(0)?, &secret))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// All tickets below the hold `id`, on whatever plan, at whatever depth.
 pub(super) fn all_below(tx: &ReadTx<'_>, id: i64) -> Result<Vec<Ticket>> {
     let mut select = tx.sql().prepare_cached(&format!(

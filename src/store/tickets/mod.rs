@@ -9,7 +9,7 @@ mod said;
 use anyhow::Result;
 use rusqlite::{OptionalExtension as _, Row, params};
 
-pub use below::{Line, has_waiting_behind, is_honoured, line_of_new};
+pub use below::{Line, has_waiting_behind, is_honoured, line_of_new, tokens_beside};
 pub use kept::{KEPT, keep_place};
 pub use permit::{AppendPermit, Permit, Proof, ReadPermit, WritePermit};
 pub use queue::{

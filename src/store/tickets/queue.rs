@@ -266,8 +266,9 @@ pub fn confirm<P: Permit>(tx: &TicketTx<'_>, id: i64, owner: &Owner) -> Result<O
     Ok(row.map(P::mint))
 }
 
-/// Releases a held ticket, keyed by id and fence, and grants the next. `false` if it was lost.
-/// What works below it falls with it.
+/// Releases a held ticket, keyed by id and fence, and grants the next. `false` if it was lost. One
+/// that was condemned goes too: nobody knows better than its owner that what it ran is over. What
+/// works below it falls with it.
 pub fn release(tx: &TicketTx<'_>, proof: &Proof, outcome: Outcome) -> Result<bool> {
     let fallen = if proof.hands_on {
         below::all_below(tx, proof.ticket)?
@@ -279,6 +280,10 @@ pub fn release(tx: &TicketTx<'_>, proof: &Proof, outcome: Outcome) -> Result<boo
         .prepare_cached("DELETE FROM repo_locks WHERE id = ?1 AND fence = ?2 AND state = 'held'")?
         .execute(params![proof.ticket, proof.fence])?;
     if deleted == 0 {
+        let ours = by_id(tx, proof.ticket)?.filter(|ticket| ticket.fence == proof.fence);
+        if ours.is_some() {
+            remove_condemned(tx, proof.ticket)?;
+        }
         return Ok(false);
     }
     audit::ended(tx, proof.fence, outcome)?;

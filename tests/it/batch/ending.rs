@@ -57,7 +57,10 @@ fn fail_fast_starts_nothing_more() {
     assert_eq!(statuses(&results), owned(&expected));
     assert_eq!(verdict["counts"]["notRun"], 3);
     let run = sandbox.plandex(["batch", "-", "--fail-fast"]);
-    run.stdin(lines).finish().exits(1).says("not run: line 2-4");
+    run.stdin(lines)
+        .finish()
+        .exits(1)
+        .says("not run: lines 2-4");
 }
 
 /// A line that does not wait finds its plan taken: 75, and nothing else is wrong.
@@ -196,4 +199,40 @@ fn a_reader_that_is_gone_stops_the_words_not_the_work() {
     let outcome = shell.wait(Duration::from_secs(60)).ok();
     assert!(outcome.stdout.contains("ok"));
     assert!(!outcome.stderr.contains("panicked"), "{outcome}");
+}
+
+/// The other lines' commands have the same owner, and are left alone: even those that nothing but
+/// their batch could tell from the victim's.
+#[test]
+fn a_line_that_is_released_by_force_takes_no_other_line_s_command_down() {
+    for program in ["sh", "env -i sh"] {
+        release_one_of_two(program);
+    }
+}
+
+fn release_one_of_two(program: &str) {
+    let sandbox = project();
+    let open = pipe(&sandbox, "open");
+    let begun = |plan: &str| sandbox.place().join("tmp").join(format!("begun-{plan}"));
+    let one = |plan: &str| {
+        let begun = begun(plan).display().to_string();
+        format!("exec --plan {plan} -- {program} -c 'echo > {begun}; exec cat {open}'\n")
+    };
+    let mut batch = sandbox
+        .plandex(["batch", "-", "--json"])
+        .stdin(&(one("a") + &one("b")))
+        .start();
+    sandbox.until("both commands run", || {
+        (begun("a").exists() && begun("b").exists()).then_some(())
+    });
+    let victim = sandbox.tickets()[0].id.to_string();
+    sandbox.ok(&["locks", "release", &victim, "--even-if-alive"]);
+    // Opened for both, so that it does not wait for a reader that is gone.
+    let both = std::fs::File::options().read(true).write(true).open(&open);
+    drop(both.unwrap());
+    let outcome = batch.wait(Duration::from_secs(30)).exits(79);
+    let (results, _) = objects(&outcome);
+    let mut ends: Vec<String> = statuses(&results).into_iter().map(|one| one.1).collect();
+    ends.sort();
+    assert_eq!(ends, ["done", "failed"], "{outcome}");
 }

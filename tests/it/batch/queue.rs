@@ -35,7 +35,11 @@ fn project(count: usize) -> (Sandbox, Arc<Project>, Vec<String>) {
         repairs: &[],
     };
     let project = Project::create(&place, session).unwrap();
-    let new = |number| project.new_plan(&format!("p{number}")).unwrap().id;
+    let new = |number| {
+        let name = format!("p{number}");
+        let plan = project.new_plan(&name, Patience::Forever, &mut |_| {});
+        plan.unwrap().id
+    };
     let plans = (0..count).map(new).collect();
     (sandbox, project, plans)
 }

@@ -1,5 +1,9 @@
 //! `diff`, `apply`.
 
+use std::time::Duration;
+
+use plandex::store::tickets::Ticket;
+
 use super::{edit, expect, greeting, pending, project, tell};
 use crate::crash_points::files;
 use crate::support::Sandbox;
@@ -27,6 +31,8 @@ fn git_apply_takes_what_diff_prints() {
     sandbox.git(&["apply", "--check", patch]);
     // What git makes of it is what apply makes of it.
     let by_git = Sandbox::new();
+    // Git's objects are read-only, and only root may write over them.
+    std::fs::remove_dir_all(by_git.root().join(".git")).unwrap();
     by_git
         .program("cp", ["-a", ".", by_git.root().to_str().unwrap()])
         .cwd(sandbox.root())
@@ -37,6 +43,29 @@ fn git_apply_takes_what_diff_prints() {
     assert_eq!(files(&by_git), files(&sandbox));
     assert_eq!(sandbox.read("crlf.txt"), "one\r\n2\r\n");
     assert_eq!(sandbox.read("no-newline.txt"), "one\n2");
+}
+
+/// Without anything pending it still waits: the tell before it may be about to leave something.
+#[test]
+fn apply_waits_for_a_tell_that_has_not_left_anything_yet() {
+    let sandbox = project();
+    let mut held = sandbox
+        .plandex(["tell", "wait", "--reply", "-"])
+        .held_stdin()
+        .start();
+    let holds = |line: &[Ticket]| line.iter().any(|ticket| ticket.state.word() == "held");
+    sandbox.until_queue("the tell holds the plan", holds);
+    sandbox.run(&["apply", "-y", "--no-wait"]).exits(75);
+    let none = sandbox.ok(&["apply", "--dry-run"]);
+    assert!(none.stderr.contains("No pending changes"), "{none}");
+    let applying = sandbox.plandex(["apply", "-y"]).start();
+    sandbox.until_queue("the apply waits", |line| line.len() == 2);
+    held.say(&greeting("waited for"));
+    held.close_stdin();
+    held.wait(Duration::from_secs(30)).ok();
+    let applied = applying.finish().ok();
+    assert!(applied.stdout.contains("1 file written"), "{applied}");
+    assert!(sandbox.read("src/lib.rs").contains("waited for"));
 }
 
 #[test]

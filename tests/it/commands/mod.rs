@@ -169,3 +169,30 @@ fn json_of_every_command_is_one_document_with_its_version() {
     assert_eq!(types[last..], ["turn.completed", "session.ended"], "{told}");
     assert!(events.iter().all(|event| event["v"] == 1), "{told}");
 }
+
+/// What cannot be understood is said as JSON to whoever asked for JSON, and so is what needs a
+/// decision.
+#[test]
+fn mistakes_are_objects_with_json() {
+    let sandbox = project();
+    tell(&sandbox, &greeting("pending")).ok();
+    for (args, code, kind) in [
+        (&["--json", "status", "--nonsense"][..], 2, "usage"),
+        (&["nonsense", "--json"], 2, "usage"),
+        (&["exec", "--json"], 2, "usage"),
+        (&["exec", "--json", "--wait", "-1", "true"], 2, "usage"),
+        (&["apply", "--json"], 9, "unconfirmed"),
+        (&["exec", "--json", "no-such-program"], 127, "not_found"),
+    ] {
+        let outcome = sandbox.run(args).exits(code);
+        assert_eq!(outcome.stdout, "", "{outcome}");
+        let said: serde_json::Value = serde_json::from_str(&outcome.stderr).unwrap();
+        assert_eq!(said["type"], kind, "{outcome}");
+        assert_eq!(said["exitCode"], code, "{outcome}");
+    }
+    // What stands behind `--` is somebody else's.
+    let theirs = sandbox.run(&["status", "--nonsense", "--", "--json"]);
+    theirs
+        .exits(2)
+        .says("error: unexpected argument '--nonsense'");
+}

@@ -1,5 +1,9 @@
 //! `tell` and what is read of it: `status`, `convo`, `log`.
 
+use std::time::Duration;
+
+use rustix::process::Signal;
+
 use super::{edit, expect, greeting, pending, project, tell};
 use crate::crash_points::rows;
 
@@ -208,6 +212,28 @@ for at in range(len(data)):
     let convo = sandbox.ok(&["convo", "--json"]).json();
     assert_eq!(convo["messages"][1]["text"], reply.as_str());
     assert_eq!(convo["messages"][1]["state"], "complete");
+}
+
+/// A Ctrl-C ends the whole pipeline: the writer's end is the end of nothing.
+#[test]
+fn a_reply_whose_writer_was_interrupted_with_us_is_not_whole() {
+    let sandbox = project();
+    for _ in 0..5 {
+        let mut tell = sandbox
+            .plandex(["tell", "greet", "--reply", "-"])
+            .held_stdin()
+            .start();
+        tell.say("Some words\n");
+        tell.until_says("Some words");
+        tell.stop();
+        tell.close_stdin();
+        tell.signal(Signal::INT);
+        tell.cont();
+        tell.wait(Duration::from_secs(30)).exits(130);
+        let convo = sandbox.ok(&["convo", "--json"]).json();
+        let last = convo["messages"].as_array().unwrap().last().cloned();
+        assert_eq!(last.unwrap()["state"], "stopped");
+    }
 }
 
 #[test]

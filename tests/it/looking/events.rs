@@ -73,6 +73,10 @@ fn a_follower_hears_of_locks_and_runs_in_order() {
     assert!(place("lock.acquired") < place("run.started"), "{told:?}");
     assert!(place("run.started") < place("message.delta"), "{told:?}");
     assert!(place("lock.waiting") < place("lock.released"), "{told:?}");
+    // The lock is passed on in one transaction: its end comes before the grant that came of it.
+    let granted = told.iter().rposition(|one| *one == "lock.acquired");
+    assert!(Some(place("lock.cancelled")) < granted, "{told:?}");
+    assert!(place("run.ended") < place("lock.cancelled"), "{told:?}");
     assert_eq!(told.first(), Some(&"session.started"));
     assert_eq!(told.last(), Some(&"session.ended"));
     assert_eq!(events.last().unwrap()["exitCode"], 130);
@@ -133,7 +137,10 @@ fn the_past_is_told_once_and_in_order_of_time() {
         "{lost}"
     );
     let people = sandbox.ok(&["events"]).stdout;
-    assert!(people.contains("lock.lost  Command, ann, pid"), "{people}");
+    assert!(
+        people.contains("lock.lost         Command, ann, pid"),
+        "{people}"
+    );
     assert!(people.contains("forced by eve (pid"), "{people}");
     let none = sandbox.ok(&["events", "--since", "0", "--json"]);
     assert_eq!(

@@ -133,7 +133,8 @@ fn explain_draws_who_waits_for_whom() {
     begins(1, "├─ ", ids[1]);
     begins(2, "└─ ", ids[2]);
     begins(3, "   └─ ", ids[3]);
-    let after = format!("after {}, {}, {}", ids[0], ids[1], ids[2]);
+    // That it comes after the holder too is said by those before it.
+    let after = format!("), after {}, {}", ids[1], ids[2]);
     assert!(rows[3].ends_with(&after), "{drawn}");
     let ascii = sandbox.plandex(["locks", "--explain"]).env("LANG", "C");
     let ascii = ascii.finish().ok().stdout;
@@ -203,6 +204,29 @@ fn explain_follows_the_chain_over_plans_and_finds_a_circle() {
         said.starts_with("In a circle: 1 runs 3 waits for 2 runs 5 waits for 1"),
         "{drawn}"
     );
+}
+
+/// Writers in line, each behind all before it: no staircase, and nothing said twice.
+#[test]
+fn explain_draws_a_long_line_in_a_few_columns() {
+    let sandbox = project();
+    let plan = sandbox.ok(&["status", "--json"]).json()["planId"].clone();
+    for id in 1..=40 {
+        let state = if id == 1 { "held" } else { "waiting" };
+        raw(&sandbox)
+            .execute(
+                "INSERT INTO repo_locks (id, plan_id, scope, state, reason, command, pid)
+                 VALUES (?1, ?2, 'w', ?3, 'exec', 'by hand', 1)",
+                rusqlite::params![id, plan.as_str().unwrap(), state],
+            )
+            .unwrap();
+    }
+    let drawn = sandbox.ok(&["locks", "--explain"]).stdout;
+    assert_eq!(drawn.lines().count(), 40, "{drawn}");
+    let last = drawn.lines().last().unwrap();
+    let begins = format!("{}└─ 40 ", " ".repeat(18));
+    assert!(last.starts_with(&begins), "{drawn}");
+    assert!(!drawn.contains("after"), "{drawn}");
 }
 
 #[test]

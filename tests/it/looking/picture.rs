@@ -124,7 +124,8 @@ fn only_an_earlier_picture_is_replaced() {
     assert_eq!(classes(&std::fs::read_to_string(&link).unwrap(), "bar"), 3);
     // What cannot be written is an error that names it, and leaves nothing.
     let missing = place(&sandbox, "nowhere/queue.svg");
-    draw(&sandbox, &missing, &[]).exits(1).says("nowhere");
+    let refused = draw(&sandbox, &missing, &[]).exits(2);
+    refused.says("nowhere is no directory");
     let dir = place(&sandbox, "dir.svg");
     std::fs::create_dir(&dir).unwrap();
     draw(&sandbox, &dir, &[]).exits(2);

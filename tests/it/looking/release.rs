@@ -74,6 +74,7 @@ fn a_tell_that_is_robbed_says_by_whom() {
     let by = "eve (pid ";
     let end = victim.wait(SOON).exits(79);
     let words = format!("plandex locks release {id} --even-if-alive");
+    assert_eq!(end.stderr.matches("by force").count(), 1, "{end}");
     end.says("released by force by").says(by).says(&words);
     outcome.says("ann, pid");
     holds(&sandbox, &next);
@@ -101,8 +102,28 @@ fn the_program_of_an_exec_is_gone_before_the_next_begins() {
     release(&sandbox, id, &["--even-if-alive"]).ok();
     next.wait(SOON).ok();
     let end = victim.wait(SOON).exits(79);
+    assert_eq!(end.stderr.matches("by force").count(), 1, "{end}");
     end.says("released by force by eve");
     assert_eq!(outcomes(&sandbox)[1].0.as_deref(), Some("forced"));
+}
+
+/// Whoever waits behind it leaves it the time to clean up that it would have had without them.
+#[test]
+fn a_waiter_does_not_cut_the_grace_of_the_program_short() {
+    let sandbox = project();
+    let script = "trap 'sleep 3; echo cleaned; exit 0' TERM; echo ready; \
+                  while :; do sleep 0.05; done";
+    let mut victim = sandbox
+        .plandex(["exec", "--", "sh", "-c", script])
+        .held_stdin()
+        .start();
+    victim.until_says("ready");
+    let id = holds(&sandbox, &victim);
+    let mut next = waiter(&sandbox, "bob", &["--", "true"]);
+    release(&sandbox, id, &["--even-if-alive"]).ok();
+    next.wait(SOON).ok();
+    let end = victim.wait(SOON).exits(79);
+    assert_eq!(end.stdout, "ready\ncleaned\n");
 }
 
 #[test]
@@ -162,7 +183,10 @@ fn a_ticket_that_was_granted_anew_is_left_alone() {
     let seen = sandbox.tickets()[0].clone();
     let cancel = plandex::platform::cancel::Cancel::new().unwrap();
     let store = sandbox.store();
-    let force = |ticket| plandex::lock::force(&store, ticket, "eve", &cancel).unwrap();
+    let force = |ticket| {
+        let forever = plandex::lock::Patience::Forever;
+        plandex::lock::force(&store, ticket, "eve", &cancel, forever, &mut |_| {}).unwrap()
+    };
     raw(&sandbox)
         .execute("UPDATE repo_locks SET fence = fence + 1000", [])
         .unwrap();

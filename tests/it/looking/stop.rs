@@ -66,6 +66,7 @@ fn a_program_that_ignores_term_is_killed_by_force() {
         outcome.stdout.contains("Took the lock from Command"),
         "{outcome}"
     );
+    assert!(!outcome.stdout.contains("reply"), "{outcome}");
     assert_eq!(sandbox.tickets(), []);
     holder.wait(SOON).exits(79);
     sandbox.ok(&["exec", "--no-wait", "--", "true"]);

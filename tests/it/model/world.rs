@@ -250,11 +250,18 @@ impl World {
 
     /// A release that is refused ends the process, and its owner file is free.
     pub(super) fn release(&mut self, process: usize, work: Work) {
-        let held = |row: &Row| row.state == State::Held && row.fence == work.fence;
-        match self.row_of(process) {
-            Some(index) if held(&self.line[index]) => {
+        let ours = |row: &Row| row.fence == work.fence;
+        match self
+            .row_of(process)
+            .map(|index| (index, self.line[index].state))
+        {
+            Some((index, State::Held)) if ours(&self.line[index]) => {
                 self.processes[process].phase = Phase::Idle;
                 self.remove(index);
+            }
+            Some((index, State::Condemned)) if ours(&self.line[index]) => {
+                self.remove(index);
+                self.kill(process);
             }
             _ => self.kill(process),
         }

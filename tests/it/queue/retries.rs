@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::support::{Sandbox, needs};
 
 use super::deadlock::retries;
-use super::{SOON, audited, error_type, is_free, project, raw};
+use super::{SOON, audited, error_type, holds, is_free, project, raw};
 
 /// Holds the database's write lock from outside until it is dropped.
 fn outside(sandbox: &Sandbox) -> rusqlite::Connection {
@@ -44,6 +44,64 @@ fn six_retries_then_nothing_was_changed() {
     other.finish().ok();
     sandbox.ok(&TRUE);
     assert_eq!(audited(&sandbox).len(), 1);
+}
+
+/// By the same schedule: `new`, `cd`, `checkout`, `stop`, `locks release`.
+#[test]
+fn what_takes_no_ticket_is_tried_again_too() {
+    let sandbox = project();
+    sandbox.ok(&["checkout", "-b", "feature"]);
+    let plans = || {
+        std::fs::read_dir(sandbox.state_dir().join("plans"))
+            .unwrap()
+            .count()
+    };
+    let (before, repositories) = (sandbox.dump(), plans());
+    let other = outside(&sandbox);
+    let all: [&[&str]; 4] = [
+        &["new", "-n", "b"],
+        &["cd", "work"],
+        &["checkout", "main"],
+        &["stop"],
+    ];
+    let started: Vec<_> = all.iter().map(|command| sandbox.start(command)).collect();
+    for mut command in started {
+        let outcome = command.wait(SOON * 2).exits(75);
+        assert_eq!(retries(&outcome.stderr), 6, "{outcome}");
+        outcome
+            .says("failed to acquire lock after 6 attempts")
+            .says("nothing was changed");
+    }
+    for command in all {
+        let run = sandbox.plandex(command).args(["--wait", "1s", "--json"]);
+        let outcome = run.finish().exits(75);
+        assert_eq!(error_type(&outcome.stderr), "lock_timeout");
+        let run = sandbox.plandex(command).args(["--no-wait"]);
+        let outcome = run.finish().exits(75);
+        assert_eq!(retries(&outcome.stderr), 0, "{outcome}");
+        outcome.says("the database is busy");
+    }
+    assert_eq!((sandbox.dump(), plans()), (before, repositories));
+    other.execute_batch("ROLLBACK").unwrap();
+    let holder = sandbox.plandex(["exec", "--", "cat"]).held_stdin().start();
+    holds(&sandbox, &holder);
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let id = sandbox.tickets()[0].id.to_string();
+    let release = ["locks", "release", &id, "--even-if-alive", "--wait", "1s"];
+    let outcome = sandbox.run(&release).exits(75);
+    assert!(retries(&outcome.stderr) > 0, "{outcome}");
+    outcome.says("nothing was changed");
+    other.execute_batch("ROLLBACK").unwrap();
+    holder.finish().ok();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let waiters = all.map(|command| sandbox.start(command));
+    for waiter in &waiters {
+        waiter.until_says("Retry 1/6");
+    }
+    other.execute_batch("ROLLBACK").unwrap();
+    for waiter in waiters {
+        waiter.finish().ok();
+    }
 }
 
 #[test]

@@ -188,6 +188,9 @@ fn ctrl_c_typed_into_the_terminal_leaves_the_line() {
     waiting.until_shows("gives up never");
     waiting.type_in("\x03");
     waiting.wait(SOON).exits(130);
+    // The echo of it stands where the cursor stood, and must not shift what is cleared.
+    let shown = waiting.screen().text();
+    assert!(!shown.contains("Position in queue"), "{shown}");
     holder.finish().ok();
     is_clean(&sandbox);
 }
@@ -204,6 +207,10 @@ fn a_waiter_that_was_put_aside_goes_on() {
     sandbox.until("it has stopped", || {
         let stat = plandex::platform::process::stat(pid)?;
         matches!(stat.state, 'T' | 't').then_some(())
+    });
+    // The shell has the terminal: nothing that is rewritten is left on it.
+    sandbox.until("its lines are gone", || {
+        (!waiting.screen().text().contains("Waited")).then_some(())
     });
     waiting.program().cont();
     let before = waiting.times_of("Waited").len();

@@ -136,12 +136,22 @@ fn estimate(estimate: Option<Duration>) -> String {
     }
 }
 
-/// "Waiting before this: Load context, View diffs and 3 more"; nothing if only what runs is ahead.
+/// "Waiting before this: Command (66), View diffs and 3 more"; nothing if only what runs is ahead.
 fn before(picture: &Picture) -> Option<String> {
-    let (shown, rest) = picture
-        .before
-        .split_at(picture.before.len().min(TITLES_MOST));
-    let more = match rest.len() {
+    let mut kinds: Vec<(&str, usize)> = Vec::new();
+    for title in &picture.before {
+        match kinds.iter_mut().find(|(known, _)| known == title) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((title, 1)),
+        }
+    }
+    let (shown, rest) = kinds.split_at(kinds.len().min(TITLES_MOST));
+    let shown = shown.iter().map(|(title, count)| match count {
+        1 => (*title).to_owned(),
+        _ => format!("{title} ({})", render::count(*count as u64)),
+    });
+    let shown: Vec<String> = shown.collect();
+    let more = match rest.iter().map(|(_, count)| *count).sum::<usize>() {
         0 => String::new(),
         count => format!(" and {} more", render::count(count as u64)),
     };
@@ -214,6 +224,14 @@ fn whole_seconds(waited: Duration) -> String {
     render::counted(seconds, "second")
 }
 
+/// As it was asked for: `--wait 50ms` is no second.
+fn waited(waited: Duration) -> String {
+    match u64::try_from(waited.as_millis()) {
+        Ok(ms @ ..500) => render::counted(ms, "millisecond"),
+        _ => whole_seconds(waited),
+    }
+}
+
 /// Somebody is in the middle of a write, and it takes long.
 pub(super) fn at_the_gate(writer: &str) -> String {
     format!("Waiting for the database: {writer} is writing to it...")
@@ -257,10 +275,7 @@ pub(super) fn given_up(over: &GivenUp<'_>, page: Page<'_>) -> String {
         ]);
     } else {
         top.extend([
-            format!(
-                "Could not start operation after {}.",
-                whole_seconds(over.waited)
-            ),
+            format!("Could not start operation after {}.", waited(over.waited)),
             String::new(),
             "Reason: Another operation is still in progress on this plan.".to_owned(),
         ]);

@@ -112,7 +112,7 @@ fn what_is_not_known_is_said_to_be_unknown() {
 fn readers_beside_and_waiters_before_are_counted() {
     let mut picture = picture();
     picture.beside = 2;
-    picture.before = ["One", "Two", "Three", "Four", "Five", "Six"]
+    picture.before = ["One", "Two", "One", "Three", "Four", "Five", "Six", "Six"]
         .map(str::to_owned)
         .to_vec();
     let block = block(&picture, "work", CLOCK, PAGE);
@@ -122,7 +122,7 @@ fn readers_beside_and_waiters_before_are_counted() {
     );
     assert_eq!(
         block[4],
-        "Waiting before this: One, Two, Three, Four and 2 more"
+        "Waiting before this: One (2), Two, Three, Four and 3 more"
     );
 }
 

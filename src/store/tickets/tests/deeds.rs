@@ -321,8 +321,9 @@ impl Beside {
             return Ok(());
         };
         let released = release(tx, permit.proof(), Outcome::Released)?;
-        assert_eq!(released, self.rows[row].state == State::Held);
-        if released {
+        let state = self.rows[row].state;
+        assert_eq!(released, state == State::Held);
+        if matches!(state, State::Held | State::Condemned) {
             self.remove(row);
         }
         Ok(())
