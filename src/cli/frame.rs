@@ -85,14 +85,19 @@ impl Frame {
 fn is_stream(command: &Command) -> bool {
     let is_asked = |args: &Tell| !args.print_prompt;
     matches!(command, Command::Tell(args) if is_asked(args))
-        || matches!(command, Command::Connect(_) | Command::Events(_))
+        || matches!(
+            command,
+            Command::Apply(_) | Command::Batch(_) | Command::Connect(_) | Command::Events(_)
+        )
 }
 
 impl Cli {
     /// Prepares the frame of `command`, if it has one.
     pub(super) fn expect_stream(&self, command: &Command) {
-        // One in the background has but one thing to say, and that is another's to print.
-        if self.json && self.detached().is_none() && is_stream(command) {
+        // One in the background has but one thing to say, and that is another's to print; what frames
+        // a line of a batch is the batch's own object about it.
+        let is_apart = self.detached().is_some() || self.is_line();
+        if self.json && !is_apart && is_stream(command) {
             self.frame().moved(NONE, DUE);
         }
     }

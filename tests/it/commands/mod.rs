@@ -128,6 +128,13 @@ fn pending(sandbox: &Sandbox) -> Vec<String> {
     pending.into_iter().map(path).collect()
 }
 
+/// The types of the objects in `text`, one a line.
+fn kinds(text: &str) -> Vec<String> {
+    let parse = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let kind = |line| parse(line)["type"].as_str().unwrap().to_owned();
+    text.lines().map(kind).collect()
+}
+
 #[test]
 fn json_of_every_command_is_one_document_with_its_version() {
     let sandbox = Sandbox::new();
@@ -149,11 +156,16 @@ fn json_of_every_command_is_one_document_with_its_version() {
         &["ps"],
         &["locks"],
         &["stop"],
-        &["apply", "--dry-run"],
-        &["apply", "-y"],
     ] {
         let outcome = sandbox.run(&[args, &["--json"]].concat()).ok();
         assert_eq!(outcome.json()["schemaVersion"], 1, "{outcome}");
+    }
+    for flag in ["--dry-run", "-y"] {
+        let applied = sandbox.ok(&["apply", flag, "--json"]).stdout;
+        assert_eq!(
+            kinds(&applied),
+            ["session.started", "apply.completed", "session.ended"]
+        );
     }
     // A tell says what happens as it happens, a document a line.
     let args = ["tell", "x", "--json", "--reply", reply.to_str().unwrap()];
