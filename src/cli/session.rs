@@ -202,6 +202,8 @@ impl Cli {
 
     /// As [`Self::stamped`], for what happened at `at` (wall milliseconds).
     pub(super) fn stamped_at<'a, T: Serialize>(&self, at: i64, event: &'a T) -> Stamped<'a, T> {
+        // Nothing comes before the first line of a stream.
+        self.begin_stream();
         Stamped {
             v: SCHEMA_VERSION,
             seq: self.events.fetch_add(1, Ordering::Relaxed) + 1,
