@@ -92,9 +92,20 @@ pub(super) enum Command {
     Ls,
     /// Ask for changes; they stay pending until `apply`.
     #[command(visible_alias = "t")]
-    Tell(Tell),
+    Tell(run::args::Tell),
+    /// Go on where the last reply ended: stopped, cut off, failed or whole.
+    #[command(visible_alias = "c")]
+    Continue(run::args::Continue),
+    /// Ask without changing anything: no edit of the answer is ever taken.
+    #[command(visible_alias = "ch")]
+    Chat(run::args::Chat),
+    /// Build the edits of replies that were not built yet, and of files that failed.
+    #[command(visible_alias = "b")]
+    Build(run::args::Build),
     /// Show the conversation.
     Convo,
+    /// Show what the conversation was about, in short.
+    Summary(run::args::Summary),
     /// Show the versions of the branch.
     #[command(visible_aliases = ["history", "logs"])]
     Log(Log),
@@ -126,6 +137,29 @@ pub(super) enum Command {
     /// The second process in the trial of an unknown file system.
     #[command(hide = true)]
     ProbeFileSystem(Probe),
+}
+
+impl Command {
+    /// What it asks of a model, if it does.
+    pub(super) fn asking(&self) -> Option<&run::args::Asking> {
+        if let Self::Tell(args) = self {
+            return Some(&args.asking);
+        }
+        if let Self::Continue(args) = self {
+            return Some(&args.asking);
+        }
+        if let Self::Chat(args) = self {
+            return Some(&args.asking);
+        }
+        None
+    }
+
+    /// Whether --bg was given.
+    pub(super) fn is_in_background(&self) -> bool {
+        let is_build = matches!(self, Self::Build(args) if args.background.is_asked());
+        let asking = self.asking();
+        is_build || asking.is_some_and(|asking| asking.background.is_asked())
+    }
 }
 
 /// `plandex new`
@@ -167,26 +201,6 @@ pub(super) struct Load {
     /// Load what .gitignore or .plandexignore names, too.
     #[arg(long, short)]
     pub(super) force: bool,
-}
-
-/// `plandex tell`
-#[derive(Debug, Args)]
-pub(super) struct Tell {
-    /// What to do; else -f, else standard input if it is piped.
-    pub(super) prompt: Option<String>,
-    /// Read the prompt from a file.
-    #[arg(long, short, value_name = "FILE", conflicts_with = "prompt")]
-    pub(super) file: Option<PathBuf>,
-    /// Take this reply instead of asking a model; "-" reads it from standard input as it arrives.
-    #[arg(long, value_name = "FILE|-")]
-    pub(super) reply: Option<PathBuf>,
-    /// Print what a model would be told, and do nothing.
-    #[arg(long)]
-    pub(super) print_prompt: bool,
-    #[command(flatten)]
-    pub(super) stream: Stream,
-    #[command(flatten)]
-    pub(super) background: run::Background,
 }
 
 /// How a run's events are printed with --json.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde::Serialize;
 
-use super::args::{Command, Tell};
+use super::args::Command;
 use super::exit::ExitCode;
 use super::session::{Cli, SCHEMA_VERSION};
 
@@ -83,11 +83,15 @@ impl Frame {
 
 /// Whether `command` writes a stream of lines with `--json`; all others write one document.
 fn is_stream(command: &Command) -> bool {
-    let is_asked = |args: &Tell| !args.print_prompt;
-    matches!(command, Command::Tell(args) if is_asked(args))
+    let asks = command.asking();
+    asks.is_some_and(|asking| !asking.only_prints())
         || matches!(
             command,
-            Command::Apply(_) | Command::Batch(_) | Command::Connect(_) | Command::Events(_)
+            Command::Apply(_)
+                | Command::Batch(_)
+                | Command::Build(_)
+                | Command::Connect(_)
+                | Command::Events(_)
         )
 }
 

@@ -7,6 +7,7 @@ mod apply;
 mod args;
 mod batch;
 mod branches;
+mod choice;
 mod diff;
 mod doctor;
 mod events;
@@ -82,6 +83,10 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Load(args) => load::load(cli, args),
         Command::Ls => load::ls(cli),
         Command::Tell(args) => run::tell(cli, args),
+        Command::Continue(args) => run::continue_(cli, args),
+        Command::Chat(args) => run::chat(cli, args),
+        Command::Build(args) => run::build(cli, args),
+        Command::Summary(args) => run::summary(cli, args),
         Command::Convo => history::convo(cli),
         Command::Log(args) => history::log(cli, args),
         Command::Diff(args) => diff::diff(cli, args),

@@ -12,7 +12,8 @@ use crate::apply::ApplyError;
 use crate::config::{self, Environment};
 use crate::context::ContextError;
 use crate::lock::{LockError, RetryReason};
-use crate::model::ModelError;
+use crate::model::{Kind, ModelError};
+use crate::plan::ask::TooLong;
 use crate::plan::{Event, TellError};
 use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
@@ -205,11 +206,9 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(store))
         .or_else(|| error.downcast_ref().map(project))
         .or_else(|| error.downcast_ref().map(select))
-        .or_else(|| {
-            error
-                .downcast_ref()
-                .map(|failed| tell(failed, failure_of(error)))
-        })
+        .or_else(|| error.downcast_ref().map(model))
+        .or_else(|| error.downcast_ref().map(tell))
+        .or_else(|| error.downcast_ref().map(too_long))
         .or_else(|| error.downcast_ref().map(apply))
         .or_else(|| error.downcast_ref().map(exec))
         .or_else(|| error.downcast_ref().map(context));
@@ -356,14 +355,20 @@ fn select(error: &SelectError) -> Verdict {
     Verdict::new(ExitCode::Usage, kind, hint)
 }
 
-/// The kind of the model's failure behind `error`; "" if there is none.
-fn failure_of(error: &Error) -> &'static str {
-    error
-        .downcast_ref::<ModelError>()
-        .map_or("", |failure| failure.kind.word())
+fn model(error: &ModelError) -> Verdict {
+    let code = of_failure(error.kind.word());
+    let next = if error.kind == Kind::Source {
+        "look with `plandex convo`"
+    } else if error.kind.is_passing() {
+        "try again later, or ask another with `--fallback`"
+    } else {
+        "look with `plandex status`"
+    };
+    let hint = error.hint.as_deref().unwrap_or(next);
+    Verdict::new(code, error.kind.word(), hint)
 }
 
-fn tell(error: &TellError, kind: &str) -> Verdict {
+fn tell(error: &TellError) -> Verdict {
     match error {
         TellError::EmptyPrompt => Verdict::new(
             ExitCode::Usage,
@@ -373,9 +378,23 @@ fn tell(error: &TellError, kind: &str) -> Verdict {
         TellError::NoModel => Verdict::new(
             ExitCode::NoModel,
             "no_model",
-            "write the edits into the message (see `plandex tell --help`), or give a reply that \
-             you have with `--reply FILE`, or pipe one in with `--reply -`; `--print-prompt` \
-             prints what to ask",
+            "set a key (OPENROUTER_API_KEY, ANTHROPIC_API_KEY, OPENAI_API_KEY) and \
+             PLANDEX_MODEL, or OPENAI_BASE_URL for a server of your own, or PLANDEX_COMMAND for a \
+             program; or give a reply that you have with `--reply FILE`; or write the edits into \
+             the message; `--print-prompt` prints what to ask",
+        ),
+        TellError::NeedsModel(_) => Verdict::new(
+            ExitCode::NoModel,
+            "no_model",
+            "set a key (OPENROUTER_API_KEY, ANTHROPIC_API_KEY, OPENAI_API_KEY) and \
+             PLANDEX_MODEL, or OPENAI_BASE_URL for a server of your own, or PLANDEX_COMMAND for a \
+             program; or give a reply that you have with `--reply FILE`; `--print-prompt` prints \
+             what to ask",
+        ),
+        TellError::NothingToContinue => Verdict::new(
+            ExitCode::Usage,
+            "nothing_to_continue",
+            "`plandex tell \"what to do\"`",
         ),
         TellError::EmptyReply => Verdict::new(
             ExitCode::ModelFailed,
@@ -383,11 +402,17 @@ fn tell(error: &TellError, kind: &str) -> Verdict {
             "nothing was stored; try again",
         ),
         TellError::ReplyFailed => Verdict::new(
-            of_failure(kind),
+            ExitCode::ModelFailed,
             "reply_failed",
             "look with `plandex convo`",
         ),
     }
+}
+
+fn too_long(_: &TooLong) -> Verdict {
+    let hint = "nothing was stored; list what the plan was shown with `plandex ls`, and show it \
+                less, or use a model with a larger window";
+    Verdict::new(ExitCode::ModelFailed, "context_too_long", hint)
 }
 
 fn apply(error: &ApplyError) -> Verdict {
@@ -467,6 +492,7 @@ pub(super) fn run_ended(last: &Event) -> Option<ExitCode> {
         | Event::Text { .. }
         | Event::FileStarted { .. }
         | Event::FileLines { .. }
+        | Event::Again { .. }
         | Event::Replied { .. }
         | Event::File { .. }
         | Event::Warning { .. } => None,

@@ -11,6 +11,7 @@ use super::session::{Cli, SCHEMA_VERSION, rfc3339, since};
 use crate::lock::estimate::{self, Expected};
 use crate::lock::operation;
 use crate::lock::rules::Standing;
+use crate::plan::Report;
 use crate::project::{Project, Selected};
 use crate::store::changes::{self, Change};
 use crate::store::messages::State as MessageState;
@@ -124,12 +125,10 @@ fn look(cli: &Cli, project: &Project, selected: &Selected) -> Result<Picture> {
             Some(last) if last.finished_at.is_none() => streams::files(tx, &last.id)?,
             _ => Files::default(),
         };
-        let mut left = changes::failed_builds(tx, &selected.branch.id)?;
-        let reply = last.as_ref().and_then(|last| last.message_id.as_ref());
-        left.retain(|build| Some(&build.message_id) == reply);
+        let left = last.as_ref().map(|last| changes::left_by(tx, &last.id));
         Ok(Picture {
             estimate,
-            files_left: left.into_iter().map(|build| build.path).collect(),
+            files_left: left.transpose()?.unwrap_or_default(),
             pending: changes::pending(tx, &selected.branch.id)?,
             queue,
             last,
@@ -157,45 +156,42 @@ fn last_run(stream: &Stream, files_left: &[String]) -> serde_json::Value {
 
 fn show_last_run(cli: &Cli, picture: &Picture) {
     let Some(stream) = &picture.last else { return };
-    let report: Option<serde_json::Value> = stream
-        .report
-        .as_deref()
-        .and_then(|report| serde_json::from_str(report).ok());
+    let report = Report::read(stream.report.as_deref().unwrap_or_default());
     let when = render::age(since(stream.finished_at.unwrap_or(stream.started_at)));
     let Some(ended) = stream.ended.as_deref() else {
         return show_at_work(cli, picture, stream, &when);
     };
     let mut line = format!("Last run: {ended} {when} ago");
-    if let Some(report) = &report {
-        let count = |name: &str| report.get(name).and_then(serde_json::Value::as_u64);
-        let (built, failed) = (count("built").unwrap_or(0), count("failed").unwrap_or(0));
-        let all = render::counted(built + failed, "file");
-        line = match (built, failed) {
-            (0, 0) => line,
-            (built, 0) => format!("{line}, {built} of {all} built"),
-            (built, failed) => format!("{line}, {built} of {all} built, {failed} failed"),
-        };
+    let (completed, total) = (report.completed(), report.total());
+    if total > 0 {
+        let all = render::counted(total as u64, "file");
+        line = format!("{line}, {completed} of {all} built");
+    }
+    if report.failed > 0 {
+        line = format!("{line}, {} failed", report.failed);
     }
     cli.ui.line(line);
-    let errors = report
-        .as_ref()
-        .and_then(|report| report.get("errors")?.as_array());
-    for error in errors
-        .into_iter()
-        .flatten()
-        .filter_map(serde_json::Value::as_str)
-    {
+    for error in &report.errors {
         cli.ui.line(Text::styled(Style::Red, format!("  {error}")));
     }
-    if !picture.files_left.is_empty() {
-        cli.ui
-            .line(format!("Files left: {}", picture.files_left.join(", ")));
-        cli.ui
-            .hint("what failed is as it was: say what it needs with `plandex tell`");
+    if report.kept > 0 {
+        let kept = render::counted(report.kept as u64, "file");
+        cli.ui.line(format!("Kept for `plandex build`: {kept}"));
+    }
+    let left = match report.remaining.is_empty() {
+        true => &picture.files_left,
+        false => &report.remaining,
+    };
+    if !left.is_empty() {
+        cli.ui.line(format!("Files left: {}", left.join(", ")));
+        cli.ui.hint(
+            "what failed is as it was: `plandex build` tries again, `plandex tell` asks anew",
+        );
     }
     let cut = [
         MessageState::Interrupted.word(),
         MessageState::Stopped.word(),
+        MessageState::Error.word(),
     ];
     if stream
         .ended
@@ -203,7 +199,7 @@ fn show_last_run(cli: &Cli, picture: &Picture) {
         .is_some_and(|ended| cut.contains(&ended))
     {
         cli.ui
-            .hint("the partial reply is kept: see `plandex convo`");
+            .hint("the partial reply is kept: see `plandex convo`, go on with `plandex continue`");
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow};
 
+use super::models::ModelEnvironment;
 use super::token::LockToken;
 use super::wait::{Wait, parse_wait};
 
@@ -57,6 +58,8 @@ pub struct Environment {
     pub editor: Option<OsString>,
     /// `PAGER`: a command line.
     pub pager: Option<OsString>,
+    /// What is said about models.
+    pub models: ModelEnvironment,
     /// `PLANDEX_CRASH_AT`: the crash point to die at, from 1. Always `None` in a release build.
     pub crash_at: Option<u64>,
     /// `PLANDEX_PANIC_AT`: the crash point to panic at, from 1. Always `None` in a release build.
@@ -123,6 +126,7 @@ impl Environment {
             xdg_config_home: absolute("XDG_CONFIG_HOME"),
             editor: set("VISUAL").or_else(|| set("EDITOR")),
             pager: set("PAGER"),
+            models: ModelEnvironment::read(&set)?,
             crash_at: point("PLANDEX_CRASH_AT")?,
             panic_at: point("PLANDEX_PANIC_AT")?,
             crash_trace: of_debug_build("PLANDEX_CRASH_TRACE").map(PathBuf::from),

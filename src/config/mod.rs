@@ -5,6 +5,7 @@
 //! or a key of ours that cannot be understood is an error that names it.
 
 mod environment;
+mod models;
 mod secret;
 mod settings;
 mod token;
@@ -17,6 +18,10 @@ use anyhow::{Context as _, Result};
 use jiff::tz::TimeZone;
 
 pub use environment::{BACKGROUND, Environment};
+pub use models::{
+    CommandWords, KeySource, ModelEnvironment, ModelSettings, Origin, parse_duration,
+    secret_variable,
+};
 pub use secret::Secret;
 pub use settings::{MAX_FILE_SIZE_DEFAULT, Settings};
 pub use token::LockToken;

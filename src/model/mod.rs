@@ -3,18 +3,37 @@
 //! The one hard rule: a reply counts as finished only when its source said so. What ended for any
 //! other reason is partial: it is kept, and never taken for the whole (HAZARDS.md H16).
 
+mod anthropic;
+mod ask;
+mod base;
+mod choose;
+mod chunk;
+mod command;
+mod ending;
 mod endpoint;
+mod explain;
 mod failure;
+mod hear;
+mod http;
+mod openai;
+mod plain;
+mod refusal;
 mod reply;
+mod retry;
+pub mod sse;
+mod think;
+mod watch;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use crossbeam_channel::Receiver;
 use serde::{Deserialize, Serialize};
 
+pub use choose::{Said, choose};
+pub use command::render;
 pub use endpoint::{
     Chosen, Dialect, Endpoint, Key, Limits, MaxTokensField, Program, RESERVE_DEFAULT, Words,
 };
@@ -103,6 +122,11 @@ pub enum Phase {
         /// Why the first failed.
         error: ModelError,
     },
+    /// A command says something on its standard error.
+    CommandSays {
+        /// One line, without terminal sequences.
+        words: String,
+    },
     /// Something that a person should know, with a stable code.
     Warning {
         /// The stable word.
@@ -172,6 +196,17 @@ pub enum Role {
     Assistant,
 }
 
+impl Role {
+    /// The word in a request.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
 /// One message of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Message {
@@ -229,8 +264,19 @@ pub fn stream(chosen: &Chosen, request: &Request, cancel: &Cancel) -> Result<Rec
         Provider::ReplyFile(path) => reply::from_file(path, cancel, sender)?,
         Provider::ReplyInput => reply::from_stdin(cancel, sender)?,
         Provider::Endpoint(_) | Provider::Command(_) => {
-            anyhow::bail!("no endpoint can be asked yet: {request:?}")
+            ask::start(chosen, request, cancel, sender)?;
         }
     }
     Ok(receiver)
+}
+
+/// Waits until a stream that was called off is over: until its command has ended, with all that it
+/// started. Bounded by what ending a command takes at most.
+pub fn wait_for_end(chosen: &Chosen, deltas: &Receiver<Delta>) {
+    if !matches!(chosen.provider, Provider::Command(_)) {
+        // A connection that was shut leaves nothing behind.
+        return;
+    }
+    let end = Instant::now() + Duration::from_secs(3);
+    while deltas.recv_deadline(end).is_ok() {}
 }

@@ -123,13 +123,13 @@ fn is_called_off(cancel: &Cancel, limit: Duration) -> Result<bool> {
 
 /// Decodes UTF-8 that arrives in pieces, which may end inside a character.
 #[derive(Debug, Default)]
-struct Utf8 {
+pub(super) struct Utf8 {
     pending: Vec<u8>,
     seen: usize,
 }
 
 impl Utf8 {
-    fn push(&mut self, bytes: &[u8]) -> Result<String> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<String> {
         self.pending.extend_from_slice(bytes);
         let whole = match std::str::from_utf8(&self.pending) {
             Ok(text) => text.len(),
@@ -142,7 +142,7 @@ impl Utf8 {
         String::from_utf8(text).map_err(|_| self.invalid(0))
     }
 
-    fn finish(&self) -> Result<()> {
+    pub(super) fn finish(&self) -> Result<()> {
         if self.pending.is_empty() {
             Ok(())
         } else {

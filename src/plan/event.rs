@@ -18,6 +18,9 @@ pub enum Event {
     /// The turn was taken, the prompt is recorded.
     #[serde(rename = "turn.started")]
     Started {
+        /// "tell", "chat", "continue" or "build".
+        #[serde(default = "tell_word")]
+        kind: String,
         /// The number of the prompt in the conversation; of the reply if there is no prompt.
         number: i64,
         /// Milliseconds waited for the turn.
@@ -34,6 +37,9 @@ pub enum Event {
         prompt_sha256: String,
         /// Of everything that is sent; 0 if nothing is.
         prompt_tokens_estimate: u64,
+        /// The longest silence in a reply, if there is a limit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        idle_limit_ms: Option<u64>,
     },
     /// What the request for a reply is at: "connecting", "waiting", "thinking", "replying", …
     #[serde(rename = "request.phase")]
@@ -89,6 +95,20 @@ pub enum Event {
         /// The lines.
         lines: usize,
     },
+    /// Another reply of the same run begins: to hunks that did not fit.
+    #[serde(rename = "message.started")]
+    Again {
+        /// Its number in the conversation.
+        number: i64,
+        /// "fix".
+        kind: String,
+        /// The try, from 1.
+        attempt: u32,
+        /// How many there are at the most.
+        max: u32,
+        /// The files that it is about.
+        paths: Vec<String>,
+    },
     /// The reply is over.
     #[serde(rename = "message.completed")]
     Replied {
@@ -142,6 +162,9 @@ pub enum Event {
         /// Why it was stopped, if it was: "interrupted", "terminated", "hung_up" or "stopped".
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stopped: Option<String>,
+        /// Files whose edits are kept for `build`.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        kept: usize,
         /// From the turn on.
         duration_ms: u64,
     },
@@ -168,6 +191,15 @@ impl Event {
     pub fn is_verdict(&self) -> bool {
         matches!(self, Self::Completed { .. } | Self::Failed { .. })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+fn tell_word() -> String {
+    "tell".to_owned()
 }
 
 /// What became of a file.
@@ -216,6 +248,7 @@ impl From<model::Phase> for Event {
                 line: None,
                 path: None,
             },
+            model::Phase::CommandSays { words } => at("command", Some(words)),
             model::Phase::Warning { code, message } => Self::Warning {
                 code: code.to_owned(),
                 message,

@@ -6,17 +6,27 @@
 pub mod ask;
 pub mod briefing;
 mod build;
+mod due;
 pub mod edits;
 mod event;
+mod fix;
 pub mod history;
 mod listen;
+mod outcome;
 pub mod pending;
+mod rebuild;
 mod record;
 mod repair;
 pub mod reply;
+mod report;
+mod run;
+mod summary;
 mod tell;
 
 pub use build::{BuiltFile, FailedFile, Op};
 pub use event::{Event, FileStatus, Recorded};
+pub use rebuild::rebuild;
 pub use repair::repair;
-pub use tell::{Answer, Prompt, Tell, TellError, Told, tell};
+pub use report::Report;
+pub use summary::{Summarized, summarize};
+pub use tell::{Answer, Building, Prompt, Task, Tell, TellError, Told, tell};

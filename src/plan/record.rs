@@ -55,6 +55,11 @@ impl<'r> Recorder<'r> {
         &self.run
     }
 
+    /// The number of the newest event.
+    pub(super) fn number(&self) -> i64 {
+        self.number
+    }
+
     /// Notes an event. Pieces of one text that come within a batch's time are one event.
     pub(super) fn say(&mut self, event: Event) {
         let last = self.unstored.last_mut().map(|recorded| &mut recorded.event);

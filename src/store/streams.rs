@@ -49,7 +49,12 @@ const RUNS_CLEARED: i64 = 64;
 const EVENTS_CLEARED: i64 = 1_000;
 
 /// Records the start of a run; returns its id.
-pub fn start(tx: &WriteTx<'_>, branch_id: &str, ticket: i64, message: &str) -> Result<String> {
+pub fn start(
+    tx: &WriteTx<'_>,
+    branch_id: &str,
+    ticket: i64,
+    message: Option<&str>,
+) -> Result<String> {
     let id = new_id();
     tx.sql()
         .prepare_cached(
@@ -83,8 +88,10 @@ pub fn add_failed(
     report: &str,
     last: &Kept,
 ) -> Result<()> {
-    let earlier = of_ticket(tx, ticket)?;
-    if earlier.is_some_and(|run| run.message_id.is_some()) {
+    // One that failed so before may have kept its place, and with it the ticket.
+    let came_to_nothing =
+        |run: Stream| run.message_id.is_none() && run.ended.as_deref() == Some("error");
+    if of_ticket(tx, ticket)?.is_some_and(|run| !came_to_nothing(run)) {
         return Ok(());
     }
     let id = new_id();
@@ -95,6 +102,15 @@ pub fn add_failed(
         )?
         .execute(params![id, branch_id, ticket, clock::wall_ms(), report])?;
     insert(tx, &id, std::slice::from_ref(last))
+}
+
+/// Records that the run's next reply is the message `message_id`, of which the events after the
+/// number `after` tell.
+pub fn next_reply(tx: &WriteTx<'_>, id: &str, message_id: &str, after: i64) -> Result<()> {
+    tx.sql()
+        .prepare_cached("UPDATE streams SET message_id = ?2, reply_from = ?3 WHERE id = ?1")?
+        .execute(params![id, message_id, after])?;
+    Ok(())
 }
 
 /// Something that happened in a run, as it is kept.
@@ -196,11 +212,13 @@ pub fn files(tx: &ReadTx<'_>, stream_id: &str) -> Result<Files> {
     })
 }
 
-/// The text of a run's reply so far.
+/// The text so far of the reply that a run writes now.
 pub fn text(tx: &ReadTx<'_>, stream_id: &str) -> Result<String> {
     let mut select = tx.sql().prepare_cached(
         "SELECT json_extract(payload, '$.text') FROM stream_events
-         WHERE stream_id = ?1 AND kind = 'message.delta' ORDER BY number",
+         WHERE stream_id = ?1 AND kind = 'message.delta'
+           AND number > (SELECT reply_from FROM streams WHERE id = ?1)
+         ORDER BY number",
     )?;
     let rows = select.query_map([stream_id], |row| row.get::<_, String>(0))?;
     Ok(rows.collect::<rusqlite::Result<String>>()?)

@@ -10,7 +10,6 @@ use plandex::platform::cancel::Cancel;
 use plandex::platform::clock;
 use plandex::store::audit::Outcome;
 use plandex::store::branches;
-use plandex::store::messages::{self, Role, State};
 use plandex::store::streams::{self, Kept};
 use plandex::store::tickets::{Permit as _, WritePermit};
 
@@ -104,8 +103,7 @@ fn begin(store: &plandex::store::Store, place: &Place, permit: &WritePermit) -> 
     store
         .write(permit, |tx| {
             let branch = branches::by_name(tx, &place.plan_id, "main")?.unwrap();
-            let reply = messages::add(tx, &branch.id, Role::Assistant, "bench", "", State::Open)?;
-            streams::start(tx, &branch.id, permit.proof().ticket(), &reply.id)
+            streams::start(tx, &branch.id, permit.proof().ticket(), None)
         })
         .unwrap()
 }

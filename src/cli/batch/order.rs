@@ -28,13 +28,10 @@ pub(super) fn not_in_a_batch(command: &Command) -> Option<&'static str> {
         .then_some("a batch cannot hold a batch")
         .or(goes_on.then_some("it would go on until it is stopped"))
         .or(follows.then_some("it follows another run to its end"))
-        .or(is_in_background(command)
+        .or(command
+            .is_in_background()
             .then_some("a batch waits for its lines: none is in the background"))
         .or(is_ours.then_some("it is no command for people"))
-}
-
-fn is_in_background(command: &Command) -> bool {
-    matches!(command, Command::Tell(args) if args.background.is_asked())
 }
 
 /// The order of a command. What only looks takes no ticket, but it is to see what the lines before
@@ -52,9 +49,16 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Stop(_)
         | Command::Batch(_)
         | Command::ProbeFileSystem(_) => Order::AtOnce,
-        Command::Tell(args) if args.print_prompt => Order::OfPlan(Scope::Read),
+        Command::Tell(args) if args.asking.only_prints() => Order::OfPlan(Scope::Read),
+        Command::Chat(args) if args.asking.only_prints() => Order::OfPlan(Scope::Read),
+        Command::Continue(args) if args.asking.only_prints() => Order::OfPlan(Scope::Read),
         Command::Apply(args) if args.dry_run => Order::OfPlan(Scope::Read),
-        Command::Tell(_) | Command::Apply(_) => Order::OfPlan(Scope::Write),
+        Command::Tell(_)
+        | Command::Chat(_)
+        | Command::Continue(_)
+        | Command::Build(_)
+        | Command::Summary(_)
+        | Command::Apply(_) => Order::OfPlan(Scope::Write),
         Command::Exec(args) if args.read && args.root => Order::OfWholePlan,
         Command::Exec(args) if args.read => Order::OfPlan(Scope::Read),
         Command::Exec(_) => Order::OfPlan(Scope::Write),
@@ -87,6 +91,9 @@ mod tests {
             ("stop", Order::AtOnce),
             ("tell x", write),
             ("tell x --print-prompt", read),
+            ("chat x", write),
+            ("continue --print-prompt", read),
+            ("build", write),
             ("apply -y", write),
             ("apply --dry-run", read),
             ("exec -- true", write),

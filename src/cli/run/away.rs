@@ -7,8 +7,9 @@ use serde::Serialize;
 use super::super::exit::ExitCode;
 use super::super::report;
 use super::super::session::{Cli, since};
-use super::show::came_to;
-use crate::plan::Event;
+use super::ending::came_to;
+use crate::plan::{Event, Report};
+use crate::store::messages::State;
 use crate::store::streams::{Files, Stream};
 use crate::ui::render;
 
@@ -183,20 +184,16 @@ pub(super) fn last_one(cli: &Cli, plan: &str, branch: &str, run: &Stream) {
 
 /// Says what a run came to, by its last event; returns how its command ended.
 pub(super) fn verdict(cli: &Cli, run: &Stream, last: Option<&Event>) -> ExitCode {
-    if let Some(Event::Completed {
-        state,
-        built,
-        failed,
-        malformed,
-        ..
-    }) = last
-    {
-        came_to(cli, state, (*built, failed + malformed));
-    }
-    if let (Some(Event::Failed { message, hint, .. }), false) = (last, cli.json) {
-        cli.ui.error(message.clone());
+    if !cli.json {
+        let report = Report::read(run.report.as_deref().unwrap_or_default());
+        let (state, hint) = match last {
+            Some(Event::Completed { state, .. }) => (state.as_str(), None),
+            Some(Event::Failed { hint, .. }) => (State::Error.word(), hint.clone()),
+            _ => (State::Interrupted.word(), None),
+        };
+        came_to(cli, &report, state);
         if let Some(hint) = hint {
-            cli.ui.hint(hint.clone());
+            cli.ui.hint(hint);
         }
     }
     match (last.and_then(report::run_ended), run.ended.as_deref()) {

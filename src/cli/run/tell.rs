@@ -1,177 +1,162 @@
-//! `tell`: from a prompt to pending changes.
+//! `tell`, `chat`, `continue`: from a prompt to pending changes, or to an answer.
 
-use std::io::{IsTerminal as _, Read as _};
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use super::super::args;
 use super::super::exit::ExitCode;
-use super::super::frame;
 use super::super::operate::{Job, operate};
-use super::super::report::{self, UsageError};
-use super::super::session::{Cli, SCHEMA_VERSION, own_file};
+use super::super::report;
+use super::super::session::Cli;
+use super::args;
 use super::background::{self, Input};
-use super::show::{RunView, conclude};
-use crate::lock::operation;
+use super::ending;
+use super::prompt::{self, Sources};
+use super::show::RunView;
+use crate::lock::operation::{self, Operation};
 use crate::model::{Chosen, Provider};
-use crate::plan::{self, Answer, Prompt, Tell, ask, briefing};
+use crate::plan::{self, Answer, Building, Task, Tell, TellError};
 use crate::project::{Project, Selected};
-
-/// The next command after a reply that cannot be read.
-const GIVE_REPLY: &str =
-    "`plandex tell \"what to do\" --reply FILE`, or pipe it in with `--reply -`";
-/// The longest prompt, in bytes.
-const PROMPT_MAX: u64 = 64 << 20;
+use crate::store::messages;
+use crate::store::tickets::WritePermit;
 
 /// `plandex tell`
 pub(in super::super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
-    let is_piped_reply = args.reply.as_deref() == Some(Path::new("-"));
-    if args.background.is_wanted(cli) && !args.print_prompt {
-        return background::start(cli, Input::of_reply(is_piped_reply));
+    if args.asking.goes_on(cli) {
+        return background::start(cli, args.asking.input());
     }
     let (project, selected) = cli.open_selected()?;
-    let prompt = Prompt::new(prompt_text(cli, &project, args)?)?;
-    if args.print_prompt {
-        return print_prompt(cli, &project, &selected, &prompt);
-    }
-    if let (true, Some(detached)) = (is_piped_reply, cli.detached()) {
-        detached.keep_input();
-    }
-    let provider = match &args.reply {
-        None => Provider::Literal,
-        Some(path) if path == Path::new("-") => Provider::ReplyInput,
-        Some(path) => {
-            let path = cli.cwd.join(path);
-            // Looked at before anybody waits: a typo should not cost a place in the queue.
-            let problem = match std::fs::metadata(&path) {
-                Ok(meta) if project.store.is_own_file(&meta) => {
-                    return Err(own_file(&path.display().to_string()));
-                }
-                Ok(meta) if meta.is_dir() => Some("it is a directory".to_owned()),
-                Ok(_) => None,
-                Err(error) => Some(error.to_string()),
-            };
-            if let Some(problem) = problem {
-                let words = format!("cannot read the reply {}: {problem}", path.display());
-                return Err(UsageError::new(words, GIVE_REPLY).into());
-            }
-            Provider::ReplyFile(path)
-        }
+    let sources = Sources {
+        prompt: &args.prompt,
+        file: &args.file,
+        reply: &args.asking.reply,
     };
-    let chosen = Chosen::from(provider);
-    cli.stream_about(about(&selected, &chosen));
-    let answer = Answer::new(chosen, &prompt)?;
-    let tell = Tell {
-        branch: selected.branch.name.clone(),
-        prompt,
-        answer,
-    };
-    let job = Job {
-        project: &project,
-        plan_id: &selected.plan.id,
-        branch: None,
+    let task = Task::Tell(prompt::prompt(cli, &project, &sources)?);
+    let run = Run {
+        project,
+        selected,
+        task,
         operation: operation::TELL,
     };
-    let (mut view, mut code) = (RunView::new(cli, args.stream), None);
-    let told = operate(
-        cli,
-        &job,
-        move |permit, turn, events| plan::tell(turn, permit, &tell, events),
-        |recorded| {
-            view.show(&recorded);
-            code = report::run_ended(&recorded.event).or(code);
-        },
-    )
-    .inspect_err(|error| background::failed(cli, &project, &selected.branch.id, error))?;
-    conclude(cli, &told);
-    code.context("the run has no last event")
+    run.run(cli, &args.asking, Some(&args.edits))
 }
 
-/// What the first line of the stream says.
-fn about(selected: &Selected, chosen: &Chosen) -> frame::About {
-    let model = match &chosen.provider {
-        Provider::Endpoint(endpoint) => Some(endpoint.model.clone()),
-        Provider::Literal
-        | Provider::ReplyFile(_)
-        | Provider::ReplyInput
-        | Provider::Command(_) => None,
-    };
-    frame::About {
-        plan: Some(selected.plan.name.clone()),
-        plan_id: Some(selected.plan.id.clone()),
-        branch: Some(selected.branch.name.clone()),
-        provider: Some(chosen.provider.word().to_owned()),
-        model,
-        provider_source: Some(chosen.source.clone()),
-        root: None,
+/// `plandex chat`
+pub(in super::super) fn chat(cli: &Cli, args: &args::Chat) -> Result<ExitCode> {
+    if args.asking.goes_on(cli) {
+        return background::start(cli, args.asking.input());
     }
+    let (project, selected) = cli.open_selected()?;
+    let sources = Sources {
+        prompt: &args.prompt,
+        file: &args.file,
+        reply: &args.asking.reply,
+    };
+    let task = Task::Chat(prompt::prompt(cli, &project, &sources)?);
+    let run = Run {
+        project,
+        selected,
+        task,
+        operation: operation::CHAT,
+    };
+    run.run(cli, &args.asking, None)
 }
 
-/// The prompt: the argument, a file, or what is piped in (added to the argument if there is one).
-fn prompt_text(cli: &Cli, project: &Project, args: &args::Tell) -> Result<String> {
-    let reply_from_stdin = args.reply.as_deref() == Some(Path::new("-"));
-    let given = match (&args.prompt, &args.file) {
-        (Some(text), _) if text == "-" => None,
-        (Some(text), _) => Some(text.clone()),
-        (None, Some(file)) => {
-            let path = cli.cwd.join(file);
-            let is_own = |meta: std::fs::Metadata| project.store.is_own_file(&meta);
-            if std::fs::metadata(&path).is_ok_and(is_own) {
-                return Err(own_file(&path.display().to_string()));
+/// `plandex continue`
+pub(in super::super) fn continue_(cli: &Cli, args: &args::Continue) -> Result<ExitCode> {
+    if args.asking.goes_on(cli) {
+        return background::start(cli, args.asking.input());
+    }
+    let (project, selected) = cli.open_selected()?;
+    let said = project
+        .store
+        .read(|tx| messages::last(tx, &selected.branch.id))?;
+    if said.is_none() {
+        return Err(TellError::NothingToContinue.into());
+    }
+    let run = Run {
+        project,
+        selected,
+        task: Task::Continue,
+        operation: operation::CONTINUE,
+    };
+    run.run(cli, &args.asking, Some(&args.edits))
+}
+
+/// A run as it is typed.
+struct Run {
+    project: Arc<Project>,
+    selected: Selected,
+    task: Task,
+    operation: Operation<WritePermit>,
+}
+
+impl Run {
+    fn run(
+        self,
+        cli: &Cli,
+        asking: &args::Asking,
+        edits: Option<&args::Edits>,
+    ) -> Result<ExitCode> {
+        let chosen = match &asking.reply {
+            Some(reply) => prompt::given_reply(cli, &self.project, reply)?.into(),
+            // What would be sent can be shown without anybody to send it to.
+            None if asking.print_prompt => {
+                let chosen = asking.choice.choose(cli, &self.project);
+                chosen.unwrap_or_else(|_| Provider::Literal.into())
             }
-            let file = std::fs::File::open(&path).map_err(|error| unreadable(&path, &error))?;
-            Some(read_prompt(file, &path.display().to_string())?)
+            None => asked(cli, asking.choice.choose(cli, &self.project)?),
+        };
+        if asking.print_prompt {
+            return prompt::print(cli, &self.project, &self.selected, &self.task, &chosen);
         }
-        (None, None) => None,
-    };
-    match given {
-        Some(text) => Ok(text),
-        None if reply_from_stdin => Err(UsageError::new(
-            "the prompt and the reply cannot both come from standard input",
-            "give the prompt as an argument or with `-f FILE`",
+        if let (Input::Reply, Some(detached)) = (asking.input(), cli.detached()) {
+            detached.keep_input();
+        }
+        cli.stream_about(prompt::about(&self.selected, Some(&chosen)));
+        let answer = Answer::new(chosen, &self.task)?;
+        let tries = edits.and_then(|edits| edits.fix_tries);
+        let tell = Tell {
+            branch: self.selected.branch.name.clone(),
+            building: match edits {
+                Some(edits) if !edits.no_build => Building::AtOnce,
+                _ => Building::Later,
+            },
+            fix_tries: tries.unwrap_or_else(|| answer.fix_tries()),
+            task: self.task,
+            answer,
+        };
+        let job = Job {
+            project: &self.project,
+            plan_id: &self.selected.plan.id,
+            branch: None,
+            operation: self.operation,
+        };
+        let (mut view, mut code) = (RunView::new(cli, asking.stream), None);
+        let told = operate(
+            cli,
+            &job,
+            move |permit, turn, events| plan::tell(turn, permit, &tell, events),
+            |recorded| {
+                view.show(&recorded);
+                code = report::run_ended(&recorded.event).or(code);
+            },
         )
-        .into()),
-        None if std::io::stdin().is_terminal() => Ok(String::new()),
-        None => read_prompt(std::io::stdin().lock(), "standard input"),
+        .inspect_err(|error| {
+            background::failed(cli, &self.project, &self.selected.branch.id, error);
+        });
+        drop(view);
+        ending::conclude(cli, told?, code)
     }
 }
 
-/// Reads a prompt to its end; `name` is where it comes from.
-fn read_prompt(source: impl std::io::Read, name: &str) -> Result<String> {
-    let mut bytes = Vec::new();
-    source
-        .take(PROMPT_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(Path::new(name), &error))?;
-    if bytes.len() as u64 > PROMPT_MAX {
-        return Err(UsageError::new("the prompt is too long", "give at most 64 MiB").into());
+/// Says whom it asks, and what decided that, if it is anybody.
+pub(super) fn asked(cli: &Cli, chosen: Chosen) -> Chosen {
+    if matches!(
+        chosen.provider,
+        Provider::Endpoint(_) | Provider::Command(_)
+    ) {
+        cli.ui.note(chosen.describe());
     }
-    String::from_utf8(bytes)
-        .map_err(|_| UsageError::new(format!("{name} is not UTF-8"), "give UTF-8 text").into())
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> UsageError {
-    UsageError::new(
-        format!("cannot read the prompt {}: {error}", path.display()),
-        "`plandex tell \"what to do\"`, or `plandex tell -f FILE`",
-    )
-}
-
-fn print_prompt(
-    cli: &Cli,
-    project: &Arc<Project>,
-    selected: &Selected,
-    prompt: &Prompt,
-) -> Result<ExitCode> {
-    let (plan, branch) = (&selected.plan.id, &selected.branch.id);
-    let lines = ask::lines(project, plan, branch, prompt.text(), None)?;
-    if cli.json {
-        cli.ui
-            .json(&serde_json::json!({"schemaVersion": SCHEMA_VERSION, "messages": lines}));
-    } else {
-        cli.ui.line(briefing::render(&lines));
-    }
-    Ok(ExitCode::Done)
+    chosen
 }

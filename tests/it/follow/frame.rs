@@ -82,7 +82,7 @@ fn check(text: &str, code: i32) -> Vec<Value> {
         for key in object.keys() {
             let is_known = |field: &&str| field.trim_end_matches('?') == key;
             assert!(
-                all.iter().any(|field| is_known(field)),
+                all.iter().any(is_known),
                 "{key} is new: {event}"
             );
         }

@@ -7,6 +7,7 @@
 //! deadline, and what ends at one shows the output of every process that was started.
 
 mod dump;
+mod model_server;
 mod process;
 mod sandbox;
 pub(crate) mod skip;
@@ -16,6 +17,7 @@ mod watchdog;
 mod tests;
 
 pub(crate) use dump::dump;
+pub(crate) use model_server::{Answer, Asked, Cut, Framing, Hold, ModelServer};
 pub(crate) use process::{Background, Outcome, Run};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use skip::{needs, skip};
