@@ -159,6 +159,9 @@ pub enum Event {
         failed: usize,
         /// Blocks that could not be read.
         malformed: usize,
+        /// Why it was stopped, if it was: "interrupted", "terminated", "hung_up" or "stopped".
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stopped: Option<String>,
         /// Files whose edits are kept for `build`.
         #[serde(default, skip_serializing_if = "is_zero")]
         kept: usize,
@@ -177,7 +180,17 @@ pub enum Event {
         hint: Option<String>,
         /// Whether part of a reply is kept.
         partial: bool,
+        /// How the command that ran it ended, where its kind does not say so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit_code: Option<u8>,
     },
+}
+
+impl Event {
+    /// Whether it is the last one of its run.
+    pub fn is_verdict(&self) -> bool {
+        matches!(self, Self::Completed { .. } | Self::Failed { .. })
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -271,7 +284,7 @@ impl Recorded {
     }
 
     /// As it is stored.
-    pub(super) fn kept(&self) -> anyhow::Result<Kept> {
+    pub fn kept(&self) -> anyhow::Result<Kept> {
         let mut fields = Map::new();
         if let Value::Object(object) = serde_json::to_value(&self.event)? {
             fields = object;

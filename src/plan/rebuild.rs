@@ -42,9 +42,9 @@ pub fn rebuild(
         streams::add(tx, &stream, &[first.kept()?])?;
         Ok(first)
     })?;
+    let stream = &first.run;
     let mut recorder = Recorder::new(turn, permit, &first, listener);
-    let stream = first.run;
-    let outcome = build::build(turn, &branch, &stream, &dues)?;
+    let outcome = build::build(turn, &branch, stream, &dues)?;
     check_lock(turn, permit)?;
     let mut tally = Tally::default();
     tally.outcome(&outcome);
@@ -59,14 +59,15 @@ pub fn rebuild(
         failed: report.failed,
         malformed: 0,
         kept: 0,
+        stopped: None,
         duration_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
     });
     let last_words = recorder.unstored_rows()?;
     let message = format!("Build{}", counted(&outcome));
     turn.advance(permit, &branch, &outcome.tree_changes(), &message, |tx| {
         outcome.record(tx)?;
-        streams::add(tx, &stream, &last_words)?;
-        streams::finish(tx, &stream, "ready", Some(&report.stored()))?;
+        streams::add(tx, stream, &last_words)?;
+        streams::finish(tx, stream, "ready", Some(&report.stored()))?;
         branches::set_status(tx, &branch.id, Status::Ready, None)
     })?;
     recorder.tell();

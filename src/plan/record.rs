@@ -36,6 +36,7 @@ impl<'r> Recorder<'r> {
         first: &Recorded,
         listener: &'r mut dyn FnMut(Recorded),
     ) -> Self {
+        turn.project.locks().tell_followers();
         listener(first.clone());
         Self {
             turn,
@@ -107,8 +108,9 @@ impl<'r> Recorder<'r> {
         self.unstored.iter().map(Recorded::kept).collect()
     }
 
-    /// Tells what is stored now.
+    /// Tells what is stored now: those who follow first, because this listener may be slow.
     pub(super) fn tell(&mut self) {
+        self.turn.project.locks().tell_followers();
         self.bytes = 0;
         self.last = Instant::now();
         for recorded in self.unstored.drain(..) {

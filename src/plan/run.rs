@@ -82,14 +82,13 @@ impl<'r> Run<'r> {
             let open = new(Role::Assistant, tell.answer.word(), "", State::Open);
             let reply = messages::add(tx, id, &open)?;
             let stream = streams::start(tx, id, permit.proof().ticket(), Some(&reply.id))?;
-            branches::set_status(tx, id, Status::Replying, None)?;
             let number = prompt.as_ref().map_or(reply.number, |prompt| prompt.number);
             let first = Recorded::first(&stream, started(turn, number, opening));
             streams::add(tx, &stream, &[first.kept()?])?;
-            Ok((prompt, reply, first))
+            branches::set_status(tx, id, Status::Replying, None)?;
+            Ok((prompt, reply, number, first))
         });
-        let (prompt, reply, first) = begun.context("recording the prompt")?;
-        let number = prompt.as_ref().map_or(reply.number, |prompt| prompt.number);
+        let (prompt, reply, number, first) = begun.context("recording the prompt")?;
         Ok(Self {
             turn,
             permit,
@@ -99,8 +98,8 @@ impl<'r> Run<'r> {
             title: title(&tell.task, number),
             since: Instant::now(),
             tally: Tally::default(),
+            stream: first.run.clone(),
             recorder: Recorder::new(turn, permit, &first, listener),
-            stream: first.run,
             prompt,
             reply,
         })
@@ -231,7 +230,8 @@ impl<'r> Run<'r> {
         self.check_lock()?;
         self.tally.error(format!("{error:#}"));
         let report = self.tally.report();
-        let completed = self.completed(State::Complete);
+        let stopped = self.turn.cancel.reason();
+        let completed = self.completed(State::Complete, stopped);
         self.recorder.say(completed);
         let last_words = self.recorder.unstored_rows()?;
         self.turn.project.store.write(self.permit, |tx| {
@@ -241,7 +241,6 @@ impl<'r> Run<'r> {
             branches::set_status(tx, &self.branch.id, Status::Ready, None)
         })?;
         self.recorder.tell();
-        let stopped = self.turn.cancel.reason();
         Ok(self.told(State::Complete, stopped, None))
     }
 
@@ -318,12 +317,13 @@ impl<'r> Run<'r> {
                 message: failure.message.clone(),
                 hint: failure.hint.clone(),
                 partial: !reply.text.is_empty(),
+                exit_code: None,
             },
-            None => self.completed(reply.state),
+            None => self.completed(reply.state, reply.stopped),
         }
     }
 
-    fn completed(&self, state: State) -> Event {
+    fn completed(&self, state: State, stopped: Option<Reason>) -> Event {
         let report = self.tally.report();
         Event::Completed {
             number: self.number,
@@ -332,6 +332,7 @@ impl<'r> Run<'r> {
             failed: report.failed,
             malformed: self.tally.malformed().len(),
             kept: report.kept,
+            stopped: stopped.map(|reason| reason.word().to_owned()),
             duration_ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
     }

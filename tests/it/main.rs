@@ -17,6 +17,7 @@ mod crash_points;
 mod disk;
 mod endpoints;
 mod exec;
+mod follow;
 mod log;
 mod looking;
 mod model;

@@ -2,12 +2,10 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Error, Result};
+use anyhow::{Context as _, Error, Result};
 
 use super::super::exit::ExitCode;
-use super::super::report;
 use super::super::session::Cli;
-use crate::model::Kind;
 use crate::plan::{Report, TellError, Told};
 use crate::store::messages::State;
 use crate::ui::render;
@@ -18,9 +16,9 @@ const NAMED: usize = 10;
 /// The hint after a reply of which a part came.
 const GO_ON: &str = "the partial reply is kept: see `plandex convo`, go on with `plandex continue`";
 
-/// Says what a run came to, and the next command.
-pub(super) fn conclude(cli: &Cli, told: Told) -> Result<ExitCode> {
-    let code = exit_code(&told);
+/// Says what a run came to whose last event means `code`, and the next command.
+pub(super) fn conclude(cli: &Cli, told: Told, code: Option<ExitCode>) -> Result<ExitCode> {
+    let code = code.context("the run has no last event")?;
     if cli.json {
         return match told.failure {
             Some(failure) => Err(Error::from(failure).context(TellError::ReplyFailed)),
@@ -113,23 +111,6 @@ fn failed(report: &Report) -> String {
 fn line(text: &mut String, line: &str) {
     // Writing to a string never fails.
     writeln!(text, "{line}").ok();
-}
-
-/// MODEL.md 1.4's verdicts, and what could not be built.
-fn exit_code(told: &Told) -> ExitCode {
-    if let Some(reason) = told.stopped {
-        return report::stopped(reason);
-    }
-    match (
-        told.state,
-        told.failure.as_ref().map(|failure| failure.kind),
-    ) {
-        (_, Some(Kind::Auth | Kind::NotConfigured)) => ExitCode::NoModel,
-        (State::Truncated | State::Refused, _) => ExitCode::CutOff,
-        (State::Error, _) => ExitCode::ModelFailed,
-        _ if told.is_whole() => ExitCode::Done,
-        _ => ExitCode::EditsFailed,
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::super::args::Stream;
 use super::super::session::Cli;
 use super::people::People;
 use crate::plan::{Event, Recorded};
@@ -12,6 +13,7 @@ use crate::plan::{Event, Recorded};
 /// Shows one run's events in their order.
 pub(super) struct RunView<'c> {
     cli: &'c Cli,
+    stream: Stream,
     people: People<'c>,
     /// The reply so far, for the event that holds all of it.
     text: String,
@@ -33,9 +35,10 @@ struct RunLine<'a> {
 }
 
 impl<'c> RunView<'c> {
-    pub(super) fn new(cli: &'c Cli) -> Self {
+    pub(super) fn new(cli: &'c Cli, stream: Stream) -> Self {
         Self {
             cli,
+            stream,
             people: People::new(cli),
             text: String::new(),
         }
@@ -53,6 +56,10 @@ impl<'c> RunView<'c> {
     fn print(&mut self, recorded: &Recorded) {
         if let Event::Text { text } = &recorded.event {
             self.text.push_str(text);
+        }
+        let is_delta = matches!(recorded.event, Event::Text { .. } | Event::Thinking { .. });
+        if is_delta && !self.stream.deltas {
+            return;
         }
         let is_end = matches!(recorded.event, Event::Replied { .. });
         let line = RunLine {

@@ -315,7 +315,9 @@ fn hostile_paths_touch_nothing_outside_and_leave_the_good_files_pending() {
         );
         assert_eq!(canaries(&sandbox), before, "{path}");
     }
-    let applied = sandbox.ok(&["apply", "-y", "--json"]).json();
+    let applied = sandbox.ok(&["apply", "-y", "--json"]).stdout;
+    let applied = applied.lines().nth(1).unwrap();
+    let applied: serde_json::Value = serde_json::from_str(applied).unwrap();
     assert_eq!(
         applied["written"].as_array().unwrap().len(),
         hostile.len(),

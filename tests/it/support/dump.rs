@@ -24,6 +24,9 @@ const FLEETING: [&str; 11] = [
     "mtime_ns",
 ];
 
+/// Fields of events that are measured.
+const SPANS: [&str; 2] = ["waitedMs", "durationMs"];
+
 /// Every table of the database in `state_dir`, a line per row, ids and versions numbered by first
 /// appearance (`#1`, `v1`), times and processes blanked (`~`).
 #[track_caller]
@@ -159,7 +162,13 @@ impl Names {
             return format!("v{}", number(versions, value));
         }
         let ids = &mut self.ids;
+        let mut is_span = false;
         replace_words(value, |word| {
+            // How long something took, among the fields of an event.
+            let was_span = std::mem::replace(&mut is_span, SPANS.contains(&word));
+            if was_span && word.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Some("~".to_owned());
+            }
             is_uuid(word).then(|| format!("#{}", number(ids, word)))
         })
     }
