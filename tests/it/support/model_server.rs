@@ -123,6 +123,13 @@ impl Answer {
         self
     }
 
+    /// Plays these bytes of the body twice.
+    pub(crate) fn duplicated(mut self, range: std::ops::Range<usize>) -> Self {
+        let again = self.body[range.clone()].to_vec();
+        self.body.splice(range.end..range.end, again);
+        self
+    }
+
     /// Replaces the byte at `at` of the body.
     pub(crate) fn corrupted(mut self, at: usize, byte: u8) -> Self {
         self.body[at] = byte;
