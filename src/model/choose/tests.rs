@@ -216,6 +216,14 @@ fn a_key_goes_only_where_it_was_meant_to() {
         .flags(to("anthropic"))
         .file(unnamed)
         .check("anthropic https://api.anthropic.com x x-api-key K-a, from --provider");
+    let nobodys = ModelSettings {
+        key: Some(KeySource::Key(secret("K-file"))),
+        ..user()
+    };
+    Case::env(&[("OLLAMA_HOST", "gpu")])
+        .flags(to("ollama"))
+        .file(nobodys)
+        .fails(Kind::NotConfigured, "not whose");
     // Ollama needs no key, and no key of another's goes there.
     Case::env(&[("OPENAI_API_KEY", "K-openai")])
         .flags(to("ollama"))

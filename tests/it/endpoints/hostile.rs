@@ -7,6 +7,7 @@ use plandex::model::{self, Delta, Finish, Kind};
 use plandex::platform::cancel::Cancel;
 use plandex::platform::process;
 
+use super::recorded::fences;
 use super::{ask, asked, openai, request};
 use crate::support::{Answer, Framing, ModelServer};
 
@@ -190,4 +191,28 @@ fn a_half_open_connection_ends_with_the_idle_time() {
     assert_eq!(heard.text, "half");
     assert_eq!(heard.end.unwrap_err().kind, Kind::Timeout);
     hold.release();
+}
+
+#[test]
+fn no_byte_that_is_changed_or_repeated_makes_up_an_end() {
+    let body = fences();
+    let unfinished = body
+        .find("data: {\"choices\":[{\"index\":0,\"delta\":{},")
+        .unwrap();
+    let body = &body[..unfinished];
+    let check = |answer: Answer, what: String| {
+        let heard = asked(&ModelServer::start([answer]));
+        assert!(heard.end.is_err(), "{what}: {heard:?}");
+    };
+    for at in (0..body.len()).step_by(11) {
+        for byte in [b'\n', b'\r', b'"', b':', 0, 0x80, 0xff] {
+            let answer = Answer::stream(body).corrupted(at, byte);
+            check(answer, format!("{byte} at {at}"));
+        }
+        let end = (at + 97).min(body.len());
+        for range in [at..at + 1, at..end] {
+            let answer = Answer::stream(body).duplicated(range.clone());
+            check(answer, format!("{range:?} twice"));
+        }
+    }
 }

@@ -123,6 +123,13 @@ impl Answer {
         self
     }
 
+    /// Plays these bytes of the body twice.
+    pub(crate) fn duplicated(mut self, range: std::ops::Range<usize>) -> Self {
+        let again = self.body[range.clone()].to_vec();
+        self.body.splice(range.end..range.end, again);
+        self
+    }
+
     /// Replaces the byte at `at` of the body.
     pub(crate) fn corrupted(mut self, at: usize, byte: u8) -> Self {
         self.body[at] = byte;
@@ -262,7 +269,9 @@ fn read_request(connection: &TcpStream) -> Option<Asked> {
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     let length = headers.iter().find(|(name, _)| name == "content-length");
-    let mut body = vec![0; length?.1.parse().ok()?];
+    // A proxy's CONNECT has none.
+    let length = length.and_then(|(_, value)| value.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
     input.read_exact(&mut body).ok()?;
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     Some(Asked {
