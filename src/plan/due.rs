@@ -201,13 +201,13 @@ mod tests {
     #[test]
     fn what_fitted_is_what_did_not_fail() {
         let edits = read(
-            "```rust path=a\n1\n```\n```rust path=a\n2\n```\n",
+            "```text path=a.txt\n1\n```\n```text path=a.txt\n2\n```\n",
             State::Complete,
         )
         .edits;
         let failed = |edit| {
             Malformed {
-                path: Some("a".to_owned()),
+                path: Some("a.txt".to_owned()),
                 format: edits[0].format,
                 line: 1,
                 reason: Reason::NotFound,
