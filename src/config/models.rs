@@ -57,6 +57,8 @@ pub struct ModelSettings {
     pub base_url: Option<String>,
     /// `api-key` or `api-key-env`.
     pub key: Option<KeySource>,
+    /// Whether the key stands in a file that others than its owner can read.
+    pub is_exposed: bool,
     /// `command`.
     pub command: Option<CommandWords>,
     /// `fallback`: PROVIDER/MODEL, or a model of the same provider.

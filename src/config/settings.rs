@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -57,6 +58,8 @@ struct File {
 impl File {
     /// What it says about models. Fails if it says two things at once.
     fn models(self, origin: Origin) -> Result<Option<ModelSettings>> {
+        let is_key = self.api_key.is_some();
+        let is_exposed = matches!(&origin, Origin::User(path) if is_key && is_open_to_others(path));
         let key = match (self.api_key, self.api_key_env) {
             (Some(_), Some(_)) => {
                 let path = origin.of("api-key");
@@ -79,6 +82,7 @@ impl File {
             model: self.model,
             base_url: self.base_url,
             key,
+            is_exposed,
             command: self.command.map(|command| command.0),
             fallback: self.fallback,
             context_window: self.context_window,
@@ -121,6 +125,11 @@ impl Settings {
             models: project.into_iter().chain(user).collect(),
         })
     }
+}
+
+fn is_open_to_others(path: &Path) -> bool {
+    let mode = std::fs::metadata(path).map(|meta| meta.permissions().mode());
+    mode.is_ok_and(|mode| mode & 0o077 != 0)
 }
 
 fn read(path: &Path) -> Result<File> {

@@ -16,6 +16,8 @@ pub(super) fn parse(text: &str) -> Result<String, ModelError> {
             .hint("give it as `http://localhost:8080/v1` or `https://host/v1`")
     };
     let text = text.trim().trim_end_matches('/');
+    // The address of the call itself, as documentation shows it.
+    let text = text.strip_suffix("/chat/completions").unwrap_or(text);
     let uri: Uri = text.parse().map_err(|_| wrong("is no URL"))?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err(wrong("begins neither with http:// nor with https://"));
@@ -72,6 +74,7 @@ mod tests {
         for (text, expected) in [
             ("http://localhost:8080/v1", "http://localhost:8080/v1"),
             (" https://host/v1// ", "https://host/v1"),
+            ("https://host/v1/chat/completions/", "https://host/v1"),
             ("https://[::1]:8/v1", "https://[::1]:8/v1"),
         ] {
             assert_eq!(parse(text).unwrap(), expected);

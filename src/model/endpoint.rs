@@ -1,4 +1,4 @@
-//! Where a reply is asked for, as values: made by [`super::choose`], or by a test.
+//! Where a reply is asked for, as values: made by [`super::choose()`], or by a test.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

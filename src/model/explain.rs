@@ -14,6 +14,8 @@ use crate::platform::clock;
 const REFUSAL_MAX: u64 = 64 << 10;
 /// And for how long.
 const REFUSAL_WAIT: Duration = Duration::from_secs(10);
+/// What stands in a key's place.
+const HIDDEN: &str = "[hidden]";
 
 /// Reads a body to its end: what came of it as text, and how the connection broke if it did.
 pub(super) fn read(
@@ -167,8 +169,40 @@ pub(super) fn lost(error: &std::io::Error, watch: &Watch, post: &Post<'_>) -> Mo
 pub(super) fn without_key(mut error: ModelError, endpoint: &Endpoint) -> ModelError {
     if let Some(key) = &endpoint.key {
         let key = key.secret().expose();
-        error.message = error.message.replace(key, "[hidden]");
-        error.hint = error.hint.map(|hint| hint.replace(key, "[hidden]"));
+        error.message = hidden(&error.message, key);
+        error.hint = error.hint.map(|hint| hidden(&hint, key));
     }
     error
+}
+
+/// `text` without `key`, and without the beginning of it that a cut has left.
+fn hidden(text: &str, key: &str) -> String {
+    let mut text = text.replace(key, HIDDEN);
+    let lengths = key.char_indices().map(|(at, _)| at).rev();
+    // A letter or two give nothing away, and would be found in any text.
+    for length in lengths.filter(|length| *length > 2) {
+        let cut = [&key[..length], "…"].concat();
+        text = text.replace(&cut, &[HIDDEN, "…"].concat());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hidden;
+
+    #[test]
+    fn a_key_is_hidden_whole_and_cut() {
+        let key = "sk-canary-4711";
+        for (text, expected) in [
+            ("key sk-canary-4711 is bad", "key [hidden] is bad"),
+            ("sk-canary-4711sk-canary-4711", "[hidden][hidden]"),
+            ("a sk-canary-471… b", "a [hidden]… b"),
+            ("a sk-…", "a [hidden]…"),
+            ("a sk… and s…", "a sk… and s…"),
+            ("sk-other", "sk-other"),
+        ] {
+            assert_eq!(hidden(text, key), expected);
+        }
+    }
 }

@@ -68,15 +68,14 @@ impl<'a> Hearing<'a> {
             return;
         }
         match piece {
-            Piece::Text(text) => {
-                self.count(text.len());
+            Piece::Text(text) if self.has_room(text.len()) => {
                 let runs = &mut self.runs;
                 self.splitter.push(&text, &mut |run| join(runs, run));
             }
-            Piece::Thinking(text) => {
-                self.count(text.len());
+            Piece::Thinking(text) if self.has_room(text.len()) => {
                 join(&mut self.runs, Run::Thinking(text));
             }
+            Piece::Text(_) | Piece::Thinking(_) => {}
             // The first word stays, but for a refusal, which is never taken back.
             Piece::Reason(Reason::Refused) => self.reason = Some(Reason::Refused),
             Piece::Reason(reason) => {
@@ -99,12 +98,14 @@ impl<'a> Hearing<'a> {
         }
     }
 
-    fn count(&mut self, bytes: usize) {
+    /// Counts so many bytes more; once they are too many, the reply has failed.
+    fn has_room(&mut self, bytes: usize) -> bool {
         self.heard += bytes;
         if self.heard > REPLY_MAX {
             let message = format!("the reply is longer than {REPLY_MAX} bytes");
             self.failure = Some(ModelError::new(Kind::Protocol, message));
         }
+        self.heard <= REPLY_MAX
     }
 
     /// Sends what was heard since. Returns whether there was anything.

@@ -12,7 +12,7 @@ use super::failure::{Kind, ModelError, shown};
 const TITLE: usize = 120;
 
 /// What words of an error mean, the first that fits.
-const WORDS: [(&str, Kind); 20] = [
+const WORDS: [(&str, Kind); 22] = [
     ("insufficient_quota", Kind::Billing),
     ("exceeded your current quota", Kind::Billing),
     ("insufficient credits", Kind::Billing),
@@ -33,6 +33,9 @@ const WORDS: [(&str, Kind); 20] = [
     ("authentication_error", Kind::Auth),
     ("model_not_found", Kind::NotFound),
     ("overloaded", Kind::Overloaded),
+    // Azure, for a prompt that its filter refuses.
+    ("content_filter", Kind::Refused),
+    ("content management policy", Kind::Refused),
     ("rate_limit", Kind::Rate),
 ];
 
@@ -235,6 +238,11 @@ mod tests {
             (500, "Input is too long", Kind::ContextTooLong),
             (400, "unknown field", Kind::BadRequest),
             (422, "x", Kind::BadRequest),
+            (
+                400,
+                "triggering Azure OpenAI's content management policy",
+                Kind::Refused,
+            ),
             (500, "x", Kind::Overloaded),
             (503, "Loading model", Kind::Overloaded),
             (529, "x", Kind::Overloaded),

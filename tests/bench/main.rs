@@ -16,6 +16,7 @@ mod commands;
 mod figure;
 mod follow;
 mod machine;
+mod models;
 mod place;
 mod roles;
 mod turns;
@@ -27,7 +28,7 @@ use place::Place;
 /// A measurement: its name on the command line, and what takes it.
 type Measurement = (&'static str, fn(&Place) -> Vec<Figure>);
 
-const MEASUREMENTS: [Measurement; 13] = [
+const MEASUREMENTS: [Measurement; 16] = [
     ("pair", turns::pair),
     ("hand-off", turns::hand_off),
     ("throughput", turns::throughput),
@@ -41,6 +42,9 @@ const MEASUREMENTS: [Measurement; 13] = [
     ("looking", commands::looking),
     ("exec", commands::exec),
     ("version", commands::version),
+    ("parser", models::parser),
+    ("reply", models::reply),
+    ("streaming", models::streaming),
 ];
 
 fn main() {

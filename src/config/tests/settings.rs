@@ -209,6 +209,7 @@ fn both_files_say_what_they_say_about_models() {
     assert_eq!(project.fallback.as_deref(), Some("openrouter/x"));
     assert_eq!(user.origin, Origin::User(files.user_path()));
     assert_eq!(user.key, Secret::new("canary").map(KeySource::Key));
+    assert!(user.is_exposed, "it was made with the mode of any file");
     let words = ["llm", "-m"].map(str::to_owned).to_vec();
     assert_eq!(user.command, Some(CommandWords::Argv(words)));
     assert_eq!(user.temperature, serde_json::Number::from_f64(0.5));

@@ -56,6 +56,7 @@ pub fn choose(said: &Said<'_>) -> Result<Chosen> {
     layers.extend(said.files);
     for layer in &layers {
         check_project(layer)?;
+        check_key(layer)?;
     }
     let mut chosen = one(said, &layers)?;
     let fallback = layers.iter().find(|layer| layer.fallback.is_some());
@@ -99,6 +100,18 @@ fn check_project(layer: &ModelSettings) -> Result<()> {
     Err(wrong(message).hint(format!(
         "put `{key}` into your own settings, ~/.config/plandex/config.toml"
     )))
+}
+
+/// A key that a file holds belongs to somebody, or it would go to whoever is asked.
+fn check_key(layer: &ModelSettings) -> Result<()> {
+    let Origin::User(path) = &layer.origin else {
+        return Ok(());
+    };
+    if layer.key.is_none() || layer.provider.is_some() || layer.base_url.is_some() {
+        return Ok(());
+    }
+    let message = format!("{}: there is a key, but not whose", path.display());
+    Err(wrong(message).hint("add `provider` or `base-url` to it"))
 }
 
 fn wrong(message: impl Into<String>) -> ModelError {
@@ -274,6 +287,11 @@ fn endpoint(
             .warnings
             .push(format!("the key goes to {host} unencrypted (http://)"));
     }
+    let exposed = layers.iter().find(|layer| layer.is_exposed);
+    chosen.warnings.extend(exposed.map(|layer| {
+        let path = layer.origin.of("api-key");
+        format!("others can read {path}, which holds a key: `chmod 600 {path}`")
+    }));
     chosen
         .warnings
         .extend(own::two_bases(said.environment, name, at.is_some()));

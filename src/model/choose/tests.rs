@@ -216,6 +216,14 @@ fn a_key_goes_only_where_it_was_meant_to() {
         .flags(to("anthropic"))
         .file(unnamed)
         .check("anthropic https://api.anthropic.com x x-api-key K-a, from --provider");
+    let nobodys = ModelSettings {
+        key: Some(KeySource::Key(secret("K-file"))),
+        ..user()
+    };
+    Case::env(&[("OLLAMA_HOST", "gpu")])
+        .flags(to("ollama"))
+        .file(nobodys)
+        .fails(Kind::NotConfigured, "not whose");
     // Ollama needs no key, and no key of another's goes there.
     Case::env(&[("OPENAI_API_KEY", "K-openai")])
         .flags(to("ollama"))
@@ -306,6 +314,22 @@ fn warnings_say_what_is_doubtful() {
         ("OPENAI_MODEL", "m"),
     ]);
     assert_eq!(quiet.choose().unwrap().warnings, Vec::<String>::new());
+}
+
+#[test]
+fn a_key_that_others_can_read_is_warned_of() {
+    let file = ModelSettings {
+        provider: some("openai"),
+        model: some("m"),
+        key: Some(KeySource::Key(secret("K-file"))),
+        is_exposed: true,
+        ..user()
+    };
+    let warnings = Case::env(&[]).file(file).choose().unwrap().warnings;
+    assert!(
+        warnings[0].contains("chmod 600 /home/me/config.toml"),
+        "{warnings:?}"
+    );
 }
 
 #[test]

@@ -57,13 +57,22 @@ fn three_recorded_replies_are_heard_whole_in_every_framing() {
     }
 }
 
+/// The reason, whether `[DONE]` comes, how the connection ends, the text; what that is.
+type Row<'a> = (
+    Option<&'a str>,
+    bool,
+    &'a [Cut],
+    &'a str,
+    Result<Finish, Kind>,
+);
+
 #[test]
 fn every_row_of_the_table_of_endings() {
     let all = [Cut::Clean, Cut::Unterminated, Cut::Reset];
     let done = "data: [DONE]\n\n";
     let finish = |finish| Ok(finish);
     let fails = |kind| Err(kind);
-    let rows: [(Option<&str>, bool, &[Cut], &str, Result<Finish, Kind>); 13] = [
+    let rows: [Row; 13] = [
         (Some("stop"), false, &all, "text", finish(Finish::Stop)),
         (Some("stop"), true, &all, "text", finish(Finish::Stop)),
         (Some("length"), false, &all, "text", finish(Finish::Length)),

@@ -8,6 +8,7 @@ mod ends;
 mod hostile;
 mod recorded;
 mod refused;
+mod tls;
 mod waits;
 
 use std::time::{Duration, Instant};

@@ -3,15 +3,16 @@
 /// A text in chunks of three characters, as LiteLLM cuts it: fences arrive in pieces.
 pub(super) fn fences() -> String {
     let text = "I add a file.\n\n```rust path=src/new.rs\nfn main() { /* ß漢😀 */ }\n```\nDone.\n";
-    let mut stream = ": OPENROUTER PROCESSING\n\n".to_owned();
     let characters: Vec<char> = text.chars().collect();
-    for piece in characters.chunks(3) {
+    let pieces = characters.chunks(3).map(|piece| {
         let piece: String = piece.iter().collect();
         let chunk = serde_json::json!({
             "choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": null}],
         });
-        stream.push_str(&format!("data: {chunk}\n\n"));
-    }
+        format!("data: {chunk}\n\n")
+    });
+    let stream: String = pieces.collect();
+    let stream = ": OPENROUTER PROCESSING\n\n".to_owned() + &stream;
     stream
         + "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n\
         data: {\"choices\":[],\"usage\":{\"prompt_tokens\":31,\"completion_tokens\":17}}\n\n\

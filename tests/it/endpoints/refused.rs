@@ -16,14 +16,17 @@ fn patient(server: &ModelServer) -> Chosen {
 }
 
 fn retries(heard: &Heard) -> Vec<(Option<u16>, Kind, Duration)> {
-    let retries = heard.phases.iter().filter_map(|phase| match phase {
-        Phase::Retrying {
+    let retries = heard.phases.iter().filter_map(|phase| {
+        let Phase::Retrying {
             status,
             kind,
             delay,
             ..
-        } => Some((*status, *kind, *delay)),
-        _ => None,
+        } = phase
+        else {
+            return None;
+        };
+        Some((*status, *kind, *delay))
     });
     retries.collect()
 }

@@ -81,10 +81,7 @@ fn check(text: &str, code: i32) -> Vec<Value> {
         }
         for key in object.keys() {
             let is_known = |field: &&str| field.trim_end_matches('?') == key;
-            assert!(
-                all.iter().any(is_known),
-                "{key} is new: {event}"
-            );
+            assert!(all.iter().any(is_known), "{key} is new: {event}");
         }
         assert_eq!(event["v"], 1);
         assert_eq!(event["seq"], index + 1, "{event}");

@@ -17,7 +17,7 @@ mod watchdog;
 mod tests;
 
 pub(crate) use dump::dump;
-pub(crate) use model_server::{Answer, Asked, Cut, Framing, Hold, ModelServer};
+pub(crate) use model_server::{Answer, Cut, Framing, ModelServer};
 pub(crate) use process::{Background, Outcome, Run};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use skip::{needs, skip};

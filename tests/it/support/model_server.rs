@@ -123,6 +123,13 @@ impl Answer {
         self
     }
 
+    /// Plays these bytes of the body twice.
+    pub(crate) fn duplicated(mut self, range: std::ops::Range<usize>) -> Self {
+        let again = self.body[range.clone()].to_vec();
+        self.body.splice(range.end..range.end, again);
+        self
+    }
+
     /// Replaces the byte at `at` of the body.
     pub(crate) fn corrupted(mut self, at: usize, byte: u8) -> Self {
         self.body[at] = byte;
@@ -278,15 +285,20 @@ fn play(mut connection: &TcpStream, answer: Answer) -> Option<Cut> {
         return Some(Cut::Unterminated);
     }
     let length = answer.body.len() * answer.times;
-    let mut head = format!("HTTP/1.1 {} Some Words\r\n", answer.status);
-    for (name, value) in &answer.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    head.push_str(&match answer.framing {
-        Framing::Chunked(_) => "transfer-encoding: chunked\r\n\r\n".to_owned(),
-        Framing::Length => format!("content-length: {length}\r\n\r\n"),
-        Framing::Close => "connection: close\r\n\r\n".to_owned(),
-    });
+    let framing = match answer.framing {
+        Framing::Chunked(_) => "transfer-encoding: chunked".to_owned(),
+        Framing::Length => format!("content-length: {length}"),
+        Framing::Close => "connection: close".to_owned(),
+    };
+    let mut head = vec![format!("HTTP/1.1 {} Some Words", answer.status)];
+    head.extend(
+        answer
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}")),
+    );
+    head.extend([framing, String::new(), String::new()]);
+    let head = head.join("\r\n");
     connection.write_all(head.as_bytes()).ok()?;
     let piece = match answer.framing {
         Framing::Chunked(size) => size,
@@ -297,23 +309,23 @@ fn play(mut connection: &TcpStream, answer: Answer) -> Option<Cut> {
     for _ in 0..answer.times {
         let mut at = 0;
         let end = cut.min(answer.body.len());
-        while at < end || at == held {
+        loop {
             if let Some((_, theirs)) = answer.hold.as_ref().filter(|_| at == held) {
                 theirs.reached.try_send(()).ok();
                 theirs.goes.recv_timeout(LIMIT).ok()?;
+            }
+            if at == end {
+                break;
             }
             let mut next = (at + piece).min(end);
             if at < held {
                 next = next.min(held);
             }
             send(&mut connection, answer.framing, &answer.body[at..next])?;
+            at = next;
             if let Some(pause) = answer.drip {
                 std::thread::sleep(pause);
             }
-            if next == end {
-                break;
-            }
-            at = next;
         }
     }
     let how = answer.cut.map_or(Cut::Clean, |(_, how)| how);
