@@ -68,7 +68,7 @@ fn interrupt(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch) -> Result<S
     let kept: usize = replies.iter().map(|reply| reply.text.len()).sum();
     let was = branch.status.word();
     let report = Report {
-        errors: vec![format!("the process died while {was}")],
+        errors: vec!["the process died before the run was over".to_owned()],
         partial: kept > 0,
         ..Report::default()
     }

@@ -85,6 +85,18 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// The run is at `stage` now; whether that is another one.
+    pub(super) fn turn_to(&mut self, stage: Stage, now_ms: i64) -> bool {
+        self.news_ms = now_ms;
+        self.has_said_stalled = false;
+        let is_new = self.stage.as_ref() != Some(&stage);
+        if is_new {
+            self.stage = Some(stage);
+            self.stage_ms = now_ms;
+        }
+        is_new
+    }
+
     pub(super) fn is_stalled(&self, now_ms: i64) -> bool {
         let is_at_work = matches!(self.stage, Some(Stage::Replying | Stage::Thinking));
         is_at_work && now_ms - self.news_ms >= STALLED_MS

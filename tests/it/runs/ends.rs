@@ -79,7 +79,9 @@ fn a_run_that_died_says_so_until_the_next_one() {
     sandbox.run(&["diff"]);
     let status = sandbox.ok(&["status"]);
     assert!(
-        status.stdout.contains("the process died while replying"),
+        status
+            .stdout
+            .contains("the process died before the run was over"),
         "{status}"
     );
     assert!(status.stderr.contains("`plandex continue`"), "{status}");

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::{SOON, file, project, replying};
-use crate::support::{OnTerminal, Sandbox};
+use super::{SOON, asking, chunk, file, finished, project, replying, stream};
+use crate::support::{Answer, ModelServer, OnTerminal, Sandbox};
 
 const WIDTHS: [u16; 3] = [40, 80, 200];
 
@@ -164,4 +164,63 @@ fn dumb_terminals_and_ci_get_lines() {
         assert!(raw.contains("building a.txt\r\n"), "{raw:?}");
         assert!(!raw.contains("\x1b[2K"), "{raw:?}");
     }
+}
+
+/// SEED.md 8.2.1 with true words, from the request to the end.
+#[test]
+fn each_stage_of_a_request_stands_on_the_screen() {
+    for columns in WIDTHS {
+        let sandbox = project();
+        let thought = chunk(&serde_json::json!({"reasoning": "First this.\nThen that.\n"}));
+        let words = chunk(&serde_json::json!({"content": "Some words.\n"}));
+        let start = thought.len() + words.len();
+        let body = thought.clone() + &words + &finished("stop");
+        let (busy, first) = Answer::stream(body.clone()).hold(0);
+        let (after_thought, second) = Answer::stream(body.clone()).hold(thought.len());
+        let (after_words, third) = Answer::stream(body).hold(start);
+        for (answer, hold, tree) in [
+            (busy, first, "Waiting for first token... (Ns)"),
+            (
+                after_thought,
+                second,
+                "Thinking... (Ns)\n├─ Tokens so far: ~6\n└─ Current: Then that.",
+            ),
+            (
+                after_words,
+                third,
+                "Some words.\nReplying... (Ns)\n└─ Tokens so far: ~9",
+            ),
+        ] {
+            let server = ModelServer::start([answer]);
+            let mut terminal = asking(&sandbox, &server, &["tell", "x"]).on_terminal(columns);
+            hold.reached();
+            let last = tree.lines().next_back().unwrap();
+            let words = last.split(" (N").next().unwrap();
+            terminal.until_shows(words);
+            let seen = terminal.screen();
+            let shown = timeless(&seen.text());
+            assert!(shown.ends_with(tree), "{columns}: {shown}");
+            assert!(seen.cursor_is_visible);
+            hold.release();
+            terminal.wait(SOON).ok();
+            let end = terminal.screen().text();
+            assert!(end.ends_with("Some words.\nNo changes"), "{end}");
+            assert!(!end.contains("First this."), "{end}");
+        }
+    }
+}
+
+#[test]
+fn a_pause_counts_down_on_the_screen() {
+    let sandbox = project();
+    let busy = Answer::error(429, "slow down").header("retry-after", "3");
+    let server = ModelServer::start([busy, Answer::stream(stream("Yes.\n", "stop"))]);
+    let mut terminal = asking(&sandbox, &server, &["tell", "x"]).on_terminal(80);
+    terminal.until_shows("Rate limited: retry 2/3 in 1s");
+    terminal.wait(SOON).ok();
+    let raw = terminal.raw();
+    assert!(raw.contains("retry 2/3 in 2s"), "{raw:?}");
+    let end = terminal.screen().text();
+    assert!(!end.contains("Rate limited"), "{end}");
+    assert!(end.contains("slow down"), "{end}");
 }

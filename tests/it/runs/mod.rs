@@ -2,6 +2,7 @@
 
 mod budget;
 mod chat;
+mod dying;
 mod ends;
 mod fix;
 mod later;
