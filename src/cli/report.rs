@@ -13,8 +13,8 @@ use crate::config::{self, Environment};
 use crate::context::ContextError;
 use crate::lock::{LockError, RetryReason};
 use crate::model::{Kind, ModelError};
+use crate::plan::TellError;
 use crate::plan::ask::TooLong;
-use crate::plan::{Event, TellError};
 use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
 use crate::project::{ProjectError, SelectError};
@@ -356,7 +356,7 @@ fn select(error: &SelectError) -> Verdict {
 }
 
 fn model(error: &ModelError) -> Verdict {
-    let code = of_failure(error.kind.word());
+    let code = ExitCode::of_failure(error.kind.word());
     let next = if error.kind == Kind::Source {
         "look with `plandex convo`"
     } else if error.kind.is_passing() {
@@ -458,53 +458,6 @@ fn document(error: &Error, verdict: &Verdict) -> Document {
         safe_to_retry: is_safe,
         hint: verdict.hint.clone(),
         concurrency: refused.map(|refused| refused.document(error, is_safe)),
-    }
-}
-
-/// How the command ends whose run's last event this is: said by the runner itself and by whoever
-/// follows it. `None` if it is no last event.
-pub(super) fn run_ended(last: &Event) -> Option<ExitCode> {
-    match last {
-        Event::Completed {
-            state,
-            failed,
-            malformed,
-            stopped,
-            ..
-        } => Some(match stopped.as_deref().and_then(Reason::of_word) {
-            Some(reason) => self::stopped(reason),
-            None if ["truncated", "refused"].contains(&state.as_str()) => ExitCode::CutOff,
-            None if failed + malformed > 0 => ExitCode::EditsFailed,
-            None => ExitCode::Done,
-        }),
-        Event::Failed {
-            kind, exit_code, ..
-        } => Some(match (exit_code, kind.as_str()) {
-            (Some(code), _) => ExitCode::Command(*code),
-            // Its process died.
-            (None, "interrupted") => ExitCode::Failed,
-            (None, kind) => of_failure(kind),
-        }),
-        Event::Started { .. }
-        | Event::Phase { .. }
-        | Event::Retrying { .. }
-        | Event::Thinking { .. }
-        | Event::Text { .. }
-        | Event::FileStarted { .. }
-        | Event::FileLines { .. }
-        | Event::Again { .. }
-        | Event::Replied { .. }
-        | Event::File { .. }
-        | Event::Warning { .. } => None,
-    }
-}
-
-/// How a command ends whose model failed so.
-fn of_failure(kind: &str) -> ExitCode {
-    match kind {
-        "auth" | "not_configured" => ExitCode::NoModel,
-        "truncated" | "refused" => ExitCode::CutOff,
-        _ => ExitCode::ModelFailed,
     }
 }
 

@@ -62,12 +62,12 @@ fn a_reply_that_breaks_off_says_why_and_what_remains() {
     assert_eq!(outcome.stderr.matches("not UTF-8").count(), 1, "{outcome}");
     let status = sandbox.ok(&["status"]).stdout;
     assert!(status.contains("Files left: b.txt"), "{status}");
-    // To a program it is the last event, and an error with its kind.
+    // To a program it is the last event before the frame's end, and an error with its kind.
     let json = sandbox
         .run(&["tell", "x", "--json", "--reply", path])
         .exits(5);
-    let last: serde_json::Value =
-        serde_json::from_str(json.stdout.lines().last().unwrap()).unwrap();
+    let lines: Vec<&str> = json.stdout.lines().collect();
+    let last: serde_json::Value = serde_json::from_str(lines[lines.len() - 2]).unwrap();
     assert_eq!(last["type"], "turn.failed", "{json}");
     assert_eq!(last["partial"], true, "{json}");
 }
