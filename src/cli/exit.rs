@@ -1,6 +1,5 @@
 //! The exit codes: stable, documented, and never 0 for contention.
 
-use crate::plan::Event;
 use crate::platform::cancel::Reason;
 
 /// How a command ended. Anything not listed here is a failure too.
@@ -72,53 +71,6 @@ impl ExitCode {
             Self::OutputClosed => 141,
             Self::Terminated => 143,
             Self::Command(code) => code,
-        }
-    }
-
-    /// How the command ends whose run's last event this is: said by the runner itself and by whoever
-    /// follows it. `None` if it is no last event.
-    pub(super) fn of_run(last: &Event) -> Option<Self> {
-        match last {
-            Event::Completed {
-                state,
-                failed,
-                malformed,
-                stopped,
-                ..
-            } => Some(match stopped.as_deref().and_then(Reason::of_word) {
-                Some(reason) => Self::from(reason),
-                None if ["truncated", "refused"].contains(&state.as_str()) => Self::CutOff,
-                None if failed + malformed > 0 => Self::EditsFailed,
-                None => Self::Done,
-            }),
-            Event::Failed {
-                kind, exit_code, ..
-            } => Some(match (exit_code, kind.as_str()) {
-                (Some(code), _) => Self::Command(*code),
-                // Its process died.
-                (None, "interrupted") => Self::Failed,
-                (None, kind) => Self::of_failure(kind),
-            }),
-            Event::Started { .. }
-            | Event::Phase { .. }
-            | Event::Retrying { .. }
-            | Event::Thinking { .. }
-            | Event::Text { .. }
-            | Event::FileStarted { .. }
-            | Event::FileLines { .. }
-            | Event::Again { .. }
-            | Event::Replied { .. }
-            | Event::File { .. }
-            | Event::Warning { .. } => None,
-        }
-    }
-
-    /// How a command ends whose model failed so.
-    pub(super) fn of_failure(kind: &str) -> Self {
-        match kind {
-            "auth" | "not_configured" => Self::NoModel,
-            "truncated" | "refused" => Self::CutOff,
-            _ => Self::ModelFailed,
         }
     }
 }

@@ -90,6 +90,7 @@ pub(super) fn listen(
         left: Vec::new(),
         is_chat: matches!(source, Source::Asked(.., messages::Kind::Chat)),
     };
+    recorder.store()?;
     let (chosen, request) = match source {
         Source::Asked(chosen, request, _) => (*chosen, *request),
         Source::Message(text) => {

@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::super::exit::ExitCode;
+use super::super::report;
 use super::super::session::{Cli, since};
 use super::ending::came_to;
 use crate::plan::{Event, Report};
@@ -195,7 +196,7 @@ pub(super) fn verdict(cli: &Cli, run: &Stream, last: Option<&Event>) -> ExitCode
             cli.ui.hint(hint);
         }
     }
-    match (last.and_then(ExitCode::of_run), run.ended.as_deref()) {
+    match (last.and_then(report::run_ended), run.ended.as_deref()) {
         (Some(code), _) => code,
         (None, Some("ready")) => ExitCode::Done,
         (None, _) => ExitCode::Failed,

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::super::exit::ExitCode;
 use super::super::operate::{Job, operate};
+use super::super::report;
 use super::super::session::Cli;
 use super::args;
 use super::background::{self, Input};
@@ -34,7 +35,7 @@ pub(in super::super) fn build(cli: &Cli, args: &args::Build) -> Result<ExitCode>
         move |permit, turn, events| plan::rebuild(turn, permit, &branch, events),
         |recorded| {
             view.show(&recorded);
-            code = ExitCode::of_run(&recorded.event).or(code);
+            code = report::run_ended(&recorded.event).or(code);
         },
     )
     .inspect_err(|error| background::failed(cli, &project, &selected.branch.id, error));

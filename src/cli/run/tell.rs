@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::super::exit::ExitCode;
 use super::super::operate::{Job, operate};
+use super::super::report;
 use super::super::session::Cli;
 use super::args;
 use super::background::{self, Input};
@@ -138,7 +139,7 @@ impl Run {
             move |permit, turn, events| plan::tell(turn, permit, &tell, events),
             |recorded| {
                 view.show(&recorded);
-                code = ExitCode::of_run(&recorded.event).or(code);
+                code = report::run_ended(&recorded.event).or(code);
             },
         )
         .inspect_err(|error| {

@@ -175,6 +175,39 @@ fn proxies_are_not_asked_about_this_machine() {
 }
 
 #[test]
+fn a_proxy_is_asked_about_others_unless_it_is_told_not_to() {
+    let sandbox = started();
+    let proxy = ModelServer::start([Answer::error(502, "a proxy")]);
+    let address = proxy
+        .base()
+        .replace("http://", "http://user:pw-canary@")
+        .replace("/v1", "");
+    let tell = |no_proxy: &str| {
+        let run = sandbox.plandex([
+            "tell",
+            "x",
+            "--model",
+            "m",
+            "--base-url",
+            "http://gpu.invalid/v1",
+        ]);
+        run.env("HTTP_PROXY", &address)
+            .env("NO_PROXY", no_proxy)
+            .finish()
+    };
+    let refused = tell("").exits(5);
+    assert!(!refused.stderr.contains("pw-canary"), "{refused}");
+    assert!(
+        proxy.asked()[0].path.contains("gpu.invalid"),
+        "{:?}",
+        proxy.asked()
+    );
+    let before = proxy.asked().len();
+    tell(".invalid").exits(5).says("gpu.invalid");
+    assert_eq!(proxy.asked().len(), before);
+}
+
+#[test]
 fn settings_files_are_heard_and_the_projects_is_not_trusted_with_keys() {
     let sandbox = started();
     let server = ModelServer::start([Answer::stream(fences())]);

@@ -103,11 +103,8 @@ fn json_tells_a_build_as_a_run() {
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
         .map(|event| event["type"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(
-        types[1..4],
-        ["turn.started", "file.completed", "turn.completed"]
-    );
-    assert_eq!((types.len(), types[4].as_str()), (5, "session.ended"));
+    let run = ["turn.started", "file.completed", "turn.completed"];
+    assert_eq!(types[1..types.len() - 1], run);
     assert!(lines.contains("\"kind\":\"build\""), "{lines}");
 }
 
