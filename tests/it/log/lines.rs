@@ -1,9 +1,7 @@
 //! What stands in the log: golden texts of what happened.
 
-use plandex::store::tickets::State;
-
 use super::{log_file, normalised, project};
-use crate::support::{Background, Sandbox};
+use crate::support::{Background, Sandbox, holds, waits};
 
 /// Starts a command that logs `topics` to the file.
 fn logging<'s>(sandbox: &'s Sandbox, topics: &str, args: &[&str]) -> Background<'s> {
@@ -23,24 +21,6 @@ fn log(sandbox: &Sandbox) -> Vec<String> {
 fn is(sandbox: &Sandbox, expected: &[&str]) {
     let found = log(sandbox);
     assert_eq!(found, expected, "\n{}\n", found.join("\n"));
-}
-
-#[track_caller]
-fn holds(sandbox: &Sandbox, process: &Background<'_>) {
-    let pid = process.pid();
-    sandbox.until_queue("it is held", |line| {
-        line.iter()
-            .any(|ticket| ticket.pid == pid && ticket.state == State::Held)
-    });
-}
-
-#[track_caller]
-fn waits(sandbox: &Sandbox, process: &Background<'_>) {
-    let pid = process.pid();
-    sandbox.until_queue("it waits", |line| {
-        line.iter()
-            .any(|ticket| ticket.pid == pid && ticket.state == State::Waiting)
-    });
 }
 
 #[test]

@@ -10,49 +10,10 @@ mod status;
 mod stop;
 mod terminal;
 
-use std::time::Duration;
-
 use plandex::platform::file_lock::{self, Attempt};
-use plandex::store::tickets::State;
 use serde_json::Value;
 
-use crate::support::{Background, Sandbox};
-
-/// Much longer than anything here takes, much shorter than a lease of 60 s.
-const SOON: Duration = Duration::from_secs(20);
-
-/// A project with the plan "work".
-fn project() -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.ok(&["new", "--name", "work"]);
-    sandbox
-}
-
-/// A connection of the test's own, for what no plandex would do.
-fn raw(sandbox: &Sandbox) -> rusqlite::Connection {
-    let connection = rusqlite::Connection::open(sandbox.state_dir().join("plandex.db")).unwrap();
-    connection.busy_timeout(Duration::from_secs(10)).unwrap();
-    connection
-}
-
-/// The ticket of `process` once it is held.
-fn holds(sandbox: &Sandbox, process: &Background<'_>) -> i64 {
-    stands(sandbox, process, State::Held)
-}
-
-/// The ticket of `process` once it waits.
-fn waits(sandbox: &Sandbox, process: &Background<'_>) -> i64 {
-    stands(sandbox, process, State::Waiting)
-}
-
-fn stands(sandbox: &Sandbox, process: &Background<'_>, state: State) -> i64 {
-    let pid = process.pid();
-    let line = sandbox.until_queue(&format!("pid {pid} is {}", state.word()), |line| {
-        line.iter()
-            .any(|ticket| ticket.pid == pid && ticket.state == state)
-    });
-    line.iter().find(|ticket| ticket.pid == pid).unwrap().id
-}
+use crate::support::{Background, SOON, Sandbox, holds, project, raw, waits};
 
 /// A program that `actor` holds the plan with until its standard input is closed.
 fn holder<'s>(sandbox: &'s Sandbox, actor: &str) -> Background<'s> {

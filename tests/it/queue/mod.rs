@@ -17,55 +17,18 @@ mod retries;
 mod stress;
 mod workers;
 
-use std::time::Duration;
-
 use plandex::platform::file_lock::{self, Attempt};
 use plandex::store::audit::{self, Entry};
-use plandex::store::tickets::State;
 use serde_json::Value;
 
 use crate::support::{Background, Sandbox};
-
-/// Much longer than anything here takes, much shorter than a lease of 60 s.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
-
-/// A project with the plan "work".
-pub(crate) fn project() -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.ok(&["new", "--name", "work"]);
-    sandbox
-}
+pub(crate) use crate::support::{SOON, holds, project, raw, waits};
 
 /// The same with heartbeats and leases of milliseconds.
 pub(crate) fn quick_project() -> Sandbox {
     let sandbox = project();
     sandbox.quicken();
     sandbox
-}
-
-/// A connection of the test's own, for what no plandex would do.
-pub(crate) fn raw(sandbox: &Sandbox) -> rusqlite::Connection {
-    let connection = rusqlite::Connection::open(sandbox.state_dir().join("plandex.db")).unwrap();
-    connection.busy_timeout(Duration::from_secs(10)).unwrap();
-    connection
-}
-
-/// Whose ticket is held (and not just granted) by now.
-pub(crate) fn holds(sandbox: &Sandbox, process: &Background<'_>) {
-    let pid = process.pid();
-    sandbox.until_queue(&format!("pid {pid} holds the plan"), |line| {
-        line.iter()
-            .any(|ticket| ticket.pid == pid && ticket.state == State::Held)
-    });
-}
-
-/// Waits until the ticket of `process` waits in line.
-pub(crate) fn waits(sandbox: &Sandbox, process: &Background<'_>) {
-    let pid = process.pid();
-    sandbox.until_queue(&format!("pid {pid} waits"), |line| {
-        line.iter()
-            .any(|ticket| ticket.pid == pid && ticket.state == State::Waiting)
-    });
 }
 
 /// A program that holds the plan for writing until its standard input is closed.

@@ -7,6 +7,7 @@
 //! deadline, and what ends at one shows the output of every process that was started.
 
 mod dump;
+mod line;
 mod model_server;
 mod process;
 mod sandbox;
@@ -17,6 +18,7 @@ mod watchdog;
 mod tests;
 
 pub(crate) use dump::dump;
+pub(crate) use line::{SOON, holds, project, raw, until_state, waits};
 pub(crate) use model_server::{Answer, Cut, Framing, ModelServer};
 pub(crate) use process::{Background, Outcome, Run};
 pub(crate) use sandbox::Sandbox;

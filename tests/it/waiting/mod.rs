@@ -9,39 +9,11 @@ mod leaving;
 mod pipes;
 mod terminal;
 
-use std::time::Duration;
-
 use plandex::platform::file_lock::{self, Attempt};
 use plandex::store::tickets::State;
 use serde_json::Value;
 
-use crate::support::{Background, Sandbox};
-
-/// Much longer than anything here takes, much shorter than a lease of 60 s.
-const SOON: Duration = Duration::from_secs(20);
-
-/// A project with the plan "work".
-fn project() -> Sandbox {
-    let sandbox = Sandbox::new();
-    sandbox.ok(&["new", "--name", "work"]);
-    sandbox
-}
-
-/// A connection of the test's own, for what no plandex would do.
-fn raw(sandbox: &Sandbox) -> rusqlite::Connection {
-    let connection = rusqlite::Connection::open(sandbox.state_dir().join("plandex.db")).unwrap();
-    connection.busy_timeout(Duration::from_secs(10)).unwrap();
-    connection
-}
-
-/// Waits until a ticket of process `pid` is in `state`.
-fn until_state(sandbox: &Sandbox, pid: u32, state: State) {
-    let what = format!("the ticket of pid {pid} is {}", state.word());
-    sandbox.until_queue(&what, |line| {
-        line.iter()
-            .any(|ticket| ticket.pid == pid && ticket.state == state)
-    });
-}
+use crate::support::{Background, SOON, Sandbox, project, raw, until_state};
 
 /// A program that holds the plan for writing until its standard input is closed.
 fn writer(sandbox: &Sandbox) -> Background<'_> {
