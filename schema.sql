@@ -153,7 +153,8 @@ CREATE TABLE summaries (
 
 -- One run (tell, build, …): from its grant to its end. `ended` NULL means running, or dead if its
 -- ticket is gone; the next writer then ends it as 'interrupted'. `report` is what `status` shows
--- of the last run until the next one starts.
+-- of the last run until the next one starts. A run in the background that failed before its turn
+-- came is recorded here too, without a message, so that somebody hears of it.
 CREATE TABLE streams (
     id          TEXT PRIMARY KEY,
     branch_id   TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
@@ -168,10 +169,13 @@ CREATE TABLE streams (
 ) STRICT;
 
 CREATE INDEX streams_branch ON streams (branch_id, started_at);
+CREATE INDEX streams_ticket ON streams (ticket);
 
 -- What happened in a run, in its order and in batches: the partial reply survives any death of the
 -- runner, and `connect` replays it. `kind` is the event's type, `payload` its fields as JSON; the
--- reply's raw text is that of its `message.delta`s.
+-- reply's raw text is that of its `message.delta`s. The newest 20 runs of a branch keep their
+-- events; a run that starts removes those of the older ones, at most 1000 rows at a time, but for
+-- each run's last one, which says how it ended.
 CREATE TABLE stream_events (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     stream_id TEXT NOT NULL REFERENCES streams (id) ON DELETE CASCADE,
@@ -182,6 +186,9 @@ CREATE TABLE stream_events (
 ) STRICT;
 
 CREATE UNIQUE INDEX stream_events_number ON stream_events (stream_id, number);
+-- How far a run is with its files is asked for while it is at work.
+CREATE INDEX stream_events_files ON stream_events (stream_id, kind)
+    WHERE kind IN ('file.started', 'file.completed');
 
 -- The queue, which is the lock. One row a ticket: waiting, then held; deleting it releases.
 --

@@ -101,7 +101,7 @@ pub(super) enum Command {
     Chat(run::args::Chat),
     /// Build the edits of replies that were not built yet, and of files that failed.
     #[command(visible_alias = "b")]
-    Build,
+    Build(run::args::Build),
     /// Show the conversation.
     Convo,
     /// Show what the conversation was about, in short.
@@ -123,6 +123,9 @@ pub(super) enum Command {
     Locks(locks::args::Locks),
     /// Print what happens to locks and runs, as it happens.
     Events(events::Events),
+    /// Show a run from its beginning and follow it to its end.
+    #[command(visible_alias = "conn")]
+    Connect(run::Connect),
     /// Stop what runs on the plan; the partial reply is kept.
     Stop(stop::Stop),
     /// Run a program while holding the plan.
@@ -134,6 +137,29 @@ pub(super) enum Command {
     /// The second process in the trial of an unknown file system.
     #[command(hide = true)]
     ProbeFileSystem(Probe),
+}
+
+impl Command {
+    /// What it asks of a model, if it does.
+    pub(super) fn asking(&self) -> Option<&run::args::Asking> {
+        if let Self::Tell(args) = self {
+            return Some(&args.asking);
+        }
+        if let Self::Continue(args) = self {
+            return Some(&args.asking);
+        }
+        if let Self::Chat(args) = self {
+            return Some(&args.asking);
+        }
+        None
+    }
+
+    /// Whether --bg was given.
+    pub(super) fn is_in_background(&self) -> bool {
+        let is_build = matches!(self, Self::Build(args) if args.background.is_asked());
+        let asking = self.asking();
+        is_build || asking.is_some_and(|asking| asking.background.is_asked())
+    }
 }
 
 /// `plandex new`
@@ -175,6 +201,14 @@ pub(super) struct Load {
     /// Load what .gitignore or .plandexignore names, too.
     #[arg(long, short)]
     pub(super) force: bool,
+}
+
+/// How a run's events are printed with --json.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Stream {
+    /// With --json: print the reply's text and the model's thinking as they come, too.
+    #[arg(long)]
+    pub(super) deltas: bool,
 }
 
 /// `plandex log`

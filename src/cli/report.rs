@@ -13,8 +13,8 @@ use crate::config::{self, Environment};
 use crate::context::ContextError;
 use crate::lock::{LockError, RetryReason};
 use crate::model::{Kind, ModelError};
-use crate::plan::TellError;
 use crate::plan::ask::TooLong;
+use crate::plan::{Event, TellError};
 use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
 use crate::project::{ProjectError, SelectError};
@@ -141,6 +141,25 @@ pub(super) fn error_called(cli: &Cli, error: &Error, not_acquired: ExitCode) -> 
         }
     }
     code
+}
+
+/// An error as it is kept for somebody who comes later.
+pub(super) struct Summary {
+    pub(super) code: ExitCode,
+    pub(super) kind: &'static str,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+/// What [`error`] would print.
+pub(super) fn summary(error: &Error) -> Summary {
+    let verdict = judge(error);
+    Summary {
+        code: verdict.code,
+        kind: verdict.kind,
+        message: words(error),
+        hint: verdict.hint,
+    }
 }
 
 /// The chain of causes as one line, after it how a lock came to be lost; a cause that only repeats
@@ -337,23 +356,7 @@ fn select(error: &SelectError) -> Verdict {
 }
 
 fn model(error: &ModelError) -> Verdict {
-    let code = match error.kind {
-        Kind::NotConfigured | Kind::Auth => ExitCode::NoModel,
-        Kind::Truncated | Kind::Refused => ExitCode::CutOff,
-        Kind::Billing
-        | Kind::NotFound
-        | Kind::BadRequest
-        | Kind::Rate
-        | Kind::Overloaded
-        | Kind::ContextTooLong
-        | Kind::Protocol
-        | Kind::Reported
-        | Kind::Transport
-        | Kind::Empty
-        | Kind::Timeout
-        | Kind::Command
-        | Kind::Source => ExitCode::ModelFailed,
-    };
+    let code = of_failure(error.kind.word());
     let next = if error.kind == Kind::Source {
         "look with `plandex convo`"
     } else if error.kind.is_passing() {
@@ -455,6 +458,53 @@ fn document(error: &Error, verdict: &Verdict) -> Document {
         safe_to_retry: is_safe,
         hint: verdict.hint.clone(),
         concurrency: refused.map(|refused| refused.document(error, is_safe)),
+    }
+}
+
+/// How the command ends whose run's last event this is: said by the runner itself and by whoever
+/// follows it. `None` if it is no last event.
+pub(super) fn run_ended(last: &Event) -> Option<ExitCode> {
+    match last {
+        Event::Completed {
+            state,
+            failed,
+            malformed,
+            stopped,
+            ..
+        } => Some(match stopped.as_deref().and_then(Reason::of_word) {
+            Some(reason) => self::stopped(reason),
+            None if ["truncated", "refused"].contains(&state.as_str()) => ExitCode::CutOff,
+            None if failed + malformed > 0 => ExitCode::EditsFailed,
+            None => ExitCode::Done,
+        }),
+        Event::Failed {
+            kind, exit_code, ..
+        } => Some(match (exit_code, kind.as_str()) {
+            (Some(code), _) => ExitCode::Command(*code),
+            // Its process died.
+            (None, "interrupted") => ExitCode::Failed,
+            (None, kind) => of_failure(kind),
+        }),
+        Event::Started { .. }
+        | Event::Phase { .. }
+        | Event::Retrying { .. }
+        | Event::Thinking { .. }
+        | Event::Text { .. }
+        | Event::FileStarted { .. }
+        | Event::FileLines { .. }
+        | Event::Again { .. }
+        | Event::Replied { .. }
+        | Event::File { .. }
+        | Event::Warning { .. } => None,
+    }
+}
+
+/// How a command ends whose model failed so.
+fn of_failure(kind: &str) -> ExitCode {
+    match kind {
+        "auth" | "not_configured" => ExitCode::NoModel,
+        "truncated" | "refused" => ExitCode::CutOff,
+        _ => ExitCode::ModelFailed,
     }
 }
 

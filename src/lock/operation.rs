@@ -81,6 +81,13 @@ pub fn is_command(reason: &str) -> bool {
     reason == EXEC.reason || reason == EXEC_READ.reason
 }
 
+/// Whether an operation with this reason is a run: it has a reply and events that can be followed.
+pub fn is_run(reason: &str) -> bool {
+    [TELL, CHAT, CONTINUE, BUILD]
+        .iter()
+        .any(|run| run.reason == reason)
+}
+
 /// Every operation's reason and title.
 pub const TITLES: [(&str, &str); 12] = [
     (TELL.reason, TELL.title),

@@ -72,23 +72,10 @@ fn edits_of(tx: &ReadTx<'_>, reply: &Message) -> Result<Vec<Edit>> {
     Ok(prompt.map_or_else(Vec::new, |prompt| read(&prompt.text, prompt.state).edits))
 }
 
-/// Which replies that were not built yet are built now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Which {
-    /// All.
-    All,
-    /// Those that were meant to be built later: not one that was interrupted, which the prompt
-    /// that is answered now has left behind.
-    Kept,
-}
-
 /// The edits of replies that were not built yet, oldest first.
-pub(super) fn unbuilt(tx: &ReadTx<'_>, branch_id: &str, which: Which) -> Result<Vec<Due>> {
+pub(super) fn unbuilt(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Due>> {
     let mut dues = Vec::new();
     for reply in messages::unbuilt(tx, branch_id)? {
-        if which == Which::Kept && reply.state == State::Interrupted {
-            continue;
-        }
         let edits = edits_of(tx, &reply)?;
         if !edits.is_empty() {
             dues.push(Due {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::build::{BuiltFile, FailedFile};
 use super::edits::Format;
 use crate::model::{self, Usage};
+use crate::platform::clock;
 use crate::store::streams::Kept;
 
 /// One thing that happened.
@@ -36,6 +37,9 @@ pub enum Event {
         prompt_sha256: String,
         /// Of everything that is sent; 0 if nothing is.
         prompt_tokens_estimate: u64,
+        /// The longest silence in a reply, if there is a limit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        idle_limit_ms: Option<u64>,
     },
     /// What the request for a reply is at: "connecting", "waiting", "thinking", "replying", …
     #[serde(rename = "request.phase")]
@@ -155,6 +159,9 @@ pub enum Event {
         failed: usize,
         /// Blocks that could not be read.
         malformed: usize,
+        /// Why it was stopped, if it was: "interrupted", "terminated", "hung_up" or "stopped".
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stopped: Option<String>,
         /// Files whose edits are kept for `build`.
         #[serde(default, skip_serializing_if = "is_zero")]
         kept: usize,
@@ -173,7 +180,17 @@ pub enum Event {
         hint: Option<String>,
         /// Whether part of a reply is kept.
         partial: bool,
+        /// How the command that ran it ended, where its kind does not say so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit_code: Option<u8>,
     },
+}
+
+impl Event {
+    /// Whether it is the last one of its run.
+    pub fn is_verdict(&self) -> bool {
+        matches!(self, Self::Completed { .. } | Self::Failed { .. })
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -256,8 +273,18 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// The first event of the run `run`.
+    pub(super) fn first(run: &str, event: Event) -> Self {
+        Self {
+            run: run.to_owned(),
+            number: 1,
+            at: clock::wall_ms(),
+            event,
+        }
+    }
+
     /// As it is stored.
-    pub(super) fn kept(&self) -> anyhow::Result<Kept> {
+    pub fn kept(&self) -> anyhow::Result<Kept> {
         let mut fields = Map::new();
         if let Value::Object(object) = serde_json::to_value(&self.event)? {
             fields = object;

@@ -13,14 +13,14 @@ use crate::model::{self, Chosen, Delta, Finish, Finished, Kind, ModelError, Prov
 use crate::platform::cancel::Reason;
 use crate::platform::threads;
 use crate::project::Turn;
-use crate::store::messages::State;
+use crate::store::messages::{self, State};
 
 /// Where the reply comes from.
 pub(super) enum Source<'a> {
     /// The message itself holds the edits.
     Message(&'a str),
-    /// Somebody is asked.
-    Asked(&'a Chosen, &'a Request),
+    /// Somebody is asked. What answers a chat is not read for edits.
+    Asked(&'a Chosen, &'a Request, messages::Kind),
 }
 
 /// What was heard of a reply.
@@ -88,10 +88,11 @@ pub(super) fn listen(
         edits: Vec::new(),
         malformed: Vec::new(),
         left: Vec::new(),
+        is_chat: matches!(source, Source::Asked(.., messages::Kind::Chat)),
     };
     recorder.store()?;
     let (chosen, request) = match source {
-        Source::Asked(chosen, request) => (*chosen, *request),
+        Source::Asked(chosen, request, _) => (*chosen, *request),
         Source::Message(text) => {
             ear.hear(text, recorder);
             ear.end(State::Complete, recorder);
@@ -195,10 +196,14 @@ struct Ear {
     edits: Vec<Edit>,
     malformed: Vec<Malformed>,
     left: Vec<String>,
+    is_chat: bool,
 }
 
 impl Ear {
     fn hear(&mut self, text: &str, recorder: &mut Recorder<'_>) {
+        if self.is_chat {
+            return;
+        }
         let heard = self.parser.push(text);
         self.take(heard, recorder);
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::build;
-use super::due::{self, Which};
+use super::due;
 use super::event::{Event, Recorded};
 use super::record::Recorder;
 use super::report::Tally;
@@ -28,25 +28,23 @@ pub fn rebuild(
 ) -> Result<Option<Told>> {
     let branch = turn.branch(branch)?;
     let store = &turn.project.store;
-    let (mut dues, unbuilt) = store.read(|tx| {
-        Ok((
-            due::failed(tx, &branch.id)?,
-            due::unbuilt(tx, &branch.id, Which::All)?,
-        ))
-    })?;
+    let (mut dues, unbuilt) =
+        store.read(|tx| Ok((due::failed(tx, &branch.id)?, due::unbuilt(tx, &branch.id)?)))?;
     dues.extend(unbuilt);
     if dues.is_empty() {
         return Ok(None);
     }
     let since = Instant::now();
-    let stream = store.write(permit, |tx| {
+    let first = store.write(permit, |tx| {
         branches::set_status(tx, &branch.id, Status::Building, None)?;
-        streams::start(tx, &branch.id, permit.proof().ticket(), None)
+        let stream = streams::start(tx, &branch.id, permit.proof().ticket(), None)?;
+        let first = Recorded::first(&stream, started(turn));
+        streams::add(tx, &stream, &[first.kept()?])?;
+        Ok(first)
     })?;
-    let mut recorder = Recorder::new(turn, permit, stream.clone(), listener);
-    recorder.say(started(turn));
-    recorder.store()?;
-    let outcome = build::build(turn, &branch, &stream, &dues)?;
+    let stream = &first.run;
+    let mut recorder = Recorder::new(turn, permit, &first, listener);
+    let outcome = build::build(turn, &branch, stream, &dues)?;
     check_lock(turn, permit)?;
     let mut tally = Tally::default();
     tally.outcome(&outcome);
@@ -61,14 +59,15 @@ pub fn rebuild(
         failed: report.failed,
         malformed: 0,
         kept: 0,
+        stopped: None,
         duration_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
     });
     let last_words = recorder.unstored_rows()?;
     let message = format!("Build{}", counted(&outcome));
     turn.advance(permit, &branch, &outcome.tree_changes(), &message, |tx| {
         outcome.record(tx)?;
-        streams::add(tx, &stream, &last_words)?;
-        streams::finish(tx, &stream, "ready", Some(&report.stored()))?;
+        streams::add(tx, stream, &last_words)?;
+        streams::finish(tx, stream, "ready", Some(&report.stored()))?;
         branches::set_status(tx, &branch.id, Status::Ready, None)
     })?;
     recorder.tell();
@@ -93,5 +92,6 @@ fn started(turn: &Turn<'_>) -> Event {
         provider_source: None,
         prompt_sha256: String::new(),
         prompt_tokens_estimate: 0,
+        idle_limit_ms: None,
     }
 }

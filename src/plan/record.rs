@@ -29,18 +29,20 @@ pub(super) struct Recorder<'r> {
 }
 
 impl<'r> Recorder<'r> {
-    /// A record of the run `run`, at its beginning.
+    /// The record of a run, whose `first` event is stored.
     pub(super) fn new(
         turn: &'r Turn<'r>,
         permit: &'r WritePermit,
-        run: String,
+        first: &Recorded,
         listener: &'r mut dyn FnMut(Recorded),
     ) -> Self {
+        turn.project.locks().tell_followers();
+        listener(first.clone());
         Self {
             turn,
             permit,
-            run,
-            number: 0,
+            run: first.run.clone(),
+            number: first.number,
             unstored: Vec::new(),
             bytes: 0,
             last: Instant::now(),
@@ -106,8 +108,9 @@ impl<'r> Recorder<'r> {
         self.unstored.iter().map(Recorded::kept).collect()
     }
 
-    /// Tells what is stored now.
+    /// Tells what is stored now: those who follow first, because this listener may be slow.
     pub(super) fn tell(&mut self) {
+        self.turn.project.locks().tell_followers();
         self.bytes = 0;
         self.last = Instant::now();
         for recorded in self.unstored.drain(..) {

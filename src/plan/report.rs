@@ -10,6 +10,7 @@ use super::due::is_of;
 use super::listen::Reply;
 use super::outcome::Outcome;
 use super::reply::Malformed;
+use crate::store::messages::State;
 
 /// The report of a run, as it is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +73,7 @@ impl Tally {
     /// Adds a reply: its end, if that was no good one, and what of it cannot be built.
     pub(super) fn reply(&mut self, reply: &Reply) {
         self.ends.extend(reply.why.clone());
-        self.partial |= reply.why.is_some() && !reply.text.is_empty();
+        self.partial |= reply.state != State::Complete && !reply.text.is_empty();
         self.left.extend(reply.left.iter().cloned());
         for found in &reply.malformed {
             self.left.extend(found.path.clone());

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Error, Result};
 
 use super::build::{self, Due};
-use super::due::{self, Which};
+use super::due;
 use super::event::{Event, Recorded};
 use super::listen::Reply;
 use super::outcome::Outcome;
@@ -82,12 +82,14 @@ impl<'r> Run<'r> {
             let open = new(Role::Assistant, tell.answer.word(), "", State::Open);
             let reply = messages::add(tx, id, &open)?;
             let stream = streams::start(tx, id, permit.proof().ticket(), Some(&reply.id))?;
+            let number = prompt.as_ref().map_or(reply.number, |prompt| prompt.number);
+            let first = Recorded::first(&stream, started(turn, number, opening));
+            streams::add(tx, &stream, &[first.kept()?])?;
             branches::set_status(tx, id, Status::Replying, None)?;
-            Ok((prompt, reply, stream))
+            Ok((prompt, reply, number, first))
         });
-        let (prompt, reply, stream) = begun.context("recording the prompt")?;
-        let number = prompt.as_ref().map_or(reply.number, |prompt| prompt.number);
-        let mut run = Self {
+        let (prompt, reply, number, first) = begun.context("recording the prompt")?;
+        Ok(Self {
             turn,
             permit,
             before: (branch.status, branch.error.clone()),
@@ -96,13 +98,11 @@ impl<'r> Run<'r> {
             title: title(&tell.task, number),
             since: Instant::now(),
             tally: Tally::default(),
-            recorder: Recorder::new(turn, permit, stream.clone(), listener),
-            stream,
+            stream: first.run.clone(),
+            recorder: Recorder::new(turn, permit, &first, listener),
             prompt,
             reply,
-        };
-        run.recorder.say(started(turn, number, opening));
-        Ok(run)
+        })
     }
 
     /// Fails if the lock was lost: nothing more may be written.
@@ -111,12 +111,12 @@ impl<'r> Run<'r> {
     }
 
     /// Builds the reply's edits, after those that were kept for later.
-    pub(super) fn build(&mut self, due: Due, which: Which) -> Result<Outcome> {
+    pub(super) fn build(&mut self, due: Due) -> Result<Outcome> {
         let store = &self.turn.project.store;
         store.write(self.permit, |tx| {
             branches::set_status(tx, &self.branch.id, Status::Building, None)
         })?;
-        let mut dues = store.read(|tx| due::unbuilt(tx, &self.branch.id, which))?;
+        let mut dues = store.read(|tx| due::unbuilt(tx, &self.branch.id))?;
         dues.push(due);
         let outcome = build::build(self.turn, &self.branch, &self.stream, &dues)?;
         for event in outcome.events() {
@@ -127,17 +127,6 @@ impl<'r> Run<'r> {
 
     /// Ends a run whose edits are built later, or never.
     pub(super) fn keep(mut self, reply: Reply) -> Result<Told> {
-        if self.reply.kind == Kind::Chat {
-            // Nothing that looks like an edit is one.
-            return self.finish(
-                Reply {
-                    left: Vec::new(),
-                    malformed: Vec::new(),
-                    ..reply
-                },
-                None,
-            );
-        }
         self.tally.keep(&reply);
         self.finish(reply, None)
     }
@@ -156,9 +145,9 @@ impl<'r> Run<'r> {
     }
 
     /// Completes the conversation, adds the pending changes and moves the head, all at once.
-    pub(super) fn finish(mut self, reply: Reply, outcome: Option<Outcome>) -> Result<Told> {
+    pub(super) fn finish(mut self, reply: Reply, outcome: Option<&Outcome>) -> Result<Told> {
         self.tally.reply(&reply);
-        if let Some(outcome) = &outcome {
+        if let Some(outcome) = outcome {
             self.tally.outcome(outcome);
         }
         let answer = self.answer(&reply);
@@ -176,11 +165,11 @@ impl<'r> Run<'r> {
         let verdict = self.verdict(&reply);
         self.recorder.say(verdict);
         let last_words = self.recorder.unstored_rows()?;
-        let (files, message) = self.version(&answer, outcome.as_ref());
+        let (files, message) = self.version(&answer, outcome);
         self.turn
             .advance(self.permit, &self.branch, &files, &message, |tx| {
                 messages::complete(tx, &answer)?;
-                outcome.iter().try_for_each(|outcome| outcome.record(tx))?;
+                outcome.map_or(Ok(()), |outcome| outcome.record(tx))?;
                 streams::add(tx, self.recorder.run(), &last_words)?;
                 streams::finish(tx, &self.stream, ended, Some(&report.stored()))?;
                 branches::set_status(tx, &self.branch.id, status, error.as_deref())
@@ -193,14 +182,14 @@ impl<'r> Run<'r> {
     /// which is asked for `paths`.
     pub(super) fn next_reply(
         &mut self,
-        reply: Reply,
+        reply: &Reply,
         outcome: &Outcome,
         (attempt, max): (u32, u32),
         paths: Vec<String>,
     ) -> Result<()> {
-        self.tally.reply(&reply);
+        self.tally.reply(reply);
         self.tally.outcome(outcome);
-        let answer = self.answer(&reply);
+        let answer = self.answer(reply);
         self.recorder.store()?;
         let after = self.recorder.number();
         let (files, message) = self.version(&answer, Some(outcome));
@@ -241,7 +230,8 @@ impl<'r> Run<'r> {
         self.check_lock()?;
         self.tally.error(format!("{error:#}"));
         let report = self.tally.report();
-        let completed = self.completed(State::Complete);
+        let stopped = self.turn.cancel.reason();
+        let completed = self.completed(State::Complete, stopped);
         self.recorder.say(completed);
         let last_words = self.recorder.unstored_rows()?;
         self.turn.project.store.write(self.permit, |tx| {
@@ -251,7 +241,6 @@ impl<'r> Run<'r> {
             branches::set_status(tx, &self.branch.id, Status::Ready, None)
         })?;
         self.recorder.tell();
-        let stopped = self.turn.cancel.reason();
         Ok(self.told(State::Complete, stopped, None))
     }
 
@@ -328,12 +317,13 @@ impl<'r> Run<'r> {
                 message: failure.message.clone(),
                 hint: failure.hint.clone(),
                 partial: !reply.text.is_empty(),
+                exit_code: None,
             },
-            None => self.completed(reply.state),
+            None => self.completed(reply.state, reply.stopped),
         }
     }
 
-    fn completed(&self, state: State) -> Event {
+    fn completed(&self, state: State, stopped: Option<Reason>) -> Event {
         let report = self.tally.report();
         Event::Completed {
             number: self.number,
@@ -342,6 +332,7 @@ impl<'r> Run<'r> {
             failed: report.failed,
             malformed: self.tally.malformed().len(),
             kept: report.kept,
+            stopped: stopped.map(|reason| reason.word().to_owned()),
             duration_ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
     }
@@ -406,6 +397,12 @@ fn started(turn: &Turn<'_>, number: i64, opening: &Opening<'_>) -> Event {
         provider_source: Some(chosen.source.clone()),
         prompt_sha256: digest::sha256_hex(prompt.as_bytes()),
         prompt_tokens_estimate: opening.estimate,
+        idle_limit_ms: match chosen.provider {
+            Provider::Endpoint(_) | Provider::Command(_) => {
+                u64::try_from(chosen.limits.idle.as_millis()).ok()
+            }
+            Provider::Literal | Provider::ReplyFile(_) | Provider::ReplyInput => None,
+        },
     }
 }
 

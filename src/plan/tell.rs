@@ -10,7 +10,6 @@ use anyhow::Result;
 
 use super::ask::{self, Fit, Question, Talk};
 use super::build::FailedFile;
-use super::due::Which;
 use super::event::Recorded;
 use super::fix;
 use super::listen::{Reply, Source, listen};
@@ -27,7 +26,7 @@ use crate::store::plans;
 use crate::store::tickets::WritePermit;
 
 /// How often a model is asked again for hunks that did not fit, if nobody says how often.
-pub const FIX_TRIES: u32 = 2;
+const FIX_TRIES: u32 = 2;
 
 /// What a person asked for; never blank.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,7 +236,7 @@ fn rounds(
     let mut attempt = 0;
     loop {
         let source = match (&request, &tell.task) {
-            (Some(request), _) => Source::Asked(tell.answer.chosen(), request),
+            (Some(request), _) => Source::Asked(tell.answer.chosen(), request, run.reply.kind),
             (None, Task::Tell(prompt)) => Source::Message(prompt.text()),
             (None, task) => return Err(TellError::NeedsModel(task.word()).into()),
         };
@@ -250,22 +249,18 @@ fn rounds(
         if tell.building == Building::Later || run.reply.kind == Kind::Chat {
             return run.keep(reply);
         }
-        let which = match tell.task {
-            Task::Continue => Which::All,
-            Task::Tell(_) | Task::Chat(_) => Which::Kept,
-        };
         let due = fix::joined(&run.reply.id, &halves, &reply.edits);
         let tried = due.edits.clone();
-        let outcome = run.build(due, which)?;
+        let outcome = run.build(due)?;
         let failed = outcome.failed_of(&run.reply.id);
         let is_whole = reply.state == State::Complete && !turn.cancel.is_set();
         if failed.is_empty() || attempt == tell.fix_tries || !is_whole {
-            return run.finish(reply, Some(outcome));
+            return run.finish(reply, Some(&outcome));
         }
         attempt += 1;
         halves = fix::halves(&failed, &tried);
         let paths = failed.iter().map(|file| file.path.clone()).collect();
-        run.next_reply(reply, &outcome, (attempt, tell.fix_tries), paths)?;
+        run.next_reply(&reply, &outcome, (attempt, tell.fix_tries), paths)?;
         let talk = Talk::of(turn.project, turn.plan_id, &run.branch.id)?;
         let question = Question::Fix(fix::question(&failed));
         // What no longer fits is not asked for: the good edits stay pending.

@@ -23,4 +23,5 @@ pub mod stdin;
 pub mod stopping;
 pub mod terminal;
 pub mod threads;
+pub mod touch;
 pub mod wait;

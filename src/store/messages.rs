@@ -174,14 +174,15 @@ pub fn open_of_branch(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Message>> 
 }
 
 /// The replies of a branch that may hold edits of which none was built yet, in order: chats and
-/// what was refused are left out, and a reply that was interrupted counts only while it is the
-/// newest message (whoever asked again has given it up).
+/// what was refused are left out, and a reply that was interrupted counts only while nothing but a
+/// reply that goes on from it comes after it (whoever asked anew has given it up).
 pub fn unbuilt(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Message>> {
     let mut select = tx.sql().prepare_cached(
         "SELECT * FROM convo_messages m
          WHERE branch_id = ?1 AND role = 'assistant' AND kind <> 'chat'
            AND (state IN ('complete', 'stopped', 'truncated', 'error') OR state = 'interrupted'
-                AND number = (SELECT max(number) FROM convo_messages WHERE branch_id = ?1))
+                AND number = (SELECT max(number) FROM convo_messages
+                            WHERE branch_id = ?1 AND state <> 'open'))
            AND NOT EXISTS (SELECT 1 FROM plan_builds b WHERE b.message_id = m.id)
          ORDER BY number",
     )?;

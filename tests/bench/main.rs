@@ -14,6 +14,7 @@
 
 mod commands;
 mod figure;
+mod follow;
 mod machine;
 mod models;
 mod place;
@@ -27,7 +28,7 @@ use place::Place;
 /// A measurement: its name on the command line, and what takes it.
 type Measurement = (&'static str, fn(&Place) -> Vec<Figure>);
 
-const MEASUREMENTS: [Measurement; 15] = [
+const MEASUREMENTS: [Measurement; 16] = [
     ("pair", turns::pair),
     ("hand-off", turns::hand_off),
     ("throughput", turns::throughput),
@@ -36,6 +37,7 @@ const MEASUREMENTS: [Measurement; 15] = [
     ("sleeper", waiting::sleeper),
     ("takeover", waiting::takeover),
     ("stop", waiting::stop),
+    ("follower", follow::follower),
     ("memory", waiting::memory),
     ("looking", commands::looking),
     ("exec", commands::exec),

@@ -21,11 +21,16 @@ pub(super) fn not_in_a_batch(command: &Command) -> Option<&'static str> {
     let goes_on = matches!(command, Command::Locks(args) if args.watches())
         || matches!(command, Command::Ps(args) if args.watches())
         || matches!(command, Command::Events(args) if args.follows());
+    let follows = matches!(command, Command::Connect(_));
     let is_batch = matches!(command, Command::Batch(_));
     let is_ours = matches!(command, Command::ProbeFileSystem(_));
     is_batch
         .then_some("a batch cannot hold a batch")
         .or(goes_on.then_some("it would go on until it is stopped"))
+        .or(follows.then_some("it follows another run to its end"))
+        .or(command
+            .is_in_background()
+            .then_some("a batch waits for its lines: none is in the background"))
         .or(is_ours.then_some("it is no command for people"))
 }
 
@@ -40,6 +45,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Ps(_)
         | Command::Locks(_)
         | Command::Events(_)
+        | Command::Connect(_)
         | Command::Stop(_)
         | Command::Batch(_)
         | Command::ProbeFileSystem(_) => Order::AtOnce,
@@ -50,7 +56,7 @@ pub(super) fn of(command: &Command) -> Order {
         Command::Tell(_)
         | Command::Chat(_)
         | Command::Continue(_)
-        | Command::Build
+        | Command::Build(_)
         | Command::Summary(_)
         | Command::Apply(_) => Order::OfPlan(Scope::Write),
         Command::Exec(args) if args.read && args.root => Order::OfWholePlan,

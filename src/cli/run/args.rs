@@ -1,10 +1,13 @@
 //! The command lines of what asks a model, and of what is made of its replies.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::super::args::Stream;
 use super::super::choice::ModelChoice;
+use super::super::session::Cli;
+use super::background::{Background, Input};
 
 /// What every command that takes a reply has.
 #[derive(Debug, Args)]
@@ -17,13 +20,36 @@ pub(in super::super) struct Asking {
     pub(super) print_prompt: bool,
     #[command(flatten)]
     pub(super) choice: ModelChoice,
+    #[command(flatten)]
+    pub(super) stream: Stream,
+    #[command(flatten)]
+    pub(in super::super) background: Background,
 }
 
 impl Asking {
+    /// Whether this process is to start one that goes on in the background.
+    pub(super) fn goes_on(&self, cli: &Cli) -> bool {
+        self.background.is_wanted(cli) && !self.print_prompt
+    }
+
+    /// What of standard input it reads once it has its ticket.
+    pub(super) fn input(&self) -> Input {
+        Input::of_reply(self.reply.as_deref() == Some(Path::new("-")))
+    }
+
     /// Whether nobody is asked and nothing is changed.
     pub(in super::super) fn only_prints(&self) -> bool {
         self.print_prompt
     }
+}
+
+/// `plandex build`
+#[derive(Debug, Args)]
+pub(in super::super) struct Build {
+    #[command(flatten)]
+    pub(super) stream: Stream,
+    #[command(flatten)]
+    pub(in super::super) background: Background,
 }
 
 /// What is done with the edits of a reply.

@@ -4,14 +4,21 @@ use anyhow::Result;
 
 use super::super::exit::ExitCode;
 use super::super::operate::{Job, operate};
+use super::super::report;
 use super::super::session::Cli;
+use super::args;
+use super::background::{self, Input};
 use super::ending;
+use super::prompt::about;
 use super::show::RunView;
 use crate::lock::operation;
 use crate::plan;
 
 /// `plandex build`
-pub(in super::super) fn build(cli: &Cli) -> Result<ExitCode> {
+pub(in super::super) fn build(cli: &Cli, args: &args::Build) -> Result<ExitCode> {
+    if args.background.is_wanted(cli) {
+        return background::start(cli, Input::Prompt);
+    }
     let (project, selected) = cli.open_selected()?;
     let job = Job {
         project: &project,
@@ -20,16 +27,21 @@ pub(in super::super) fn build(cli: &Cli) -> Result<ExitCode> {
         operation: operation::BUILD,
     };
     let branch = selected.branch.name.clone();
-    let mut view = RunView::new(cli);
+    cli.stream_about(about(&selected, None));
+    let (mut view, mut code) = (RunView::new(cli, args.stream), None);
     let told = operate(
         cli,
         &job,
         move |permit, turn, events| plan::rebuild(turn, permit, &branch, events),
-        |recorded| view.show(&recorded),
-    );
+        |recorded| {
+            view.show(&recorded);
+            code = report::run_ended(&recorded.event).or(code);
+        },
+    )
+    .inspect_err(|error| background::failed(cli, &project, &selected.branch.id, error));
     drop(view);
     match told? {
-        Some(told) => ending::conclude(cli, told),
+        Some(told) => ending::conclude(cli, told, code),
         None => {
             cli.ui.note("Nothing to build");
             Ok(ExitCode::Done)

@@ -2,12 +2,10 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Error, Result};
+use anyhow::{Context as _, Error, Result};
 
 use super::super::exit::ExitCode;
-use super::super::report;
 use super::super::session::Cli;
-use crate::model::Kind;
 use crate::plan::{Report, TellError, Told};
 use crate::store::messages::State;
 use crate::ui::render;
@@ -15,12 +13,12 @@ use crate::ui::render;
 /// So many errors are named; `status` has them all.
 const NAMED: usize = 10;
 
-/// The hint after a reply that is not whole.
-const GO_ON: &str = "go on with `plandex continue`; what came of the reply is in `plandex convo`";
+/// The hint after a reply of which a part came.
+const GO_ON: &str = "the partial reply is kept: see `plandex convo`, go on with `plandex continue`";
 
-/// Says what a run came to, and the next command.
-pub(super) fn conclude(cli: &Cli, told: Told) -> Result<ExitCode> {
-    let code = exit_code(&told);
+/// Says what a run came to whose last event means `code`, and the next command.
+pub(super) fn conclude(cli: &Cli, told: Told, code: Option<ExitCode>) -> Result<ExitCode> {
+    let code = code.context("the run has no last event")?;
     if cli.json {
         return match told.failure {
             Some(failure) => Err(Error::from(failure).context(TellError::ReplyFailed)),
@@ -43,7 +41,7 @@ pub(super) fn came_to(cli: &Cli, report: &Report, state: &str) {
     let ui = &cli.ui;
     let is = |one: State| state == one.word();
     if is(State::Stopped) {
-        ui.note("Stopped: what came of the reply is kept, see `plandex convo`");
+        ui.note("Stopped");
     }
     if report.errors.is_empty() {
         ui.note(match (report.built, report.kept) {
@@ -56,9 +54,12 @@ pub(super) fn came_to(cli: &Cli, report: &Report, state: &str) {
     }
     let is_cut = [State::Stopped, State::Truncated, State::Error].map(is);
     if is_cut.contains(&true) {
-        ui.hint(GO_ON);
+        ui.hint(match report.partial {
+            true => GO_ON,
+            false => "ask again with `plandex continue`",
+        });
     } else if is(State::Refused) {
-        ui.hint("ask in other words; what came of the reply is in `plandex convo`");
+        ui.hint("ask in other words; what came of the reply is kept: see `plandex convo`");
     } else if report.failed > 0 {
         ui.hint(
             "mend the files and `plandex build` again, or say what they need with `plandex tell`",
@@ -110,23 +111,6 @@ fn failed(report: &Report) -> String {
 fn line(text: &mut String, line: &str) {
     // Writing to a string never fails.
     writeln!(text, "{line}").ok();
-}
-
-/// MODEL.md 1.4's verdicts, and what could not be built.
-fn exit_code(told: &Told) -> ExitCode {
-    if let Some(reason) = told.stopped {
-        return report::stopped(reason);
-    }
-    match (
-        told.state,
-        told.failure.as_ref().map(|failure| failure.kind),
-    ) {
-        (_, Some(Kind::Auth | Kind::NotConfigured)) => ExitCode::NoModel,
-        (State::Truncated | State::Refused, _) => ExitCode::CutOff,
-        (State::Error, _) => ExitCode::ModelFailed,
-        _ if told.is_whole() => ExitCode::Done,
-        _ => ExitCode::EditsFailed,
-    }
 }
 
 #[cfg(test)]

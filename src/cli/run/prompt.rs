@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::super::exit::ExitCode;
+use super::super::frame;
 use super::super::report::UsageError;
 use super::super::session::{Cli, SCHEMA_VERSION, own_file};
 use crate::model::{self, Chosen, Provider};
@@ -24,6 +25,26 @@ pub(super) struct Sources<'a> {
     pub(super) prompt: &'a Option<String>,
     pub(super) file: &'a Option<PathBuf>,
     pub(super) reply: &'a Option<PathBuf>,
+}
+
+/// What the first line of the stream says.
+pub(super) fn about(selected: &Selected, chosen: Option<&Chosen>) -> frame::About {
+    let model = chosen.and_then(|chosen| match &chosen.provider {
+        Provider::Endpoint(endpoint) => Some(endpoint.model.clone()),
+        Provider::Literal
+        | Provider::ReplyFile(_)
+        | Provider::ReplyInput
+        | Provider::Command(_) => None,
+    });
+    frame::About {
+        plan: Some(selected.plan.name.clone()),
+        plan_id: Some(selected.plan.id.clone()),
+        branch: Some(selected.branch.name.clone()),
+        provider: chosen.map(|chosen| chosen.provider.word().to_owned()),
+        model,
+        provider_source: chosen.map(|chosen| chosen.source.clone()),
+        root: None,
+    }
 }
 
 /// The prompt: the argument, a file, or what is piped in.

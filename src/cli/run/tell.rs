@@ -6,8 +6,10 @@ use anyhow::Result;
 
 use super::super::exit::ExitCode;
 use super::super::operate::{Job, operate};
+use super::super::report;
 use super::super::session::Cli;
 use super::args;
+use super::background::{self, Input};
 use super::ending;
 use super::prompt::{self, Sources};
 use super::show::RunView;
@@ -20,6 +22,9 @@ use crate::store::tickets::WritePermit;
 
 /// `plandex tell`
 pub(in super::super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
+    if args.asking.goes_on(cli) {
+        return background::start(cli, args.asking.input());
+    }
     let (project, selected) = cli.open_selected()?;
     let sources = Sources {
         prompt: &args.prompt,
@@ -38,6 +43,9 @@ pub(in super::super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
 
 /// `plandex chat`
 pub(in super::super) fn chat(cli: &Cli, args: &args::Chat) -> Result<ExitCode> {
+    if args.asking.goes_on(cli) {
+        return background::start(cli, args.asking.input());
+    }
     let (project, selected) = cli.open_selected()?;
     let sources = Sources {
         prompt: &args.prompt,
@@ -56,6 +64,9 @@ pub(in super::super) fn chat(cli: &Cli, args: &args::Chat) -> Result<ExitCode> {
 
 /// `plandex continue`
 pub(in super::super) fn continue_(cli: &Cli, args: &args::Continue) -> Result<ExitCode> {
+    if args.asking.goes_on(cli) {
+        return background::start(cli, args.asking.input());
+    }
     let (project, selected) = cli.open_selected()?;
     let said = project
         .store
@@ -99,6 +110,10 @@ impl Run {
         if asking.print_prompt {
             return prompt::print(cli, &self.project, &self.selected, &self.task, &chosen);
         }
+        if let (Input::Reply, Some(detached)) = (asking.input(), cli.detached()) {
+            detached.keep_input();
+        }
+        cli.stream_about(prompt::about(&self.selected, Some(&chosen)));
         let answer = Answer::new(chosen, &self.task)?;
         let tries = edits.and_then(|edits| edits.fix_tries);
         let tell = Tell {
@@ -117,15 +132,21 @@ impl Run {
             branch: None,
             operation: self.operation,
         };
-        let mut view = RunView::new(cli);
+        let (mut view, mut code) = (RunView::new(cli, asking.stream), None);
         let told = operate(
             cli,
             &job,
             move |permit, turn, events| plan::tell(turn, permit, &tell, events),
-            |recorded| view.show(&recorded),
-        );
+            |recorded| {
+                view.show(&recorded);
+                code = report::run_ended(&recorded.event).or(code);
+            },
+        )
+        .inspect_err(|error| {
+            background::failed(cli, &self.project, &self.selected.branch.id, error);
+        });
         drop(view);
-        ending::conclude(cli, told?)
+        ending::conclude(cli, told?, code)
     }
 }
 
