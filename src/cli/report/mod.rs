@@ -1,5 +1,7 @@
 //! Errors into words, hints and exit codes: the only place.
 
+mod runs;
+
 use anyhow::Error;
 use serde::Serialize;
 
@@ -12,14 +14,13 @@ use crate::apply::ApplyError;
 use crate::config::{self, Environment};
 use crate::context::ContextError;
 use crate::lock::{LockError, RetryReason};
-use crate::model::{Kind, ModelError};
-use crate::plan::ask::TooLong;
-use crate::plan::{Event, TellError};
 use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
 use crate::project::{ProjectError, SelectError};
 use crate::store::StoreError;
 use crate::ui::{Ui, UiSettings};
+
+pub(super) use runs::run_ended;
 
 /// The next command after a panic.
 const PANICKED: &str = "this is a mistake in plandex; nothing half done was kept, and \
@@ -206,9 +207,9 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(store))
         .or_else(|| error.downcast_ref().map(project))
         .or_else(|| error.downcast_ref().map(select))
-        .or_else(|| error.downcast_ref().map(model))
-        .or_else(|| error.downcast_ref().map(tell))
-        .or_else(|| error.downcast_ref().map(too_long))
+        .or_else(|| error.downcast_ref().map(runs::model))
+        .or_else(|| error.downcast_ref().map(runs::tell))
+        .or_else(|| error.downcast_ref().map(runs::too_long))
         .or_else(|| error.downcast_ref().map(apply))
         .or_else(|| error.downcast_ref().map(exec))
         .or_else(|| error.downcast_ref().map(context));
@@ -355,66 +356,6 @@ fn select(error: &SelectError) -> Verdict {
     Verdict::new(ExitCode::Usage, kind, hint)
 }
 
-fn model(error: &ModelError) -> Verdict {
-    let code = of_failure(error.kind.word());
-    let next = if error.kind == Kind::Source {
-        "look with `plandex convo`"
-    } else if error.kind.is_passing() {
-        "try again later, or ask another with `--fallback`"
-    } else {
-        "look with `plandex status`"
-    };
-    let hint = error.hint.as_deref().unwrap_or(next);
-    Verdict::new(code, error.kind.word(), hint)
-}
-
-fn tell(error: &TellError) -> Verdict {
-    match error {
-        TellError::EmptyPrompt => Verdict::new(
-            ExitCode::Usage,
-            "usage",
-            "`plandex tell \"what to do\"`, `plandex tell -f FILE`, or pipe it in",
-        ),
-        TellError::NoModel => Verdict::new(
-            ExitCode::NoModel,
-            "no_model",
-            "set a key (OPENROUTER_API_KEY, ANTHROPIC_API_KEY, OPENAI_API_KEY) and \
-             PLANDEX_MODEL, or OPENAI_BASE_URL for a server of your own, or PLANDEX_COMMAND for a \
-             program; or give a reply that you have with `--reply FILE`; or write the edits into \
-             the message; `--print-prompt` prints what to ask",
-        ),
-        TellError::NeedsModel(_) => Verdict::new(
-            ExitCode::NoModel,
-            "no_model",
-            "set a key (OPENROUTER_API_KEY, ANTHROPIC_API_KEY, OPENAI_API_KEY) and \
-             PLANDEX_MODEL, or OPENAI_BASE_URL for a server of your own, or PLANDEX_COMMAND for a \
-             program; or give a reply that you have with `--reply FILE`; `--print-prompt` prints \
-             what to ask",
-        ),
-        TellError::NothingToContinue => Verdict::new(
-            ExitCode::Usage,
-            "nothing_to_continue",
-            "`plandex tell \"what to do\"`",
-        ),
-        TellError::EmptyReply => Verdict::new(
-            ExitCode::ModelFailed,
-            "empty_reply",
-            "nothing was stored; try again",
-        ),
-        TellError::ReplyFailed => Verdict::new(
-            ExitCode::ModelFailed,
-            "reply_failed",
-            "look with `plandex convo`",
-        ),
-    }
-}
-
-fn too_long(_: &TooLong) -> Verdict {
-    let hint = "nothing was stored; list what the plan was shown with `plandex ls`, and show it \
-                less, or use a model with a larger window";
-    Verdict::new(ExitCode::ModelFailed, "context_too_long", hint)
-}
-
 fn apply(error: &ApplyError) -> Verdict {
     let (code, kind, hint) = super::apply::verdict(error);
     Verdict::new(code, kind, hint)
@@ -458,53 +399,6 @@ fn document(error: &Error, verdict: &Verdict) -> Document {
         safe_to_retry: is_safe,
         hint: verdict.hint.clone(),
         concurrency: refused.map(|refused| refused.document(error, is_safe)),
-    }
-}
-
-/// How the command ends whose run's last event this is: said by the runner itself and by whoever
-/// follows it. `None` if it is no last event.
-pub(super) fn run_ended(last: &Event) -> Option<ExitCode> {
-    match last {
-        Event::Completed {
-            state,
-            failed,
-            malformed,
-            stopped,
-            ..
-        } => Some(match stopped.as_deref().and_then(Reason::of_word) {
-            Some(reason) => self::stopped(reason),
-            None if ["truncated", "refused"].contains(&state.as_str()) => ExitCode::CutOff,
-            None if failed + malformed > 0 => ExitCode::EditsFailed,
-            None => ExitCode::Done,
-        }),
-        Event::Failed {
-            kind, exit_code, ..
-        } => Some(match (exit_code, kind.as_str()) {
-            (Some(code), _) => ExitCode::Command(*code),
-            // Its process died.
-            (None, "interrupted") => ExitCode::Failed,
-            (None, kind) => of_failure(kind),
-        }),
-        Event::Started { .. }
-        | Event::Phase { .. }
-        | Event::Retrying { .. }
-        | Event::Thinking { .. }
-        | Event::Text { .. }
-        | Event::FileStarted { .. }
-        | Event::FileLines { .. }
-        | Event::Again { .. }
-        | Event::Replied { .. }
-        | Event::File { .. }
-        | Event::Warning { .. } => None,
-    }
-}
-
-/// How a command ends whose model failed so.
-fn of_failure(kind: &str) -> ExitCode {
-    match kind {
-        "auth" | "not_configured" => ExitCode::NoModel,
-        "truncated" | "refused" => ExitCode::CutOff,
-        _ => ExitCode::ModelFailed,
     }
 }
 
