@@ -10,6 +10,7 @@ use crate::project::Project;
 
 /// Which model to ask.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Model")]
 pub(super) struct ModelChoice {
     /// Ask this provider: openai (any compatible server), openrouter, anthropic, ollama, command,
     /// or literal (none); else PLANDEX_PROVIDER, the settings, whose key is set.

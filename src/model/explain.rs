@@ -14,6 +14,9 @@ use crate::platform::clock;
 const REFUSAL_MAX: u64 = 64 << 10;
 /// And for how long.
 const REFUSAL_WAIT: Duration = Duration::from_secs(10);
+/// Shorter ones are no keys but words such as "none", for servers that want any, and would be
+/// found in many a text.
+const KEY_MIN: usize = 8;
 /// What stands in a key's place.
 const HIDDEN: &str = "[hidden]";
 
@@ -170,13 +173,15 @@ pub(super) fn without_key(mut error: ModelError, endpoint: &Endpoint) -> ModelEr
     if let Some(key) = &endpoint.key {
         let key = key.secret().expose();
         error.message = hidden(&error.message, key);
-        error.hint = error.hint.map(|hint| hidden(&hint, key));
     }
     error
 }
 
 /// `text` without `key`, and without the beginning of it that a cut has left.
 fn hidden(text: &str, key: &str) -> String {
+    if key.len() < KEY_MIN {
+        return text.to_owned();
+    }
     let mut text = text.replace(key, HIDDEN);
     let lengths = key.char_indices().map(|(at, _)| at).rev();
     // A letter or two give nothing away, and would be found in any text.
@@ -204,5 +209,6 @@ mod tests {
         ] {
             assert_eq!(hidden(text, key), expected);
         }
+        assert_eq!(hidden("what is kept", "k"), "what is kept");
     }
 }

@@ -12,9 +12,6 @@ const REPLY_MAX: usize = 64 << 20;
 /// A prompt this long is compared with what the endpoint says it read, in tokens.
 const COMPARED_FROM: u64 = 500;
 
-/// What to do next when a reply was cut off.
-const GO_ON: &str = "what came of it is kept: go on with `plandex continue`";
-
 /// Nobody listens any more.
 #[derive(Debug)]
 pub(super) struct Gone;
@@ -147,9 +144,6 @@ impl<'a> Hearing<'a> {
         let partial = self.has_begun;
         if let Some(mut failure) = self.failure.take() {
             failure.partial = partial;
-            if partial {
-                failure.hint.get_or_insert(GO_ON.to_owned());
-            }
             return Ok(Err(failure));
         }
         let usage = self.usage(estimate);
@@ -208,9 +202,7 @@ impl<'a> Hearing<'a> {
                         "the connection ended before anything of the reply came",
                     )
                 }),
-            Verdict::Lost => lost
-                .unwrap_or_else(|| of(Kind::Transport, "the connection was lost"))
-                .hint(GO_ON),
+            Verdict::Lost => lost.unwrap_or_else(|| of(Kind::Transport, "the connection was lost")),
             Verdict::Truncated
             | Verdict::Complete
             | Verdict::Unmarked
@@ -218,8 +210,7 @@ impl<'a> Hearing<'a> {
             | Verdict::Refused => of(
                 Kind::Truncated,
                 "the reply ended without saying that it is whole",
-            )
-            .hint(GO_ON),
+            ),
         }
     }
 
