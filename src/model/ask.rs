@@ -182,7 +182,7 @@ impl Asking<'_> {
             endpoint,
             url,
             headers,
-            body,
+            body: body.into(),
             limits: &chosen.limits,
         };
         let asked = self.posted(&post, Roots::Machine)?;

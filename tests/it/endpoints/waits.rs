@@ -44,10 +44,13 @@ fn a_drip_that_is_slower_than_any_total_is_heard_to_its_end() {
 fn a_server_that_accepts_and_says_nothing_is_given_up() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut chosen = openai(&format!("http://{}/v1", silent.local_addr().unwrap()));
-    chosen.limits.first_byte = SHORT;
+    (chosen.limits.first_byte, chosen.limits.attempts) = (SHORT, 3);
     let heard = ask(&chosen);
     assert_eq!(heard.end.unwrap_err().kind, Kind::Timeout);
     assert_eq!(heard.phases.last(), Some(&Phase::Waiting));
+    // It may be at work, and be paid for it.
+    let connects = |phase: &&Phase| matches!(phase, Phase::Connecting { .. });
+    assert_eq!(heard.phases.iter().filter(connects).count(), 1);
     // Headers and nothing after them.
     let (answer, hold) = Answer::stream("data: x\n\n").hold(0);
     let server = ModelServer::start([answer]);
