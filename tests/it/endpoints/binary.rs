@@ -161,6 +161,25 @@ fn a_program_and_flags_are_asked_too() {
 }
 
 #[test]
+fn a_program_ends_with_us_whatever_ends_us() {
+    for signal in [Signal::KILL, Signal::TERM, Signal::HUP] {
+        let sandbox = started();
+        let noted = sandbox.place().join("tmp/pid");
+        let line = format!("echo begun; echo $$ > {}; exec sleep 4711", noted.display());
+        let running = sandbox.plandex(["tell", "x", "--command", &line]).start();
+        let pid: u32 = sandbox.until("the program notes its number", || {
+            std::fs::read_to_string(&noted).ok()?.trim().parse().ok()
+        });
+        running.signal(signal);
+        running.finish();
+        sandbox.until("the program ends", || {
+            let stat = plandex::platform::process::stat(pid);
+            stat.is_none_or(|stat| stat.state == 'Z').then_some(())
+        });
+    }
+}
+
+#[test]
 fn proxies_are_not_asked_about_this_machine() {
     let sandbox = started();
     let server = ModelServer::start([Answer::stream(fences())]);
