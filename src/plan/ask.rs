@@ -190,8 +190,9 @@ impl Talk {
         let read = due::read(&reply.text, reply.state);
         let is_taken = |label: &String| {
             let was_built = self.taken.iter().any(|path| due::is_of(path, label));
-            let is_due = self.taken.is_empty() && read.edits.iter().any(|e| e.path == *label);
-            was_built || is_due
+            // Not built yet: this run does it, unless the reply was refused.
+            let may_be = reply.state != State::Refused && self.taken.is_empty();
+            was_built || may_be && read.edits.iter().any(|edit| edit.path == *label)
         };
         let (taken, open): (Vec<String>, Vec<String>) =
             read.paths.iter().cloned().partition(is_taken);
@@ -204,8 +205,8 @@ impl Talk {
             let open = open.join(", ");
             text.push_str(
                 &format_args!(
-                    " Your edits of {open} were not, because the reply ended in the middle of \
-                     them: begin with all edits of {open} again, each block from its first line."
+                    " Your edits of {open} were not: begin with all edits of {open} again, \
+                     each block from its first line."
                 )
                 .to_string(),
             );

@@ -63,9 +63,15 @@ impl Live {
     }
 
     /// The run is at `stage` now.
-    pub(super) fn turn_to(&self, stage: Option<Stage>) {
-        if let Some(stage) = stage {
-            self.with(|board| board.turn_to(stage));
+    pub(super) fn turn_to(&self, stage: Stage) {
+        self.with(|board| board.turn_to(stage, 0));
+    }
+
+    /// The run is where the words of an event say; nothing if they are not known here.
+    pub(super) fn phase(&self, phase: &str, detail: Option<&str>) {
+        if let Some(stage) = Stage::of(phase, detail) {
+            let age_ms = stage.age_ms(detail);
+            self.with(|board| board.turn_to(stage, age_ms));
         }
     }
 
@@ -74,10 +80,11 @@ impl Live {
         self.with(|board| {
             board.seen.tokens += estimate_tokens(text);
             if board.seen.stage.is_some() {
-                board.turn_to(Stage::Replying);
+                board.turn_to(Stage::Replying, 0);
             } else {
                 // A reply that nobody announced: it needs no line of its own in a log.
-                board.seen.turn_to(Stage::Replying, clock::monotonic_ms());
+                let now_ms = clock::monotonic_ms();
+                board.seen.turn_to(Stage::Replying, now_ms, 0);
             }
             board.draw();
         });
@@ -86,7 +93,7 @@ impl Live {
     /// More of what is thought came.
     pub(super) fn thought(&self, text: &str) {
         self.with(|board| {
-            board.turn_to(Stage::Thinking);
+            board.turn_to(Stage::Thinking, 0);
             let seen = &mut board.seen;
             seen.tokens += estimate_tokens(text);
             seen.thought.push_str(text);
@@ -124,9 +131,9 @@ impl Live {
 }
 
 impl Board {
-    fn turn_to(&mut self, stage: Stage) {
+    fn turn_to(&mut self, stage: Stage, age_ms: i64) {
         let now_ms = clock::monotonic_ms();
-        if !self.seen.turn_to(stage, now_ms) {
+        if !self.seen.turn_to(stage, now_ms, age_ms) {
             return;
         }
         // Another stage is said at once.
@@ -137,11 +144,13 @@ impl Board {
         }
         self.seen.said_ms = now_ms;
         if let Some((what, when)) = self.seen.words(now_ms) {
-            // What has just begun has no age yet; a pause has its length.
-            self.ui.note(match what.ends_with(" in") {
-                true => format!("{what} {when}"),
-                false => what,
-            });
+            // What has just begun has no age yet; a pause and a silence have their length.
+            self.ui.note(
+                match [" in", " for"].iter().any(|end| what.ends_with(end)) {
+                    true => format!("{what} {when}"),
+                    false => what,
+                },
+            );
         }
     }
 

@@ -64,8 +64,7 @@ impl<'c> People<'c> {
                 self.cli.ui.note(Text::styled(Style::Dim, words.trim_end()));
             }
             Event::Phase { phase, detail } => {
-                let stage = Stage::of(phase, detail.as_deref());
-                self.live.turn_to(stage);
+                self.live.phase(phase, detail.as_deref());
             }
             Event::Retrying { .. } => self.retrying(event),
             Event::Thinking { text } => self.think(text),
@@ -128,7 +127,7 @@ impl<'c> People<'c> {
             self.cli.ui.note("Connection lost. Reconnecting...");
         }
         let stage = Stage::retrying(kind, (*attempt, *max), *delay_ms);
-        self.live.turn_to(Some(stage));
+        self.live.turn_to(stage);
     }
 
     /// A file was built, or could not be.

@@ -50,6 +50,15 @@ impl Stage {
         })
     }
 
+    /// How long it has lasted when it is first told of, by the event's words ("30 s").
+    pub(super) fn age_ms(&self, detail: Option<&str>) -> i64 {
+        let seconds = match (self, detail) {
+            (Self::KeepAlives, Some(detail)) => detail.trim_end_matches(" s").parse().ok(),
+            _ => None,
+        };
+        seconds.map_or(0, |seconds: i64| seconds.saturating_mul(1000))
+    }
+
     /// The pause before the next attempt.
     pub(super) fn retrying(kind: &str, (attempt, max): (u32, u32), delay_ms: u64) -> Self {
         Self::Retrying {
@@ -86,14 +95,14 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// The run is at `stage` now; whether that is another one.
-    pub(super) fn turn_to(&mut self, stage: Stage, now_ms: i64) -> bool {
+    /// The run is at `stage` now, and has been for `age_ms`; whether that is another one.
+    pub(super) fn turn_to(&mut self, stage: Stage, now_ms: i64, age_ms: i64) -> bool {
         self.news_ms = now_ms;
         self.has_said_stalled = false;
         let is_new = self.stage.as_ref() != Some(&stage);
         if is_new {
             self.stage = Some(stage);
-            self.stage_ms = now_ms;
+            self.stage_ms = now_ms - age_ms;
         }
         is_new
     }
@@ -255,6 +264,20 @@ mod tests {
             assert_eq!(shown(&seen(stage), now_ms, &UNICODE), [head]);
         }
         assert_eq!(Stage::of("singing", None), None);
+    }
+
+    #[test]
+    fn a_silence_is_as_long_as_it_was_when_it_was_told_of() {
+        let mut seen = Seen::default();
+        let age_ms = Stage::KeepAlives.age_ms(Some("30 s"));
+        assert!(seen.turn_to(Stage::KeepAlives, 100_000, age_ms));
+        let words = seen.words(101_000);
+        let expected = ("only keep-alives for".to_owned(), "31s".to_owned());
+        assert_eq!(words, Some(expected));
+        // Told of again, it is the same silence.
+        assert!(!seen.turn_to(Stage::KeepAlives, 130_000, 60_000));
+        assert_eq!(seen.stage_ms, 70_000);
+        assert_eq!(Stage::Waiting.age_ms(Some("30 s")), 0);
     }
 
     #[test]

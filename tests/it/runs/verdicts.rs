@@ -54,6 +54,13 @@ fn a_refused_reply_builds_nothing_now_or_later() {
     assert_eq!(pending(&sandbox), [""; 0]);
     let build = sandbox.ok(&["build"]);
     assert!(build.stderr.contains("Nothing to build"), "{build}");
+    let sent = super::sent(&sandbox, &["continue"]);
+    let instruction = sent[3]["content"].as_str().unwrap();
+    assert!(!instruction.contains("were taken"), "{instruction}");
+    assert!(
+        instruction.contains("edits of a.txt, b.txt were not"),
+        "{instruction}"
+    );
 }
 
 #[test]
