@@ -35,6 +35,8 @@ pub(super) struct Follower<'a> {
     _signals: signal::Watch,
     /// Set when this process was stopped and continued.
     was_stopped: Arc<AtomicBool>,
+    /// Set while it is about to be stopped, or stopped, or has only just been continued.
+    is_stopping: Arc<AtomicBool>,
     seen: i64,
 }
 
@@ -44,17 +46,20 @@ impl<'a> Follower<'a> {
         let cancel = project.cancel.clone();
         let (heard, store) = (cancel.clone(), Arc::clone(&project.store));
         let was_stopped = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&was_stopped);
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let (stopped, stopping) = (Arc::clone(&was_stopped), Arc::clone(&is_stopping));
         let signals = signal::watch(move |signal| match signal {
             Signal::Interrupt if heard.is_set() => signal::exit_now(130),
             Signal::Interrupt => heard.set(Reason::Interrupted),
             Signal::Terminate => heard.set(Reason::Terminated),
             Signal::HangUp => heard.set(Reason::HungUp),
             Signal::Suspend => {
+                stopping.store(true, Ordering::SeqCst);
                 let quiet = store.quiet();
                 signal::stop_self();
                 drop(quiet);
                 stopped.store(true, Ordering::SeqCst);
+                stopping.store(false, Ordering::SeqCst);
             }
             // Not watched for.
             Signal::Quit | Signal::User2 => signal::end_by(signal),
@@ -65,6 +70,7 @@ impl<'a> Follower<'a> {
             cancel,
             _signals: signals,
             was_stopped,
+            is_stopping,
             seen: project.store.change_count()?,
         })
     }
@@ -107,6 +113,11 @@ impl<'a> Follower<'a> {
 
     /// Whether this process was stopped since this was last asked.
     pub(super) fn take_stopped(&self) -> bool {
+        let begun = Instant::now();
+        // This thread may be the first that goes on.
+        while self.is_stopping.load(Ordering::SeqCst) && begun.elapsed() < BEAT {
+            std::thread::yield_now();
+        }
         self.was_stopped.swap(false, Ordering::SeqCst)
     }
 

@@ -1,7 +1,7 @@
 //! Which edits are still to be built: of replies that were kept for later, and of files that
 //! failed in the last run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use anyhow::Result;
 
@@ -46,12 +46,13 @@ pub(super) fn read(text: &str, state: State) -> Read {
     let mut events = parser.push(text);
     events.extend(parser.finish(ending));
     let mut read = Read::default();
+    let mut seen = HashSet::new();
     for event in events {
         match event {
             ReplyEvent::Edit(edit) => read.edits.push(edit),
             ReplyEvent::Malformed(found) => read.malformed.push(found),
             ReplyEvent::FileStarted { path, .. } => {
-                if !read.paths.contains(&path) {
+                if seen.insert(path.clone()) {
                     read.paths.push(path);
                 }
             }
@@ -200,13 +201,13 @@ mod tests {
     #[test]
     fn what_fitted_is_what_did_not_fail() {
         let edits = read(
-            "```rust path=a\n1\n```\n```rust path=a\n2\n```\n",
+            "```text path=a.txt\n1\n```\n```text path=a.txt\n2\n```\n",
             State::Complete,
         )
         .edits;
         let failed = |edit| {
             Malformed {
-                path: Some("a".to_owned()),
+                path: Some("a.txt".to_owned()),
                 format: edits[0].format,
                 line: 1,
                 reason: Reason::NotFound,

@@ -72,12 +72,12 @@ mod tests {
     use super::*;
     use crate::store::messages::State;
 
-    const REPLY: &str = "src/a.rs\n<<<<<<< SEARCH\none\n=======\n1\n>>>>>>> REPLACE\n\n\
-         src/a.rs\n<<<<<<< SEARCH\ntwoo\n=======\n2\n>>>>>>> REPLACE\n";
+    const REPLY: &str = "src/a.rs\n<<<<<<< SEARCH\nlet one = 1;\n=======\n1\n>>>>>>> REPLACE\n\n\
+         src/a.rs\n<<<<<<< SEARCH\nlet twoo = 2;\n=======\n2\n>>>>>>> REPLACE\n";
 
     fn failed() -> (Vec<Edit>, FailedFile) {
         let edits = due::read(REPLY, State::Complete).edits;
-        let base = b"one\ntwo\nthree\n";
+        let base = b"let one = 1;\nlet two = 2;\nlet three = 3;\n";
         let failures = edits::build_file("src/a.rs", Some(base), &edits).unwrap_err();
         let path = "src/a.rs".to_owned();
         (edits, FailedFile { path, failures })
@@ -90,8 +90,11 @@ mod tests {
         let text = question(&[failed]);
         assert!(text.contains("edit 2/2"), "{text}");
         assert!(!text.contains("edit 1/2"), "{text}");
-        assert!(text.contains("you searched for:\n```\ntwoo\n```"), "{text}");
-        assert!(text.contains("\ntwo\n"), "{text}");
+        assert!(
+            text.contains("you searched for:\n```\nlet twoo = 2;\n```"),
+            "{text}"
+        );
+        assert!(text.contains("\nlet two = 2;\n"), "{text}");
     }
 
     #[test]
@@ -99,12 +102,17 @@ mod tests {
         let (edits, failed) = failed();
         let halves = halves(&[failed], &edits);
         let again = due::read(
-            "src/a.rs\n<<<<<<< SEARCH\ntwo\n=======\n2\n>>>>>>> REPLACE\n",
+            "src/a.rs\n<<<<<<< SEARCH\nlet two = 2;\n=======\n2\n>>>>>>> REPLACE\n",
             State::Complete,
         );
         let due = joined("m", &halves, &again.edits);
         assert_eq!(due.edits, [edits[0].clone(), again.edits[0].clone()]);
-        let built = edits::build_file("src/a.rs", Some(b"one\ntwo\n"), &due.edits).unwrap();
+        let built = edits::build_file(
+            "src/a.rs",
+            Some(b"let one = 1;\nlet two = 2;\n"),
+            &due.edits,
+        )
+        .unwrap();
         assert_eq!(built.content, b"1\n2\n");
         // A reply about other files brings nothing of this one.
         assert!(joined("m", &halves, &[]).edits.is_empty());

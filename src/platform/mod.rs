@@ -8,6 +8,7 @@ pub mod bell;
 pub mod cancel;
 pub mod clock;
 pub mod crash;
+pub mod detached;
 pub mod digest;
 pub mod file;
 pub mod file_lock;

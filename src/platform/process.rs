@@ -3,11 +3,14 @@
 //! A pid alone proves nothing (it is reused, and means another process in another namespace), so
 //! liveness is never decided here; these are facts for people and hints for waiting.
 
+use std::io::{Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::linux::fs::MetadataExt as _;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
+use std::panic::resume_unwind;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
 
 use rustix::process::{Pid, PidfdFlags, Signal};
 
@@ -353,44 +356,59 @@ pub fn bind_to_us(command: &mut Command, kept: BorrowedFd<'_>) {
     }
 }
 
-/// Leaves the terminal and the process group that this process was started in: no Ctrl-C and no
-/// hang-up reaches it from there.
-pub fn begin_session() {
-    // Only a group's leader cannot, and whoever is started to go on alone is none.
-    rustix::process::setsid().ok();
-}
-
-/// Whether process `pid` that started at `start_ticks` runs apart from any terminal, in a session of
-/// its own.
-pub fn is_detached(pid: u32, start_ticks: i64) -> bool {
-    stat(pid)
-        .is_some_and(|stat| stat.start_ticks == start_ticks && stat.session == pid && stat.tty == 0)
-}
-
-/// The pid of whoever started this process, or of who took its place.
-pub fn parent() -> Option<u32> {
-    rustix::process::getppid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok())
-}
-
-/// Keeps what this process inherited, but for its three streams, from programs that it starts:
-/// descriptors that say whose they are (HAZARDS.md: an owner file that `exec` hands down).
+/// Starts `command`, whose program runs only if `may_run` still says so when its process is there
+/// already; `None` if it does not. It is asked from another thread, while the process stands
+/// between fork and exec, where whoever looks for what this process started finds it.
+///
+/// So there is no moment in which this process, suspended, has been told that it may and has
+/// started nothing yet.
 #[expect(
     unsafe_code,
-    reason = "a descriptor that nobody here owns can only be named"
+    reason = "only between fork and exec can a process be held that runs no program yet"
 )]
-pub fn hand_down_nothing() {
-    let Ok(open) = std::fs::read_dir("/proc/self/fd") else {
-        return;
-    };
-    let numbers = open
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    for number in numbers.filter(|number| *number > 2) {
-        // SAFETY: the descriptor is not used beyond this call, which changes a flag of it; one that
-        // is closed by now is refused.
-        let fd = unsafe { BorrowedFd::borrow_raw(number) };
-        rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC).ok();
+pub fn spawn_if(
+    command: &mut Command,
+    may_run: impl FnOnce() -> bool + Send,
+) -> std::io::Result<Option<Child>> {
+    const HERE: u8 = 1;
+    const GO: u8 = 2;
+    let (ours, theirs) = UnixStream::pair()?;
+    let fd = theirs.as_raw_fd();
+    // SAFETY: between fork and exec only async-signal-safe system calls are made, on a descriptor
+    // that is open until spawn() has returned, and nothing is allocated.
+    unsafe {
+        command.pre_exec(move || {
+            let door = BorrowedFd::borrow_raw(fd);
+            let mut answer = [0_u8];
+            rustix::io::retry_on_intr(|| rustix::io::write(door, &[HERE]))?;
+            rustix::io::retry_on_intr(|| rustix::io::read(door, &mut answer))?;
+            if answer == [GO] {
+                Ok(())
+            } else {
+                Err(std::io::Error::from(rustix::io::Errno::CANCELED))
+            }
+        });
     }
+    std::thread::scope(|scope| {
+        let asker = std::thread::Builder::new().name("door".to_owned());
+        let asker = asker.spawn_scoped(scope, || {
+            let mut word = [0_u8];
+            let is_there = (&ours).read_exact(&mut word).is_ok() && word == [HERE];
+            let may = is_there && may_run();
+            // A process that is gone meanwhile runs nothing either.
+            (&ours).write_all(&[if may { GO } else { 0 }]).ok();
+            is_there && !may
+        })?;
+        let spawned = command.spawn();
+        // Whoever never came to the door is waited for no more.
+        (&theirs).write_all(&[0]).ok();
+        let is_refused = asker.join().unwrap_or_else(|panic| resume_unwind(panic));
+        if is_refused {
+            Ok(None)
+        } else {
+            spawned.map(Some)
+        }
+    })
 }
 
 /// The name of this machine; empty if it has none.
@@ -416,8 +434,8 @@ pub fn signal_process(pid: u32, signal: GroupSignal) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{BufRead as _, BufReader, Write as _};
-    use std::process::{Child, Stdio};
+    use std::io::{BufRead as _, BufReader};
+    use std::process::Stdio;
 
     /// A shell that has started a program of its own, with `kept` open in both or in neither.
     fn pair(kept: Option<&std::fs::File>) -> (Child, u32) {

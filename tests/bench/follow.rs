@@ -43,9 +43,16 @@ pub(crate) fn follower(place: &Place) -> Vec<Figure> {
             .unwrap();
         let committed = now();
         project.locks().tell_followers();
-        (committed, now())
+        committed
     };
     tell();
+    let mut cost = Sample::new();
+    // While nobody follows: whoever does is woken on a processor of its own.
+    for _ in 0..place.count(500) {
+        let begun = now();
+        project.locks().tell_followers();
+        cost.push(micros(begun, now()));
+    }
     let mut connect = place.plandex();
     connect.args(["--plan", "bench", "connect", "--json", "--deltas"]);
     let mut follower = Reader::start(connect);
@@ -55,13 +62,11 @@ pub(crate) fn follower(place: &Place) -> Vec<Figure> {
     let mut tail = place.command("tail");
     tail.arg("-f").arg(&path);
     let mut tail = Reader::start(tail);
-    let [mut ours, mut theirs, mut cost] = [const { Sample::new() }; 3];
+    let [mut ours, mut theirs] = [const { Sample::new() }; 2];
     for _ in 0..place.count(500) {
         follower.until_asleep();
-        let (committed, told) = tell();
-        let shown = follower.line();
-        ours.push(micros(committed, shown));
-        cost.push(micros(committed, told));
+        let committed = tell();
+        ours.push(micros(committed, follower.line()));
         std::thread::sleep(REST);
         tail.until_asleep();
         let written = now();
@@ -74,6 +79,10 @@ pub(crate) fn follower(place: &Place) -> Vec<Figure> {
         reader.child.wait().unwrap();
     }
     hold.release(Outcome::Released).unwrap();
+    figures(&ours, &theirs, &cost)
+}
+
+fn figures(ours: &Sample, theirs: &Sample, cost: &Sample) -> Vec<Figure> {
     let at = |share: f64, quantity: &str, yardstick: &str, limit| Figure {
         quantity: quantity.to_owned(),
         unit: "µs",

@@ -18,7 +18,7 @@ use crate::platform::cancel::Reason;
 use crate::platform::process::{self, GroupSignal, Killing, Process};
 use crate::platform::{threads, wait};
 use crate::project::Turn;
-use crate::store::tickets::{self, State};
+use crate::store::tickets::{self, Proof, State, Ticket};
 
 /// Between TERM and KILL for a command that must end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -51,14 +51,8 @@ pub(super) fn code_of(status: ExitStatus) -> u8 {
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
-/// How the command ended.
-pub(super) struct Ended {
-    pub(super) status: ExitStatus,
-    /// Whether the lock was lost before.
-    pub(super) is_lost: bool,
-}
-
-/// Runs `program` to its end, under `ticket`. Fails with an [`ExecError`] if it cannot be started.
+/// Runs `program` to its end, under the hold that `proof` proves; `None` if the lock was lost.
+/// Fails with an [`ExecError`] if it cannot be started.
 ///
 /// A command that ends by itself may leave a daemon behind, which holds nothing. One that was told
 /// to end, or that a signal ended, leaves nothing: what it started is ended too, before the turn
@@ -70,14 +64,14 @@ pub(super) fn run(
     program: &Program,
     turn: &Turn<'_>,
     relay: &Relay,
-    (ticket, output): (i64, Option<[File; 2]>),
-) -> Result<Ended> {
+    (proof, output): (&Proof, Option<[File; 2]>),
+) -> Result<Option<ExitStatus>> {
     let locks = turn.project.locks();
     let (owner, owner_path) = (locks.owner_file()?, locks.owner_path()?);
     let kept = process::kept_high(&owner)?;
     let mut command = Command::new(&program.name);
     command.args(&program.arguments);
-    let token = locks.token_of(ticket);
+    let token = locks.token_of(proof.ticket());
     if let Some(token) = &token {
         command.env(TOKEN_VARIABLE, token.to_string());
         locks.command_runs(token)?;
@@ -101,11 +95,18 @@ pub(super) fn run(
         process::bind_to_us(&mut command, mark.as_fd());
     }
     let family = Family::of(mark.as_ref(), owner_path);
+    let watched = Watched { turn, relay, proof };
+    let mut holds = Ok(false);
     let child = relay.begin(|| {
-        let child = command
-            .spawn()
+        // No fence reaches a program. Who was suspended and robbed starts none, and one that is
+        // started is seen by whoever robs.
+        let may_run = || {
+            holds = watched.holds();
+            matches!(holds, Ok(true))
+        };
+        let child = process::spawn_if(&mut command, may_run)
             .map_err(|error| why_not(&program.name, &error))?;
-        let running = Running {
+        let running = child.as_ref().map(|child| Running {
             pid: child.id(),
             reach: if on_terminal {
                 Reach::Family
@@ -113,13 +114,12 @@ pub(super) fn run(
                 Reach::Group
             },
             family: family.clone(),
-        };
+        });
         Ok((child, running))
     })?;
-    let watched = Watched {
-        turn,
-        relay,
-        ticket,
+    let Some(child) = child else {
+        relay.over();
+        return holds.map(|_| None);
     };
     let ended = watched.until_end(child);
     relay.over();
@@ -132,10 +132,8 @@ pub(super) fn run(
         // What the file says matters only if this process dies before it removes it.
         locks.command_ended(token).ok();
     }
-    Ok(Ended {
-        status: ended.0,
-        is_lost: ended.1.is_some(),
-    })
+    let (status, lost_at) = ended;
+    Ok(lost_at.is_none().then_some(status))
 }
 
 fn why_not(name: &OsString, error: &std::io::Error) -> ExecError {
@@ -158,7 +156,7 @@ fn why_not(name: &OsString, error: &std::io::Error) -> ExecError {
 struct Watched<'a> {
     turn: &'a Turn<'a>,
     relay: &'a Relay,
-    ticket: i64,
+    proof: &'a Proof,
 }
 
 impl Watched<'_> {
@@ -218,9 +216,16 @@ impl Watched<'_> {
 
     /// Whether the ticket is held no more. A database that cannot be read proves nothing.
     fn is_row_gone(&self) -> bool {
+        self.holds().is_ok_and(|holds| !holds)
+    }
+
+    /// Whether the ticket is still held, by the same grant.
+    fn holds(&self) -> Result<bool> {
         let store = &self.turn.project.store;
-        let row = store.read(|tx| tickets::by_id(tx, self.ticket));
-        row.is_ok_and(|row| row.is_none_or(|ticket| ticket.state != State::Held))
+        let row = store.read(|tx| tickets::by_id(tx, self.proof.ticket()))?;
+        let is_ours =
+            |ticket: Ticket| ticket.state == State::Held && ticket.fence == self.proof.fence();
+        Ok(row.is_some_and(is_ours))
     }
 }
 

@@ -122,11 +122,10 @@ fn run(
     if let Some(reason) = turn.cancel.reason() {
         return Err(LockError::Cancelled(reason).into());
     }
-    let ended = child::run(program, turn, relay, (proof.ticket(), output))?;
-    if ended.is_lost {
+    let Some(status) = child::run(program, turn, relay, (proof, output))? else {
         let store = &turn.project.store;
         let by = store.read(|tx| history::forced_by(tx, proof.fence()));
         return Err(history::lost(proof.ticket(), by.ok().flatten().as_deref()));
-    }
-    Ok(ExitCode::Command(child::code_of(ended.status)))
+    };
+    Ok(ExitCode::Command(child::code_of(status)))
 }

@@ -110,10 +110,13 @@ impl Relay {
 
     /// Starts the command by `start`; its pid is not waited for before [`Relay::over`]. A signal
     /// that comes meanwhile is heard when it is clear whom it means.
-    pub(super) fn begin<T>(&self, start: impl FnOnce() -> Result<(T, Running)>) -> Result<T> {
+    pub(super) fn begin<T>(
+        &self,
+        start: impl FnOnce() -> Result<(T, Option<Running>)>,
+    ) -> Result<T> {
         let mut phase = self.phase.lock();
         let (started, running) = start()?;
-        phase.running = Some(running);
+        phase.running = running;
         Ok(started)
     }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::super::session::{Cli, rfc3339, since};
 use crate::lock::rules::{self, Standing};
 use crate::lock::{operation, owner};
-use crate::platform::{clock, process};
+use crate::platform::{clock, detached, process};
 use crate::project::Project;
 use crate::store::history::RunSeen;
 use crate::store::streams::{self, Files};
@@ -70,7 +70,7 @@ fn look(project: &Project) -> Result<Vec<Seen>> {
         let ticket = &seen.ticket;
         seen.is_alive = ticket.is_kept_place() || owner::is_alive(project.dir(), &ticket.owner_id);
         seen.is_suspended = seen.is_alive && process::is_stopped(ticket.pid, ticket.process_start);
-        seen.is_detached = seen.is_alive && process::is_detached(ticket.pid, ticket.process_start);
+        seen.is_detached = seen.is_alive && detached::is_detached(ticket.pid, ticket.process_start);
         seen.is_orphaned = seen.is_alive && ticket.state.blocks() && is_orphaned(ticket);
     }
     Ok(all)

@@ -27,7 +27,7 @@ use crate::plan::{Event, Recorded};
 use crate::platform::cancel::{Cancel, Reason};
 use crate::platform::process::{self, GroupSignal};
 use crate::platform::signal::{self, Signal};
-use crate::platform::{clock, stdin, wait};
+use crate::platform::{clock, detached, stdin, wait};
 use crate::project::Project;
 use crate::store::streams;
 
@@ -120,7 +120,7 @@ pub(super) fn start(cli: &Cli, input: Input) -> Result<ExitCode> {
         Signal::Quit | Signal::User2 => {}
     })?;
     let (program, arguments) = config::this_command()?;
-    process::hand_down_nothing();
+    detached::hand_down_nothing();
     let mut child = Command::new(program)
         .args(arguments)
         .env(BACKGROUND, std::process::id().to_string())
@@ -198,10 +198,10 @@ impl Detached {
     /// Leaves the terminal, if this process was started to go on in the background.
     pub(in super::super) fn begin(environment: &Environment) -> Option<Self> {
         // Programs that it starts inherit the variable, and have another parent.
-        if environment.background.is_none() || environment.background != process::parent() {
+        if environment.background.is_none() || environment.background != detached::parent() {
             return None;
         }
-        process::begin_session();
+        detached::begin_session();
         Some(Self {
             ticket: AtomicI64::new(0),
             keeps_input: AtomicBool::new(false),

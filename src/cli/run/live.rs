@@ -100,9 +100,8 @@ impl Live {
     /// The reply is at this line of this file.
     pub(super) fn file(&self, path: &str, lines: usize) {
         self.with(|board| {
-            let files = &mut board.seen.files;
-            if !files.iter().any(|known| known == path) {
-                files.push(path.to_owned());
+            if !board.seen.files.contains(path) {
+                board.seen.files.insert(path.to_owned());
             }
             board.seen.current = Some((path.to_owned(), lines));
             board.draw();

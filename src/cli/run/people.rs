@@ -150,10 +150,7 @@ impl<'c> People<'c> {
         self.is_reply = true;
         self.live.text(text);
         if self.is_raw() {
-            self.line.push_str(text);
-            let whole = self.line.rfind('\n').map_or(0, |end| end + 1);
-            let rest = self.line.split_off(whole);
-            let lines = std::mem::replace(&mut self.line, rest);
+            let lines = whole_lines(&mut self.line, text);
             if !lines.is_empty() {
                 self.cli.ui.raw(lines.as_bytes());
             }
@@ -186,10 +183,7 @@ impl<'c> People<'c> {
         if self.cli.verbosity() == 0 {
             return;
         }
-        self.thought.push_str(text);
-        let whole = self.thought.rfind('\n').map_or(0, |end| end + 1);
-        let rest = self.thought.split_off(whole);
-        for line in std::mem::replace(&mut self.thought, rest).lines() {
+        for line in whole_lines(&mut self.thought, text).lines() {
             self.cli.ui.note(Text::styled(Style::Dim, line));
         }
     }
@@ -220,6 +214,19 @@ impl<'c> People<'c> {
     }
 }
 
+/// The lines that `text` completes; what is left of it is kept in `line`.
+fn whole_lines(line: &mut String, text: &str) -> String {
+    // Looked for in what is new only: a line may be very long.
+    let Some(end) = text.rfind('\n') else {
+        line.push_str(text);
+        return String::new();
+    };
+    let (lines, rest) = text.split_at(end + 1);
+    let mut whole = std::mem::replace(line, rest.to_owned());
+    whole.push_str(lines);
+    whole
+}
+
 fn built_line(cli: &Cli, file: &BuiltFile) -> Text {
     let signs = cli.ui.signs();
     let (added, removed) = (file.added as u64, file.removed as u64);
@@ -243,4 +250,18 @@ fn built_line(cli: &Cli, file: &BuiltFile) -> Text {
         );
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_given_out_when_they_are_whole() {
+        let mut line = String::new();
+        assert_eq!(whole_lines(&mut line, "a"), "");
+        assert_eq!(whole_lines(&mut line, "b\nc\nd"), "ab\nc\n");
+        assert_eq!(whole_lines(&mut line, "\n"), "d\n");
+        assert_eq!(line, "");
+    }
 }

@@ -1,5 +1,6 @@
 //! What a run is at right now, in true words. Pure: time is given.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::platform::clock;
@@ -78,7 +79,7 @@ pub(super) struct Seen {
     pub(super) has_said_stalled: bool,
     pub(super) idle_limit_ms: Option<u64>,
     pub(super) tokens: u64,
-    pub(super) files: Vec<String>,
+    pub(super) files: BTreeSet<String>,
     /// The file that is being written, and its lines so far.
     pub(super) current: Option<(String, usize)>,
     pub(super) thought: String,
@@ -279,7 +280,7 @@ mod tests {
     fn the_tree_holds_what_was_counted() {
         let mut seen = seen(Stage::Replying);
         seen.tokens = 1234;
-        seen.files = vec!["a".to_owned(), "b".to_owned()];
+        seen.files = ["a", "b"].map(str::to_owned).into();
         seen.current = Some(("src/a.rs".to_owned(), 140));
         let expected = [
             "Replying... (3s)",

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::needs;
+use plandex::store::tickets::State;
+use rustix::process::Signal;
+
+use crate::support::{needs, skip};
 
 use super::{IDLE, Marked, SOON, error_type, is_free, quick_project, raw, ready};
 
@@ -54,5 +57,47 @@ fn a_command_ends_when_nobody_can_write_for_longer_than_a_lease() {
     command.wait(SOON).exits(79);
     blocker.execute_batch("ROLLBACK").unwrap();
     sandbox.ok(&["exec", "--wait", "20s", "--", "true"]);
+    is_free(&sandbox);
+}
+
+/// A wrapper that is suspended between its grant and its command loses the lock to the next in
+/// line; awake again, it starts nothing beside that one.
+#[test]
+fn a_wrapper_that_slept_before_its_command_starts_none_beside_its_successor() {
+    needs!("strace");
+    let sandbox = quick_project();
+    // The very fork that would make the command stops the wrapper instead.
+    let inject = "inject=clone,fork,vfork:signal=SIGSTOP:when=1";
+    let strace = [
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=clone,fork,vfork",
+        "-e",
+        inject,
+    ];
+    let exec = [env!("CARGO_BIN_EXE_plandex"), "exec", "--", "touch", "ran"];
+    let run = sandbox.program("strace", [&strace[..], &exec].concat());
+    let mut tracer = run.start();
+    let asleep = sandbox.until("the wrapper holds the plan", || {
+        if tracer.stderr().contains("PTRACE") {
+            return Some(None);
+        }
+        let line = sandbox.tickets();
+        let held = line.iter().find(|ticket| ticket.state == State::Held);
+        held.map(|ticket| Some(ticket.pid))
+    });
+    let Some(asleep) = asleep else {
+        skip!("processes cannot be traced here");
+    };
+    let mut successor = ready(&sandbox, "echo ready; cat");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(asleep).unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::CONT).unwrap();
+    let ended = tracer.wait(SOON).exits(79);
+    assert!(!sandbox.root().join("ran").exists(), "{ended}");
+    successor.close_stdin();
+    successor.wait(SOON).ok();
     is_free(&sandbox);
 }

@@ -78,7 +78,7 @@ fn a_replay_is_what_the_run_showed() {
     let last = sandbox.run(&["connect"]).exits(3);
     assert_eq!(last.stdout, "", "{last}");
     last.says("No run is at work on plan work, branch main")
-        .says("1 file pending, 1 failed")
+        .says("Completed: 1/2 file changes")
         .says("connect --replay");
     let last = lines(&sandbox.run(&["connect", "--json"]).exits(3).stdout);
     assert_eq!(

@@ -33,9 +33,14 @@ const FIELDS: &[(&str, &str)] = &[
     ),
     (
         "turn.started",
-        "turn event number waitedMs provider model? providerSource? promptSha256 promptTokensEstimate",
+        "turn event kind number waitedMs provider model? providerSource? promptSha256 \
+         promptTokensEstimate idleLimitMs?",
     ),
     ("message.delta", "turn event text"),
+    (
+        "message.started",
+        "turn event number kind attempt max paths",
+    ),
     ("message.completed", "turn event finish text usage?"),
     ("file.started", "turn event path format"),
     ("file.progress", "turn event path lines"),
@@ -43,7 +48,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("warning", "turn event code message line? path?"),
     (
         "turn.completed",
-        "turn event number state built failed malformed stopped? durationMs",
+        "turn event number state built failed malformed kept? stopped? durationMs",
     ),
     (
         "turn.failed",

@@ -15,6 +15,9 @@ fn its_edits_are_never_built() {
     assert_eq!(pending(&sandbox), ["b.txt"]);
     let kinds = super::rows(&sandbox, "SELECT kind FROM convo_messages ORDER BY number");
     assert_eq!(kinds, ["chat", "chat", "tell", "tell"]);
+    let convo = sandbox.ok(&["convo"]).stdout;
+    assert!(convo.contains("#1 user, chat  "), "{convo}");
+    assert!(convo.contains("#3 user  "), "{convo}");
     let audit = "SELECT DISTINCT reason FROM repo_locks_audit WHERE scope = 'w' ORDER BY id";
     let reasons = super::rows(&sandbox, audit);
     assert!(reasons.contains(&"chat".to_owned()), "{reasons:?}");

@@ -62,7 +62,7 @@ fn a_reply_that_breaks_off_says_why_and_what_remains() {
     assert_eq!(outcome.stderr.matches("not UTF-8").count(), 1, "{outcome}");
     let status = sandbox.ok(&["status"]).stdout;
     assert!(status.contains("Files left: b.txt"), "{status}");
-    // To a program it is the last event, and an error with its kind.
+    // To a program it is the last event before the frame's end, and an error with its kind.
     let json = sandbox
         .run(&["tell", "x", "--json", "--reply", path])
         .exits(5);

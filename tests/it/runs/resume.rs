@@ -55,6 +55,8 @@ fn a_stopped_reply_is_gone_on_with_and_its_open_edit_is_not_half_applied() {
     assert_eq!(kinds, ["tell", "tell", "continue"]);
     let log = sandbox.ok(&["log"]).stdout;
     assert!(log.contains("Continue #3"), "{log}");
+    let audit = "SELECT scope FROM repo_locks_audit WHERE reason = 'continue execution'";
+    assert_eq!(super::rows(&sandbox, audit), ["w"]);
 }
 
 #[test]
