@@ -75,7 +75,7 @@ pub(super) fn convo(cli: &Cli) -> Result<ExitCode> {
         };
         let kind = match message.kind {
             Kind::Tell => String::new(),
-            kind => format!(", {}", kind.word()),
+            kind @ (Kind::Chat | Kind::Continue | Kind::Fix) => format!(", {}", kind.word()),
         };
         let head = format!("#{} {}{state}{kind}", message.number, message.role.word());
         let when = format!("  {}  {}", clock_time(message.created_at), message.source);

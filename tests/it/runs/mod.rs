@@ -77,7 +77,9 @@ fn rows(sandbox: &Sandbox, query: &str) -> Vec<String> {
         .map(|value| match value.unwrap() {
             rusqlite::types::Value::Text(text) => text,
             rusqlite::types::Value::Integer(number) => number.to_string(),
-            other => format!("{other:?}"),
+            other @ (rusqlite::types::Value::Null
+            | rusqlite::types::Value::Real(_)
+            | rusqlite::types::Value::Blob(_)) => format!("{other:?}"),
         })
         .collect()
 }
