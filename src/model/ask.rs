@@ -74,12 +74,7 @@ impl Asking<'_> {
     }
 
     fn with_fallback(&self, chosen: &Chosen) -> Asked {
-        for message in &chosen.warnings {
-            self.phase(Phase::Warning {
-                code: "configuration",
-                message: message.clone(),
-            })?;
-        }
+        self.warn(chosen)?;
         let first = self.provider(chosen, chosen.limits.attempts)?;
         let (Err(error), Some(next)) = (&first, &chosen.fallback) else {
             return Ok(first);
@@ -91,7 +86,19 @@ impl Asking<'_> {
             to: next.name(),
             error: error.clone(),
         })?;
+        self.warn(next)?;
         self.provider(next, 1)
+    }
+
+    /// Says what should be known about a choice before it is used.
+    fn warn(&self, chosen: &Chosen) -> std::result::Result<(), Gone> {
+        for message in &chosen.warnings {
+            self.phase(Phase::Warning {
+                code: "configuration",
+                message: message.clone(),
+            })?;
+        }
+        Ok(())
     }
 
     fn provider(&self, chosen: &Chosen, attempts: u32) -> Asked {
@@ -182,7 +189,7 @@ impl Asking<'_> {
             endpoint,
             url,
             headers,
-            body,
+            body: body.into(),
             limits: &chosen.limits,
         };
         let asked = self.posted(&post, Roots::Machine)?;

@@ -148,13 +148,14 @@ fn hint(error: &ModelError, endpoint: &Endpoint, status: u16) -> Option<String> 
     Some(words)
 }
 
-/// Nothing came for too long.
+/// Nothing came for too long. Whoever took the request may still work on it: it is not sent again.
 pub(super) fn late(post: &Post<'_>) -> ModelError {
-    let seconds = post.limits.idle.as_secs_f64();
     let host = base::host(&post.url);
-    let message =
-        format!("nothing came from {host} for {seconds} s, or its beginning took too long");
-    ModelError::new(Kind::Timeout, message)
+    let message = format!("nothing more came from {host} in time");
+    let mut error = ModelError::new(Kind::Timeout, message)
+        .hint("wait longer with `first-byte-wait` and `idle-wait` in the settings");
+    error.should_retry = Some(false);
+    error
 }
 
 /// The connection broke in the middle of an answer.

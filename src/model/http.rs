@@ -6,6 +6,7 @@
 //! all: the key would have to be trusted to another address, and none of the APIs needs it.
 
 use std::io::{Cursor, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
@@ -16,7 +17,7 @@ use ureq::{Agent, Body, Proxy, SendBody};
 use super::endpoint::{Endpoint, Key};
 use super::failure::shown;
 use super::watch::Watch;
-use super::{Delta, Kind, Limits, ModelError, Phase, base};
+use super::{Delta, Kind, Limits, ModelError, Phase, base, explain};
 
 /// For a name to be resolved.
 const RESOLVE: Duration = Duration::from_secs(5);
@@ -30,7 +31,7 @@ pub(super) struct Post<'a> {
     pub(super) endpoint: &'a Endpoint,
     pub(super) url: String,
     pub(super) headers: &'a [(&'static str, &'static str)],
-    pub(super) body: Vec<u8>,
+    pub(super) body: Arc<[u8]>,
     pub(super) limits: &'a Limits,
 }
 
@@ -132,7 +133,7 @@ pub(super) fn send(
         request = request.header(name, value);
     }
     let body = Sent {
-        body: Cursor::new(post.body.clone()),
+        body: Cursor::new(Arc::clone(&post.body)),
         deltas: deltas.clone(),
         is_told: false,
     };
@@ -145,7 +146,7 @@ pub(super) fn send(
 
 /// A body that says when all of it was taken: from then on the answer is waited for.
 struct Sent {
-    body: Cursor<Vec<u8>>,
+    body: Cursor<Arc<[u8]>>,
     deltas: Sender<Delta>,
     is_told: bool,
 }
@@ -168,8 +169,8 @@ pub(super) fn failure(error: &ureq::Error, post: &Post<'_>, watch: &Watch) -> Mo
     let host = base::host(&post.url);
     let words = || shown(&error.to_string(), 200);
     let (kind, message) = match error {
-        _ if watch.is_late() => (Kind::Timeout, format!("{host} did not answer in time")),
-        E::Timeout(limit) => (Kind::Timeout, late(*limit, &host, post.limits)),
+        _ if watch.is_late() => return explain::late(post),
+        E::Timeout(limit) => return late(*limit, &host, post.limits),
         E::HostNotFound => (Kind::Transport, format!("there is no host {host}")),
         E::Io(error) => return broken(error, &host),
         E::Http(_) => (
@@ -208,24 +209,34 @@ pub(super) fn failure(error: &ureq::Error, post: &Post<'_>, watch: &Watch) -> Mo
     ModelError::new(kind, message)
 }
 
-/// Which limit of the client's was passed.
-fn late(limit: ureq::Timeout, host: &str, limits: &Limits) -> String {
+/// A limit of the client's was passed. Only a connection that was never made is tried again: whoever
+/// took the request may be working on it, and be paid for it.
+fn late(limit: ureq::Timeout, host: &str, limits: &Limits) -> ModelError {
     let seconds = |limit: Duration| format!("{} s", limit.as_secs_f64());
+    let of = |message: String| ModelError::new(Kind::Timeout, message);
     if limit == ureq::Timeout::Connect {
-        format!("no connection to {host} within {}", seconds(limits.connect))
-    } else if limit == ureq::Timeout::Resolve {
-        format!(
+        return of(format!(
+            "no connection to {host} within {}",
+            seconds(limits.connect)
+        ));
+    }
+    if limit == ureq::Timeout::Resolve {
+        return of(format!(
             "the name {host} was not resolved within {}",
             seconds(RESOLVE)
-        )
-    } else if limit == ureq::Timeout::RecvResponse {
-        format!(
+        ));
+    }
+    let mut failure = if limit == ureq::Timeout::RecvResponse {
+        of(format!(
             "{host} did not answer within {}",
             seconds(limits.first_byte)
-        )
+        ))
+        .hint("wait longer with `first-byte-wait` in the settings")
     } else {
-        format!("{host} did not take the request in time")
-    }
+        of(format!("{host} did not take the request in time"))
+    };
+    failure.should_retry = Some(false);
+    failure
 }
 
 /// A connection that could not be made, or broke before the headers.

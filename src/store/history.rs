@@ -348,6 +348,18 @@ pub fn removed_by(tx: &ReadTx<'_>, id: i64) -> Result<Option<String>> {
     Ok(newest.flatten())
 }
 
+/// The newest row of the ticket `id`, among the newest [`RECENT`].
+pub fn of_ticket(tx: &ReadTx<'_>, id: i64) -> Result<Option<Past>> {
+    Ok(tx
+        .sql()
+        .prepare_cached(
+            "SELECT * FROM (SELECT * FROM repo_locks_audit ORDER BY id DESC LIMIT ?2)
+             WHERE ticket = ?1 LIMIT 1",
+        )?
+        .query_row([id, RECENT], past)
+        .optional()?)
+}
+
 /// That the grant `fence` of `ticket` was lost; names who forced it, if somebody did.
 pub fn lost(ticket: i64, by: Option<&str>) -> anyhow::Error {
     let error = anyhow::Error::from(StoreError::LockLost { ticket });

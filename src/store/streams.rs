@@ -80,12 +80,12 @@ fn forget_old(tx: &WriteTx<'_>, branch_id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Records a run that came to nothing before it was one: `status` and `connect` show `report` and
-/// the event `last`. Does nothing if there was a run under the ticket.
-pub fn add_failed(
+/// Records a run that was over before it was one, `ended` so ("ready", "error"): `status` and
+/// `connect` show `report` and the event `last`. Does nothing if there was a run under the ticket.
+pub fn add_over(
     tx: &ChooseTx<'_>,
     (branch_id, ticket): (&str, i64),
-    report: &str,
+    (ended, report): (&str, &str),
     last: &Kept,
 ) -> Result<()> {
     // One that failed so before may have kept its place, and with it the ticket.
@@ -98,9 +98,16 @@ pub fn add_failed(
     tx.sql()
         .prepare_cached(
             "INSERT INTO streams (id, branch_id, ticket, started_at, finished_at, ended, report)
-             VALUES (?1, ?2, ?3, ?4, ?4, 'error', ?5)",
+             VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6)",
         )?
-        .execute(params![id, branch_id, ticket, clock::wall_ms(), report])?;
+        .execute(params![
+            id,
+            branch_id,
+            ticket,
+            clock::wall_ms(),
+            ended,
+            report
+        ])?;
     insert(tx, &id, std::slice::from_ref(last))
 }
 

@@ -10,13 +10,13 @@ use std::io::{BufRead as _, BufReader, IsTerminal as _, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result};
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::super::exit::ExitCode;
 use super::super::report::{self, UsageError};
@@ -27,8 +27,9 @@ use crate::plan::{Event, Recorded};
 use crate::platform::cancel::{Cancel, Reason};
 use crate::platform::process::{self, GroupSignal};
 use crate::platform::signal::{self, Signal};
-use crate::platform::{clock, detached, stdin, wait};
+use crate::platform::{clock, detached, log, stdin, wait};
 use crate::project::Project;
+use crate::store::messages::State;
 use crate::store::streams;
 
 /// The longest answer of the second process.
@@ -239,37 +240,53 @@ pub(in super::super) fn has_ticket(cli: &Cli, ticket: i64, position: Option<usiz
 }
 
 /// Records why a run in the background failed, if there is no run to say so.
-pub(super) fn failed(cli: &Cli, project: &Arc<Project>, branch_id: &str, error: &Error) {
-    let Some(ticket) = cli.detached().map(|one| one.ticket.load(Ordering::Relaxed)) else {
+pub(super) fn failed(cli: &Cli, project: &Project, branch_id: &str, error: &Error) {
+    let summary = report::summary(error);
+    let report = json!({"errors": [summary.message]}).to_string();
+    let event = Event::Failed {
+        kind: summary.kind.to_owned(),
+        message: summary.message,
+        hint: summary.hint,
+        partial: false,
+        exit_code: Some(summary.code.code()),
+    };
+    over(cli, project, branch_id, ("error", &report), event);
+}
+
+/// Records that a run in the background had nothing to do.
+pub(super) fn had_nothing_to_do(cli: &Cli, project: &Project, branch_id: &str) {
+    let event = Event::Completed {
+        number: 0,
+        state: State::Complete.word().to_owned(),
+        built: 0,
+        failed: 0,
+        malformed: 0,
+        kept: 0,
+        stopped: None,
+        duration_ms: 0,
+    };
+    over(cli, project, branch_id, ("ready", "{}"), event);
+}
+
+fn over(cli: &Cli, project: &Project, branch_id: &str, ended: (&str, &str), event: Event) {
+    let ticket = cli.detached().map(|one| one.ticket.load(Ordering::Relaxed));
+    let Some(ticket) = ticket.filter(|ticket| *ticket != 0) else {
         return;
     };
-    if ticket == 0 {
-        return;
-    }
-    let summary = report::summary(error);
-    let report = serde_json::json!({"built": 0, "failed": 0, "errors": [summary.message]});
     let last = Recorded {
         run: String::new(),
         number: 1,
         at: clock::wall_ms(),
-        event: Event::Failed {
-            kind: summary.kind.to_owned(),
-            message: summary.message,
-            hint: summary.hint,
-            partial: false,
-            exit_code: Some(summary.code.code()),
-        },
+        event,
     };
     let recorded = last.kept().and_then(|last| {
         let place = (branch_id, ticket);
-        project.store.choose(LAST_TRY, |tx| {
-            streams::add_failed(tx, place, &report.to_string(), &last)
-        })
+        project
+            .store
+            .choose(LAST_TRY, |tx| streams::add_over(tx, place, ended, &last))
     });
     // Nobody is left to be told: the log is.
     if let Err(error) = recorded {
-        crate::platform::log::queue(|| {
-            format!("the failure of run {ticket} is not recorded: {error:#}")
-        });
+        log::queue(|| format!("how run {ticket} ended is not recorded: {error:#}"));
     }
 }

@@ -44,6 +44,7 @@ pub(in super::super) fn build(cli: &Cli, args: &args::Build) -> Result<ExitCode>
         Some(told) => ending::conclude(cli, told, code),
         None => {
             cli.ui.note("Nothing to build");
+            background::had_nothing_to_do(cli, &project, &selected.branch.id);
             Ok(ExitCode::Done)
         }
     }

@@ -1,15 +1,21 @@
 //! Which run is meant.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 
 use super::super::report::UsageError;
+use super::super::session::since;
 use crate::lock::operation;
 use crate::project::{Project, SelectError, find_plan};
+use crate::store::audit::Entry;
 use crate::store::plans::Plan;
 use crate::store::streams::{self, Stream};
-use crate::store::tickets::{self, State, Ticket};
-use crate::store::{ReadTx, branches, plans};
+use crate::store::tickets::{self, State};
+use crate::store::{ReadTx, branches, history, plans};
 
+/// A run that was over before it was one is recorded within this time.
+const JUST: Duration = Duration::from_secs(10);
 /// An id's beginning that is shorter than this is the name of a plan.
 const PREFIX_MIN: usize = 8;
 
@@ -62,8 +68,13 @@ fn named(tx: &ReadTx<'_>, name: &str) -> Result<Option<Found>> {
         let ticket = tickets::by_id(tx, number)?.filter(|ticket| operation::is_run(&ticket.reason));
         return match (run, ticket) {
             (Some(run), _) => of_run(tx, run).map(Some),
-            (None, Some(ticket)) => of_ticket(tx, &ticket).map(Some),
+            (None, Some(ticket)) => of_ticket(tx, number, &ticket.plan_id).map(Some),
             (None, None) => {
+                // Its ticket is gone, and its last words are on their way.
+                let past = history::of_ticket(tx, number)?.map(|past| past.entry);
+                if let Some(past) = past.filter(|past| has_just_ended(past)) {
+                    return of_ticket(tx, number, &past.plan_id).map(Some);
+                }
                 let hint = "see `plandex ps` for what runs; a plan's number goes with `--plan`";
                 Err(UsageError::new(format!("there is no run {number}"), hint).into())
             }
@@ -101,15 +112,19 @@ fn of_run(tx: &ReadTx<'_>, run: Stream) -> Result<Found> {
     })
 }
 
-fn of_ticket(tx: &ReadTx<'_>, ticket: &Ticket) -> Result<Found> {
-    let Some(plan) = plans::by_id(tx, &ticket.plan_id)? else {
-        bail!("the plan of run {} is gone", ticket.id);
+fn has_just_ended(past: &Entry) -> bool {
+    operation::is_run(&past.reason) && past.ended_at.is_some_and(|at| since(at) < JUST)
+}
+
+fn of_ticket(tx: &ReadTx<'_>, ticket: i64, plan_id: &str) -> Result<Found> {
+    let Some(plan) = plans::by_id(tx, plan_id)? else {
+        bail!("the plan of run {ticket} is gone");
     };
     Ok(Found {
         plan,
         branch: None,
         run: None,
-        ticket: ticket.id,
+        ticket,
         is_named: true,
     })
 }

@@ -161,6 +161,25 @@ fn a_program_and_flags_are_asked_too() {
 }
 
 #[test]
+fn a_program_ends_with_us_whatever_ends_us() {
+    for signal in [Signal::KILL, Signal::TERM, Signal::HUP] {
+        let sandbox = started();
+        let noted = sandbox.place().join("tmp/pid");
+        let line = format!("echo begun; echo $$ > {}; exec sleep 4711", noted.display());
+        let running = sandbox.plandex(["tell", "x", "--command", &line]).start();
+        let pid: u32 = sandbox.until("the program notes its number", || {
+            std::fs::read_to_string(&noted).ok()?.trim().parse().ok()
+        });
+        running.signal(signal);
+        running.finish();
+        sandbox.until("the program ends", || {
+            let stat = plandex::platform::process::stat(pid);
+            stat.is_none_or(|stat| stat.state == 'Z').then_some(())
+        });
+    }
+}
+
+#[test]
 fn proxies_are_not_asked_about_this_machine() {
     let sandbox = started();
     let server = ModelServer::start([Answer::stream(fences())]);
@@ -370,4 +389,65 @@ fn a_system_call_trace_shows_the_key_on_the_socket_alone() {
     for line in lines {
         assert!(line.contains("TCP:[127.0.0.1"), "{line}");
     }
+}
+
+#[test]
+fn what_could_command_a_terminal_is_shown_harmless_everywhere() {
+    let sandbox = started();
+    let evil = "\u{1b}]52;c;aGk=\u{7} \u{9b}31m \u{202e}abc\u{2066} \u{1b}[2J\u{1b}Pq \u{1b}]0;never ended";
+    let text =
+        format!("Prose {evil}\n\n```rust path=src/e.rs\nlet e = \"{evil}\";\n```\nDone {evil}\n");
+    let chunk = |field: &str, text: &str, reason: Option<&str>| {
+        let chunk = serde_json::json!({
+            "choices": [{"delta": {field: text}, "finish_reason": reason}],
+        });
+        format!("data: {chunk}\n\n")
+    };
+    let reply = chunk("reasoning", evil, None) + &chunk("content", &text, Some("stop"));
+    let failed = chunk("content", evil, None)
+        + &format!(
+            "data: {{\"error\":{{\"message\":{}}}}}\n\n",
+            serde_json::json!(evil)
+        );
+    let answers = [
+        Answer::stream(reply),
+        Answer::stream(failed),
+        Answer::error(400, evil),
+        Answer::of(200, "text/html", format!("<title>{evil}</title>")),
+    ];
+    let mut said = String::new();
+    for answer in answers {
+        let server = ModelServer::start([answer]);
+        for args in [
+            &["tell", "x"][..],
+            &["tell", "x", "--json"],
+            &["tell", "x", "-v"],
+        ] {
+            let ended = with(&sandbox, &server, args).finish();
+            said += &(ended.stdout + &ended.stderr);
+        }
+    }
+    let line = format!("printf '%s' '{evil}'; printf '%s' '{evil}' >&2; exit 1");
+    for args in [
+        &["tell", "x", "--command", &line][..],
+        &["convo"],
+        &["log"],
+        &["diff"],
+        &["status"],
+        &["status", "--json"],
+        &["events"],
+        &["apply", "--yes"],
+    ] {
+        let ended = sandbox.plandex(args).finish();
+        said += &(ended.stdout + &ended.stderr);
+    }
+    let is_harmless = |c: char| c == '\n' || c == '\t' || plandex::ui::escape::is_plain(c);
+    let found: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.chars().all(is_harmless))
+        .collect();
+    assert!(found.is_empty(), "{found:?}");
+    assert!(said.contains("never ended"));
+    // What is written is what was asked for.
+    assert!(sandbox.read("src/e.rs").contains(evil));
 }

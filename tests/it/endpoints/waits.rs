@@ -30,10 +30,11 @@ fn a_stalled_stream_ends_after_its_idle_time_and_keeps_what_came() {
 
 #[test]
 fn a_drip_that_is_slower_than_any_total_is_heard_to_its_end() {
-    let server = ModelServer::start([Answer::stream(ODD_USAGE).drip(Duration::from_millis(3))]);
+    let server = ModelServer::start([Answer::stream(ODD_USAGE).drip(Duration::from_millis(6))]);
     let mut chosen = openai(&server.base());
     // Much less than the whole takes, much more than a pause.
-    (chosen.limits.idle, chosen.limits.first_byte) = (SHORT * 2, SHORT * 2);
+    let limit = Duration::from_secs(2);
+    (chosen.limits.idle, chosen.limits.first_byte) = (limit, limit);
     let begun = Instant::now();
     let heard = ask(&chosen);
     assert_eq!(heard.text, ODD_TEXT);
@@ -44,10 +45,13 @@ fn a_drip_that_is_slower_than_any_total_is_heard_to_its_end() {
 fn a_server_that_accepts_and_says_nothing_is_given_up() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut chosen = openai(&format!("http://{}/v1", silent.local_addr().unwrap()));
-    chosen.limits.first_byte = SHORT;
+    (chosen.limits.first_byte, chosen.limits.attempts) = (SHORT, 3);
     let heard = ask(&chosen);
     assert_eq!(heard.end.unwrap_err().kind, Kind::Timeout);
     assert_eq!(heard.phases.last(), Some(&Phase::Waiting));
+    // It may be at work, and be paid for it.
+    let connects = |phase: &&Phase| matches!(phase, Phase::Connecting { .. });
+    assert_eq!(heard.phases.iter().filter(connects).count(), 1);
     // Headers and nothing after them.
     let (answer, hold) = Answer::stream("data: x\n\n").hold(0);
     let server = ModelServer::start([answer]);
@@ -173,14 +177,14 @@ fn a_reader_that_is_slow_is_no_stall_of_the_servers() {
     let server =
         ModelServer::start([Answer::stream(body).framed(crate::support::Framing::Chunked(60))]);
     let mut chosen = openai(&server.base());
-    chosen.limits.idle = SHORT;
+    chosen.limits.idle = SHORT * 4;
     let cancel = Cancel::new().unwrap();
     let deltas = model::stream(&chosen, &request(), &cancel).unwrap();
     // Longer than the idle time, while the channel is full and nothing is read.
     let mut text = 0;
     for (number, delta) in deltas.iter().enumerate() {
         if number == 3 {
-            std::thread::sleep(SHORT * 3);
+            std::thread::sleep(SHORT * 8);
         }
         match delta {
             Delta::Text(more) => text += more.len(),

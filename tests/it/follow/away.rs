@@ -62,6 +62,22 @@ Resuming stream...
     assert_eq!(resumed[0]["filesNamed"], 1);
 }
 
+/// SIGSTOP is told to nobody: a follower knows it by the clock.
+#[test]
+fn a_follower_that_was_stopped_knows_it_by_the_clock() {
+    let sandbox = project();
+    let mut runner = runner(&sandbox, &[]);
+    let mut person = follower(&sandbox, &[]);
+    person.stop();
+    // Longer than it waits between two looks, and two seconds more.
+    std::thread::sleep(std::time::Duration::from_millis(3_600));
+    person.cont();
+    person.until_says("Resuming stream...");
+    runner.close_stdin();
+    runner.wait(SOON).ok();
+    person.wait(SOON).ok();
+}
+
 #[test]
 fn a_run_that_ended_meanwhile_is_told_with_its_status() {
     let sandbox = project();

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use rustix::process::Signal;
 
 use super::{SOON, file, lines, newest, of_runs, project, runner, types};
-use crate::support::{Background, Sandbox};
+use crate::support::{Background, Sandbox, needs, skip};
 
 /// A follower that has heard of the beginning.
 fn follower<'s>(sandbox: &'s Sandbox, flags: &[&str]) -> Background<'s> {
@@ -224,6 +224,22 @@ fn the_memory_of_a_follower_is_bounded() {
     follower.wait(SOON).ok();
 }
 
+/// How often the main thread of `follower` goes to sleep within three seconds.
+fn looks(follower: &Background<'_>) -> u64 {
+    let pid = follower.pid();
+    let slept = || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/status")).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("voluntary_ctxt_switches:"));
+        let count = line.unwrap().split_whitespace().nth(1).unwrap();
+        count.parse::<u64>().unwrap()
+    };
+    let before = slept();
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    slept() - before
+}
+
 /// A follower sleeps until it is rung: it watches the runner's owner file and looks by itself once a
 /// second, not ten times.
 #[test]
@@ -243,25 +259,43 @@ fn a_follower_is_woken_and_does_not_poll() {
         .filter(|text| text.contains("inotify"))
         .collect();
     assert!(watched.contains(&format!("ino:{inode:x} ")), "{watched}");
-    // How often its main thread has gone to sleep.
-    let slept = |pid: u32| {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/status")).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("voluntary_ctxt_switches:"));
-        line.unwrap()
-            .split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-    };
-    let before = slept(follower.pid());
-    std::thread::sleep(std::time::Duration::from_secs(3));
-    let looks = slept(follower.pid()) - before;
+    let looks = looks(&follower);
     assert!(looks <= 10, "{looks} looks in 3 s");
     runner.say("Rung.\n");
     follower.until_says("Rung.");
+    runner.close_stdin();
+    runner.wait(SOON).ok();
+    follower.wait(SOON).ok();
+}
+
+/// Where the system gives no watches, a follower looks ten times a second.
+#[test]
+fn a_follower_without_a_watch_looks_by_itself() {
+    needs!("unshare");
+    let sandbox = project();
+    // The limit of a user namespace of its own.
+    let none = "echo 0 >/proc/sys/user/max_inotify_instances";
+    let unshare = |script: &str| {
+        let binary = env!("CARGO_BIN_EXE_plandex");
+        sandbox.program("unshare", ["-Ur", "sh", "-c", script, binary])
+    };
+    if unshare(none).finish().code != Some(0) {
+        skip!("no user namespace with limits of its own");
+    }
+    let mut runner = runner(&sandbox, &[]);
+    let mut follower = unshare(&format!("{none} && exec \"$0\" connect")).start();
+    follower.until_says("I begin.");
+    let descriptors = format!("/proc/{}/fd", follower.pid());
+    let is_watch = |entry: std::fs::DirEntry| {
+        let to = std::fs::read_link(entry.path()).unwrap_or_default();
+        to.to_string_lossy().contains("inotify")
+    };
+    let mut open = std::fs::read_dir(descriptors).unwrap().flatten();
+    assert!(!open.any(is_watch));
+    let looks = looks(&follower);
+    assert!(looks >= 15, "{looks} looks in 3 s");
+    runner.say("Seen.\n");
+    follower.until_says("Seen.");
     runner.close_stdin();
     runner.wait(SOON).ok();
     follower.wait(SOON).ok();

@@ -36,6 +36,12 @@ const FIELDS: &[(&str, &str)] = &[
         "turn event kind number waitedMs provider model? providerSource? promptSha256 \
          promptTokensEstimate idleLimitMs?",
     ),
+    ("request.phase", "turn event phase detail?"),
+    (
+        "request.retrying",
+        "turn event attempt max delayMs status? kind message",
+    ),
+    ("reasoning.delta", "turn event text"),
     ("message.delta", "turn event text"),
     (
         "message.started",
@@ -54,6 +60,15 @@ const FIELDS: &[(&str, &str)] = &[
         "turn.failed",
         "turn event kind message hint? partial exitCode?",
     ),
+    (
+        "apply.completed",
+        "schemaVersion dryRun id written already skipped failed kept",
+    ),
+    (
+        "line.completed",
+        "schemaVersion line id? args status exitCode durationMs documents? stdout? stderr? error?",
+    ),
+    ("batch.completed", "schemaVersion exitCode counts"),
     ("run.waiting", "ticket position"),
     ("run.lost", "turn status pid"),
     (
@@ -65,7 +80,7 @@ const FIELDS: &[(&str, &str)] = &[
 /// Each object has its type's fields and no others, all stamped and counted; the first and the last
 /// are the frame.
 #[track_caller]
-fn check(text: &str, code: i32) -> Vec<Value> {
+pub(super) fn check(text: &str, code: i32) -> Vec<Value> {
     let events = lines(text);
     assert!(text.is_empty() || text.ends_with('\n'), "{text}");
     for (index, event) in events.iter().enumerate() {

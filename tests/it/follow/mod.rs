@@ -5,6 +5,7 @@ mod background;
 mod connect;
 mod frame;
 mod kept;
+mod kinds;
 
 use std::time::Duration;
 

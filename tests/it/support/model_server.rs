@@ -208,7 +208,7 @@ impl ModelServer {
                     let answer = answers[number.min(answers.len() - 1)].clone();
                     let asked = Arc::clone(&asked);
                     let Ok(connection) = connection else { return };
-                    std::thread::spawn(move || serve(&connection, answer, &asked));
+                    std::thread::spawn(move || serve(&connection, &answer, &asked));
                 }
             })
             .unwrap();
@@ -235,7 +235,7 @@ impl Drop for ModelServer {
 }
 
 /// Whoever closes in the middle is no failure of the server's, so errors only end a connection.
-fn serve(mut connection: &TcpStream, answer: Answer, asked: &Mutex<Vec<Asked>>) -> Option<()> {
+fn serve(connection: &TcpStream, answer: &Answer, asked: &Mutex<Vec<Asked>>) -> Option<()> {
     connection.set_read_timeout(Some(LIMIT)).ok()?;
     connection.set_write_timeout(Some(LIMIT)).ok()?;
     connection.set_nodelay(true).ok()?;
@@ -247,7 +247,7 @@ fn serve(mut connection: &TcpStream, answer: Answer, asked: &Mutex<Vec<Asked>>) 
     } else {
         connection.shutdown(std::net::Shutdown::Write).ok()?;
         // A connection closed over unread input would be reset: whatever comes is read first.
-        std::io::copy(&mut connection, &mut std::io::sink()).ok()?;
+        std::io::copy(&mut &*connection, &mut std::io::sink()).ok()?;
     }
     Some(())
 }
@@ -281,9 +281,9 @@ fn read_request(connection: &TcpStream) -> Option<Asked> {
     })
 }
 
-fn play(mut connection: &TcpStream, answer: Answer) -> Option<Cut> {
-    if let Some(raw) = answer.raw {
-        connection.write_all(&raw).ok()?;
+fn play(mut connection: &TcpStream, answer: &Answer) -> Option<Cut> {
+    if let Some(raw) = &answer.raw {
+        connection.write_all(raw).ok()?;
         return Some(Cut::Unterminated);
     }
     let length = answer.body.len() * answer.times;
