@@ -28,7 +28,7 @@ use place::Place;
 /// A measurement: its name on the command line, and what takes it.
 type Measurement = (&'static str, fn(&Place) -> Vec<Figure>);
 
-const MEASUREMENTS: [Measurement; 16] = [
+const MEASUREMENTS: [Measurement; 17] = [
     ("pair", turns::pair),
     ("hand-off", turns::hand_off),
     ("throughput", turns::throughput),
@@ -45,6 +45,7 @@ const MEASUREMENTS: [Measurement; 16] = [
     ("parser", models::parser),
     ("reply", models::reply),
     ("streaming", models::streaming),
+    ("pending", models::pending),
 ];
 
 fn main() {

@@ -13,7 +13,7 @@ use plandex::platform::cancel::Cancel;
 use plandex::platform::process;
 
 use super::figure::{Figure, Sample, Wanted};
-use super::place::Place;
+use super::place::{Place, micros, now};
 
 /// How much of a stream arrives at once.
 const READ: usize = 16 << 10;
@@ -140,8 +140,63 @@ pub(crate) fn streaming(_: &Place) -> Vec<Figure> {
     )]
 }
 
+/// From the last byte of a reply with ten files to the end of the command, when they are pending and
+/// durable, beside a durable commit of as many.
+pub(crate) fn pending(place: &Place) -> Vec<Figure> {
+    let (mut ours, mut git) = (Sample::new(), Sample::new());
+    for round in 0..place.count(40) {
+        let bodies: Vec<String> = (0..10)
+            .map(|file| format!("// {round} {file}\n") + &"fn main() {}\n".repeat(20))
+            .collect();
+        let files = bodies.iter().enumerate();
+        let fences = files.map(|(file, body)| {
+            let chunk = format!("```rust path=src/file{file}.rs\n{body}```\n\n");
+            let chunk = serde_json::json!({"choices": [{"delta": {"content": chunk}}]});
+            format!("data: {chunk}\n\n")
+        });
+        let end =
+            "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+        let reply = fences.collect::<String>() + end;
+        let (sent, last_byte) = crossbeam_channel::bounded(1);
+        let played = Arc::new(reply.into_bytes());
+        let address = play(&played, move || sent.try_send(now()).unwrap_or_default());
+        let mut command = place.plandex();
+        command.args(["--plan", "bench", "tell", "x", "--model", "m", "--base-url"]);
+        command.arg(format!("http://{address}/v1"));
+        let status = command.status().unwrap();
+        let ended = now();
+        assert!(status.success(), "{status}");
+        ours.push(micros(last_byte.recv().unwrap(), ended));
+
+        for (file, body) in bodies.iter().enumerate() {
+            std::fs::write(place.root().join(format!("src/file{file}.rs")), body).unwrap();
+        }
+        let mut command = place.command("git");
+        command.args(["-c", "core.fsync=all", "-c", "gc.auto=0"]);
+        command.args(["commit", "--quiet", "--all", "--message", "version"]);
+        let begun = now();
+        assert!(command.status().unwrap().success());
+        git.push(micros(begun, now()));
+    }
+    let name = "last byte to 10 pending files";
+    let yardstick = "git commit -a, fsynced";
+    vec![Figure::medians(
+        name,
+        "µs",
+        &ours,
+        yardstick,
+        &git,
+        Wanted::AtMost(1.0),
+    )]
+}
+
 /// Plays `bytes` to whoever asks, for as long as this process lives.
 fn serve(bytes: &Arc<Vec<u8>>) -> SocketAddr {
+    play(bytes, || {})
+}
+
+/// As [`serve`]; `sent` is called when the last byte has been.
+fn play(bytes: &Arc<Vec<u8>>, sent: impl Fn() + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let bytes = Arc::clone(bytes);
@@ -149,17 +204,38 @@ fn serve(bytes: &Arc<Vec<u8>>) -> SocketAddr {
     let played = thread.spawn(move || {
         for connection in listener.incoming() {
             let mut connection = connection.unwrap();
-            // The request fits into one read, or its rest into the buffers between us.
-            let mut request = [0; 4096];
-            assert!(connection.read(&mut request).unwrap() > 0);
+            read_request(&mut connection);
             let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
                 connection: close\r\n\r\n";
             connection.write_all(head.as_bytes()).unwrap();
             connection.write_all(&bytes).ok();
+            sent();
         }
     });
     played.unwrap();
     address
+}
+
+/// Reads a request to its end: one that is not read resets the connection when it is closed.
+fn read_request(connection: &mut TcpStream) {
+    let mut request = Vec::new();
+    let mut buffer = [0; 16 << 10];
+    // Ends with the request, whose length its head says.
+    loop {
+        let read = connection.read(&mut buffer).unwrap();
+        assert!(read > 0);
+        request.extend_from_slice(&buffer[..read]);
+        let text = String::from_utf8_lossy(&request);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let mut lines = head.lines();
+        let length = lines.find_map(|line| line.strip_prefix("content-length: "));
+        let length: usize = length.map_or(0, |length| length.parse().unwrap());
+        if body.len() >= length {
+            return;
+        }
+    }
 }
 
 /// Asks the server, and tells `each` of every delta; how many bytes of text there were.

@@ -59,6 +59,10 @@ pub fn choose(said: &Said<'_>) -> Result<Chosen> {
         check_key(layer)?;
     }
     let mut chosen = one(said, &layers)?;
+    if chosen.provider == Provider::Literal {
+        // It cannot fail in a way that asking somebody would mend.
+        return Ok(chosen);
+    }
     let fallback = layers.iter().find(|layer| layer.fallback.is_some());
     if let Some((layer, text)) = fallback.and_then(|layer| Some((*layer, layer.fallback.as_ref()?)))
     {

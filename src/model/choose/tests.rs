@@ -357,6 +357,8 @@ fn a_fallback_has_its_own_address_and_key() {
         "openai http://localhost:1/v1 other-model K-ours, from --fallback"
     );
     assert_eq!(fallback("anthropic/x").unwrap_err().kind, Kind::Auth);
+    let nobody = Case::env(&[("PLANDEX_FALLBACK", "openrouter/a")]).choose();
+    assert_eq!(nobody.unwrap().fallback, None);
     assert_eq!(fallback("literal").unwrap_err().kind, Kind::NotConfigured);
 }
 
