@@ -72,7 +72,7 @@ fn named(tx: &ReadTx<'_>, name: &str) -> Result<Option<Found>> {
             (None, None) => {
                 // Its ticket is gone, and its last words are on their way.
                 let past = history::of_ticket(tx, number)?.map(|past| past.entry);
-                if let Some(past) = past.filter(|past| has_just_ended(past)) {
+                if let Some(past) = past.filter(has_just_ended) {
                     return of_ticket(tx, number, &past.plan_id).map(Some);
                 }
                 let hint = "see `plandex ps` for what runs; a plan's number goes with `--plan`";
