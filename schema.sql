@@ -85,6 +85,8 @@ CREATE TABLE convo_messages (
     text       TEXT NOT NULL,
     state      TEXT NOT NULL CHECK (state IN
         ('open', 'complete', 'stopped', 'truncated', 'refused', 'error', 'interrupted')),
+    -- Whether its edits were left for a later build (see plan_builds).
+    kept       INTEGER NOT NULL DEFAULT 0 CHECK (kept IN (0, 1)),
     created_at INTEGER NOT NULL,
     completed_at INTEGER,
     UNIQUE (branch_id, number)
@@ -97,7 +99,8 @@ BEGIN
 END;
 
 -- One file build: what became of the edits of one reply to one path. Written by a run. A reply
--- with edits and without such a row is not built yet: the next run that builds does it.
+-- whose edits were kept, or whose run died, and that has no such row is not built yet: the next run
+-- that builds does it.
 CREATE TABLE plan_builds (
     id         TEXT PRIMARY KEY,
     branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,

@@ -256,6 +256,18 @@ impl Asking<'_> {
         if let Some(error) = lost {
             return hearing.end(Some(error), provenance(post), self.request.estimate);
         }
+        if is_stream(&body) {
+            // It does stream, and is only called JSON.
+            let mut heard = Heard::default();
+            let mut parser = sse::Parser::default();
+            let mut take = |event: sse::Event<'_>| heard.take(event, post);
+            let pushed = parser.push(body.as_bytes(), &mut take);
+            if let Err(fault) = pushed.and_then(|()| parser.finish(&mut take)) {
+                hearing.fail(ModelError::new(Kind::Protocol, fault.to_string()));
+            }
+            heard.tell(&mut hearing);
+            return hearing.end(None, provenance(post), self.request.estimate);
+        }
         let mut pieces = Vec::new();
         let read = match post.endpoint.dialect {
             Dialect::OpenAi => chunk::completion(&body, &mut pieces),
@@ -413,6 +425,14 @@ impl Silence {
         let ended = *self.ended.get_or_insert_with(Instant::now);
         limit.saturating_sub(ended.elapsed())
     }
+}
+
+/// Whether a body is an event stream, whatever it is called.
+fn is_stream(body: &str) -> bool {
+    let body = body.trim_start_matches(['\u{feff}', '\n', '\r']);
+    ["data:", "event:", ":"]
+        .iter()
+        .any(|start| body.starts_with(start))
 }
 
 /// Where a reply came from, for the conversation: "openai:MODEL".

@@ -9,7 +9,7 @@ use crate::model::{self, Chosen, Request};
 use crate::project::Project;
 use crate::store::messages::{self, Kind, Message, Role, State};
 use crate::store::summaries::{self, Summary};
-use crate::store::{changes, contexts};
+use crate::store::{changes, contexts, streams};
 
 /// So many of the newest messages are sent word by word, if they fit.
 const VERBATIM: usize = 6;
@@ -17,6 +17,9 @@ const VERBATIM: usize = 6;
 const SUMMARY_ROOM: u64 = 1024;
 /// So many of the largest entries are named when the context is too long.
 const NAMED: usize = 3;
+
+/// What is asked after a reply that is whole.
+const REST: &str = "Go on: do what is still to be done, and repeat nothing.";
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,12 +65,44 @@ pub struct TooLong {
 }
 
 impl Talk {
-    /// The branch as it stands.
+    /// The branch as it stands; a reply that is being written is no part of what was said.
     pub fn of(project: &Project, plan_id: &str, branch_id: &str) -> Result<Self> {
-        let (entries, messages, summary, builds) = project.store.read(|tx| {
+        let messages = project
+            .store
+            .read(|tx| messages::of_branch(tx, branch_id))?;
+        let is_said = |message: &Message| message.state != State::Open;
+        let said = messages.into_iter().filter(is_said).collect();
+        Self::with(project, plan_id, branch_id, said)
+    }
+
+    /// The branch as it will stand once what its dead run left is repaired.
+    pub fn of_dead(project: &Project, plan_id: &str, branch_id: &str) -> Result<Self> {
+        let said = project.store.read(|tx| {
+            let mut messages = messages::of_branch(tx, branch_id)?;
+            let runs = streams::unfinished(tx, branch_id)?;
+            for message in messages.iter_mut().filter(|one| one.state == State::Open) {
+                let run = runs
+                    .iter()
+                    .find(|run| run.message_id.as_ref() == Some(&message.id));
+                if let Some(run) = run {
+                    message.text = streams::text(tx, &run.id)?;
+                }
+                message.state = State::Interrupted;
+            }
+            Ok(messages)
+        })?;
+        Self::with(project, plan_id, branch_id, said)
+    }
+
+    fn with(
+        project: &Project,
+        plan_id: &str,
+        branch_id: &str,
+        messages: Vec<Message>,
+    ) -> Result<Self> {
+        let (entries, summary, builds) = project.store.read(|tx| {
             Ok((
                 contexts::of_branch(tx, branch_id)?,
-                messages::of_branch(tx, branch_id)?,
                 summaries::last(tx, branch_id)?,
                 changes::builds(tx, branch_id)?,
             ))
@@ -83,11 +118,6 @@ impl Talk {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        // The reply that is being asked for is no part of what was said.
-        let messages: Vec<Message> = messages
-            .into_iter()
-            .filter(|message| message.state != State::Open)
-            .collect();
         let last = messages.last().map(|message| message.id.clone());
         let taken = builds
             .into_iter()
@@ -171,15 +201,18 @@ impl Talk {
             return String::new();
         };
         if reply.text.trim().is_empty() {
-            return match reply.source.as_str() {
-                "literal" => {
-                    "These edits were taken from the message. Go on with what is left.".to_owned()
-                }
-                _ => String::new(),
-            };
+            let spoken = |message: &&Message| !message.text.trim().is_empty();
+            let before = self.messages.iter().rev().find(spoken);
+            return match (reply.source.as_str(), before.map(|message| message.role)) {
+                ("literal", _) => "The edits were taken from the message. Go on with what is left.",
+                // The same is asked again.
+                (_, Some(Role::User) | None) => "",
+                (_, Some(Role::Assistant)) => REST,
+            }
+            .to_owned();
         }
         if reply.state == State::Complete {
-            return "Go on: do what is still to be done, and repeat nothing.".to_owned();
+            return REST.to_owned();
         }
         let mut text = "Your reply was cut off. Go on exactly where it ends: no introduction, and \
              repeat nothing that was said."

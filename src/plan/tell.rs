@@ -136,7 +136,7 @@ pub enum TellError {
     #[error("no model is configured, and `plandex {0}` needs one")]
     NeedsModel(&'static str),
     /// There is no reply that could be gone on from.
-    #[error("nothing to continue: nothing has been said on this branch")]
+    #[error("nothing to continue: there is no reply on this branch")]
     NothingToContinue,
     /// The reply ended without a word.
     #[error("the reply is empty")]

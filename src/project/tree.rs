@@ -47,6 +47,7 @@ pub fn message(message: &Message) -> TreeChange {
         ("kind", message.kind.word()),
         ("source", message.source.as_str()),
         ("state", message.state.word()),
+        ("kept", if message.is_kept { "1" } else { "0" }),
         ("created", &message.created_at.to_string()),
         (
             "completed",

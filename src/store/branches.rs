@@ -184,7 +184,7 @@ pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
             name, path, blob, hash, size, mtime_ns, tokens, created_at, updated_at
          FROM contexts WHERE branch_id = ?1",
         "INSERT INTO convo_messages SELECT plandex_new_id(), ?2,
-            number, role, kind, source, text, state, created_at, completed_at
+            number, role, kind, source, text, state, kept, created_at, completed_at
          FROM convo_messages WHERE branch_id = ?1 AND state <> 'open'",
         "INSERT INTO pending_changes SELECT plandex_new_id(), ?2,
             message_id, path, base_hash, blob, target_hash, added, removed, notes, state,

@@ -128,6 +128,8 @@ pub struct Message {
     pub text: String,
     /// How far it has come.
     pub state: State,
+    /// Whether its edits were left for a later build.
+    pub is_kept: bool,
     /// Wall time of its start.
     pub created_at: i64,
     /// Wall time of its end.
@@ -150,6 +152,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Message> {
         source: row.get("source")?,
         text: row.get("text")?,
         state: State::parse(&state),
+        is_kept: row.get("kept")?,
         created_at: row.get("created_at")?,
         completed_at: row.get("completed_at")?,
     })
@@ -173,16 +176,17 @@ pub fn open_of_branch(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Message>> 
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The replies of a branch that may hold edits of which none was built yet, in order: chats and
-/// what was refused are left out, and a reply that was interrupted counts only while nothing but a
-/// reply that goes on from it comes after it (whoever asked anew has given it up).
+/// The replies of a branch that may hold edits of which none was built yet, in order: those whose
+/// edits were kept, and one that was interrupted as long as nothing but a reply that goes on from
+/// it comes after it (whoever asked anew has given it up). What was refused or said in a chat is
+/// never built.
 pub fn unbuilt(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Message>> {
     let mut select = tx.sql().prepare_cached(
         "SELECT * FROM convo_messages m
-         WHERE branch_id = ?1 AND role = 'assistant' AND kind <> 'chat'
-           AND (state IN ('complete', 'stopped', 'truncated', 'error') OR state = 'interrupted'
+         WHERE branch_id = ?1 AND role = 'assistant' AND kind <> 'chat' AND state <> 'refused'
+           AND (kept OR state = 'interrupted'
                 AND number = (SELECT max(number) FROM convo_messages
-                            WHERE branch_id = ?1 AND state <> 'open'))
+                              WHERE branch_id = ?1 AND state <> 'open'))
            AND NOT EXISTS (SELECT 1 FROM plan_builds b WHERE b.message_id = m.id)
          ORDER BY number",
     )?;
@@ -249,6 +253,7 @@ pub fn add(tx: &WriteTx<'_>, branch_id: &str, new: &NewMessage<'_>) -> Result<Me
         source: new.source.to_owned(),
         text: new.text.to_owned(),
         state: new.state,
+        is_kept: false,
         created_at: now,
         completed_at: (new.state != State::Open).then_some(now),
     };
@@ -272,13 +277,15 @@ pub fn add(tx: &WriteTx<'_>, branch_id: &str, new: &NewMessage<'_>) -> Result<Me
     Ok(message)
 }
 
-/// Completes the open message of `whole`'s id with its text, source and state; fails if it is
+/// Completes the open message of `whole`'s id with its text, source, state and whether its edits
+/// are kept; fails if it is
 /// complete already.
 pub fn complete(tx: &WriteTx<'_>, whole: &Message) -> Result<()> {
     let changed = tx
         .sql()
         .prepare_cached(
-            "UPDATE convo_messages SET source = ?2, text = ?3, state = ?4, completed_at = ?5
+            "UPDATE convo_messages
+             SET source = ?2, text = ?3, state = ?4, completed_at = ?5, kept = ?6
              WHERE id = ?1 AND state = 'open'",
         )?
         .execute(params![
@@ -287,6 +294,7 @@ pub fn complete(tx: &WriteTx<'_>, whole: &Message) -> Result<()> {
             whole.text,
             whole.state.word(),
             whole.completed_at,
+            whole.is_kept,
         ])?;
     ensure!(changed == 1, "message {} is complete already", whole.id);
     Ok(())

@@ -66,6 +66,8 @@ fn look(project: &Project) -> Result<Vec<Seen>> {
     if let Some(plan) = named {
         all.retain(|seen| seen.ticket.plan_id == plan);
     }
+    // Nobody's and in nobody's way: gone but for the row.
+    all.retain(|seen| !seen.ticket.is_kept_too_long());
     for seen in &mut all {
         let ticket = &seen.ticket;
         seen.is_alive = ticket.is_kept_place() || owner::is_alive(project.dir(), &ticket.owner_id);

@@ -131,7 +131,12 @@ pub(super) fn print(
     task: &Task,
     chosen: &Chosen,
 ) -> Result<ExitCode> {
-    let talk = Talk::of(project, &selected.plan.id, &selected.branch.id)?;
+    let (plan, branch) = (&selected.plan.id, &selected.branch.id);
+    // Nothing is repaired by who only looks, but a dead run's reply would be sent.
+    let talk = match project.needs_repair(plan)? {
+        true => Talk::of_dead(project, plan, branch)?,
+        false => Talk::of(project, plan, branch)?,
+    };
     let question = match task {
         Task::Tell(prompt) => Question::Tell(prompt.text().to_owned()),
         Task::Chat(prompt) => Question::Chat(prompt.text().to_owned()),

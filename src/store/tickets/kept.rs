@@ -22,8 +22,9 @@ impl Ticket {
         self.state == State::Parked && self.owner_id.is_empty()
     }
 
-    /// Whether it is a kept place that has been kept long enough, or since another boot.
-    pub(super) fn is_kept_too_long(&self) -> bool {
+    /// Whether it is a kept place that has been kept long enough, or since another boot: whoever
+    /// comes next on its line removes it.
+    pub fn is_kept_too_long(&self) -> bool {
         let most = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
         self.is_kept_place() && self.silence_ms().is_none_or(|silence| silence > most)
     }

@@ -146,6 +146,16 @@ fn a_server_that_does_not_stream_is_understood() {
     let heard = ask(&anthropic(&json(message).base()));
     assert_eq!(heard.text, "all");
     assert_eq!(heard.end.unwrap().finish, Finish::Length);
+    // A stream that is called JSON is one.
+    for media in ["application/json", "text/plain", "application/octet-stream"] {
+        let server = ModelServer::start([Answer::of(200, media, fences())]);
+        let heard = asked(&server);
+        assert_eq!(heard.text, FENCES_TEXT);
+        assert_eq!(heard.end.unwrap().finish, Finish::Stop);
+    }
+    let half = Answer::of(200, "application/json", chunk("half", None));
+    let heard = asked(&ModelServer::start([half]));
+    assert_eq!(heard.end.unwrap_err().kind, Kind::Truncated);
     let cut = Answer::of(200, "application/json", whole).cut(40, Cut::Clean);
     let heard = asked(&ModelServer::start([cut]));
     assert_eq!(heard.end.unwrap_err().kind, Kind::Protocol);

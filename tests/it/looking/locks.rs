@@ -58,6 +58,22 @@ fn the_dead_are_called_dead() {
     assert_eq!(sandbox.tickets().len(), 1);
 }
 
+/// Its row stays until somebody comes on that line, but for people it is over.
+#[test]
+fn a_place_is_shown_for_as_long_as_it_is_kept() {
+    let sandbox = project();
+    let holder = holder(&sandbox, "ann");
+    let wait = ["exec", "--wait", "100ms", "--", "true"];
+    let late = sandbox.plandex(wait).env("PLANDEX_ACTOR", "bob");
+    late.finish().exits(75);
+    let locks = || sandbox.ok(&["locks"]).stdout;
+    assert!(locks().contains("place kept"), "{}", locks());
+    let age = "UPDATE repo_locks SET lease_stamp = lease_stamp - 61000 WHERE state = 'parked'";
+    assert_eq!(raw(&sandbox).execute(age, []).unwrap(), 1);
+    assert!(!locks().contains("place kept"), "{}", locks());
+    holder.finish().ok();
+}
+
 #[test]
 fn ps_shows_the_runs_of_all_plans_and_who_waits() {
     let sandbox = project();

@@ -125,6 +125,12 @@ fn a_model_that_fails_then_leaves_what_was_built() {
         "{failed}"
     );
     assert_eq!(pending(&sandbox), ["a.txt"]);
+    // What is gone on from is the reply that there is.
+    let sent = super::sent(&sandbox, &["continue"]);
+    assert_eq!(sent.len(), 4, "{sent:?}");
+    assert_eq!(sent[2]["content"], reply().as_str());
+    let last = sent[3]["content"].as_str().unwrap();
+    assert!(last.starts_with("Go on: "), "{last}");
 }
 
 /// Killed in the second reply: the first is whole, and what it built stays.

@@ -96,10 +96,14 @@ fn an_interrupted_reply_is_gone_on_with() {
     let sandbox = project();
     let run = replying(&sandbox, &["tell", "two files"], &half());
     run.kill();
+    // Who only looks repairs nothing, and is told what would be sent all the same.
+    let unrepaired = sent(&sandbox, &["continue"]);
+    assert_eq!(unrepaired.len(), 4, "{unrepaired:?}");
     let before = sandbox.run(&["diff"]);
     assert!(before.stderr.contains("Repaired:"), "{before}");
     assert_eq!(pending(&sandbox), [""; 0]);
     let sent = sent(&sandbox, &["continue"]);
+    assert_eq!(sent, unrepaired);
     let instruction = sent.last().unwrap()["content"].as_str().unwrap();
     assert!(
         instruction.contains("edits of a.txt were taken"),
@@ -157,4 +161,27 @@ fn a_stopped_continuation_can_be_gone_on_with_again() {
         assert!(reply.contains(part), "{reply}");
     }
     assert!(reply.ends_with("Three.\n"), "{reply}");
+}
+
+#[test]
+fn a_command_goes_on_with_what_it_is_given() {
+    let sandbox = project();
+    stopped(&sandbox, &["tell", "two files"], &half()).exits(130);
+    let given = sandbox.place().join("given");
+    let reply = sandbox.write_beside("rest.md", &file("b.txt", "whole"));
+    let line = format!("cat > {}; cat {}", given.display(), reply.display());
+    sandbox
+        .plandex(["continue"])
+        .env("PLANDEX_COMMAND", &line)
+        .finish()
+        .ok();
+    assert_eq!(pending(&sandbox), ["a.txt", "b.txt"]);
+    let given = std::fs::read_to_string(given).unwrap();
+    assert!(given.contains(&half()), "{given}");
+    assert!(given.contains("exactly where it ends"), "{given}");
+    let sources = super::rows(
+        &sandbox,
+        "SELECT source FROM convo_messages WHERE number = 3",
+    );
+    assert!(sources[0].starts_with("command"), "{sources:?}");
 }
