@@ -68,6 +68,11 @@ fn a_follower_that_was_stopped_knows_it_by_the_clock() {
     let sandbox = project();
     let mut runner = runner(&sandbox, &[]);
     let mut person = follower(&sandbox, &[]);
+    // It has shown what there was, and waits.
+    sandbox.until("it sleeps", || {
+        let stat = plandex::platform::process::stat(person.pid())?;
+        (stat.state == 'S').then_some(())
+    });
     person.stop();
     // Longer than it waits between two looks, and two seconds more.
     std::thread::sleep(std::time::Duration::from_millis(3_600));
