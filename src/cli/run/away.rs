@@ -7,10 +7,12 @@ use serde::Serialize;
 use super::super::exit::ExitCode;
 use super::super::report;
 use super::super::session::{Cli, since};
+use super::background::end_it;
 use super::ending::came_to;
 use crate::plan::{Event, Report};
 use crate::store::messages::State;
 use crate::store::streams::{Files, Stream};
+use crate::store::tickets::{State as TicketState, Ticket};
 use crate::ui::render;
 
 /// Why a follower was away.
@@ -150,15 +152,16 @@ pub(super) fn came_to_nothing(cli: &Cli, ticket: i64) -> ExitCode {
 }
 
 /// The follower leaves before the run's end.
-pub(super) fn leaves(cli: &Cli, plan: &str, ticket: i64, pid: u32) {
+pub(super) fn leaves(cli: &Cli, plan: &str, ticket: &Ticket) {
     if cli.json {
         return;
     }
+    let (number, pid, is_waiting) = (ticket.id, ticket.pid, ticket.state == TicketState::Waiting);
     cli.ui
-        .note(format!("The run goes on (run {ticket}, pid {pid})"));
+        .note(format!("The run goes on (run {number}, pid {pid})"));
+    let end = end_it(plan, pid, is_waiting);
     cli.ui.hint(format!(
-        "follow it again with `plandex connect {ticket}`, end it with `plandex stop --plan {}`",
-        crate::config::quoted(plan)
+        "follow it again with `plandex connect {number}`, end it with {end}"
     ));
 }
 

@@ -180,11 +180,20 @@ fn say(cli: &Cli, answer: &Answer) {
         }
         None => format!("Run {number} is at work in the background (pid {pid})"),
     });
-    let plan = answer.plan.as_deref().map(config::quoted);
-    let plan = plan.map_or_else(String::new, |plan| format!(" --plan {plan}"));
+    let plan = answer.plan.as_deref().unwrap_or_default();
+    let is_waiting = answer.position.is_some();
+    let end = end_it(plan, pid, is_waiting);
     cli.ui.hint(format!(
-        "follow it with `plandex connect {number}`, see it with `plandex ps`, end it with `plandex stop{plan}`"
+        "follow it with `plandex connect {number}`, see it with `plandex ps`, end it with {end}"
     ));
+}
+
+/// How a run is ended: `stop` is for what is at work, and would end what this one waits for.
+pub(super) fn end_it(plan: &str, pid: u32, is_waiting: bool) -> String {
+    match is_waiting {
+        true => format!("`kill {pid}`"),
+        false => format!("`plandex stop --plan {}`", config::quoted(plan)),
+    }
 }
 
 /// A command that goes on in the background.

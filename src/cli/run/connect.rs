@@ -184,7 +184,7 @@ impl Connected<'_> {
             if let Some(code) = self.follower.until_told(&self.bells())? {
                 let is_called_off = code == ExitCode::from(Reason::Interrupted);
                 if let (true, Some(ticket)) = (is_called_off, &look.ticket) {
-                    away::leaves(self.cli, &self.found.plan.name, self.ticket, ticket.pid);
+                    away::leaves(self.cli, &self.found.plan.name, ticket);
                 }
                 return Ok(code);
             }

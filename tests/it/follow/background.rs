@@ -147,16 +147,32 @@ fn a_run_in_the_background_waits_for_as_long_as_it_takes() {
             .starts_with("Run 2 waits in the background, position 2 (pid "),
         "{first}"
     );
-    let first = first
-        .says("plandex connect 2")
-        .says("plandex ps")
-        .says("plandex stop");
+    let first = first.says("plandex connect 2").says("plandex ps");
+    // `stop` would end what it waits for.
+    assert!(!first.stderr.contains("plandex stop"), "{first}");
+    let pid = sandbox.tickets()[1].pid;
+    let first = first.says(&format!("`kill {pid}`"));
     drop(first);
     release(held);
     sandbox.until("it has run", || {
         newest(&sandbox)?.ended.is_some().then_some(())
     });
     assert_eq!(last_run(&sandbox)["status"], "ready");
+}
+
+/// A run that still waits is called off by its pid, and that is what is left of it.
+#[test]
+fn a_run_that_waits_can_be_called_off() {
+    let sandbox = project();
+    let held = holder(&sandbox);
+    let args = ["tell", &file("a.txt", "a"), "--bg", "--json"];
+    let pid = pid_of(&sandbox.ok(&args).json());
+    signal(pid, Signal::TERM);
+    ends(&sandbox, pid);
+    assert_eq!(sandbox.tickets().len(), 1);
+    sandbox.run(&["connect", "2"]).exits(143);
+    assert_eq!(last_run(&sandbox)["status"], "error");
+    release(held);
 }
 
 /// What is wrong before there is a ticket is the first command's error.
