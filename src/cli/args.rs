@@ -44,7 +44,7 @@ pub(super) struct Global {
     /// Print errors and results only.
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
-    /// Say more: -v shows evidence and suggestions in `doctor`; -vv prints the verbose log.
+    /// Say more: -v shows a reply as it came and evidence in `doctor`; -vv prints the verbose log.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
     /// When to use colour.

@@ -30,7 +30,7 @@ pub enum Question {
     Chat(String),
     /// To go on where the last reply ended.
     Continue,
-    /// To give edits again: the words of [`super::fix`].
+    /// To give edits again that did not fit, in these words.
     Fix(String),
 }
 

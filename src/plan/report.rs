@@ -30,6 +30,8 @@ pub struct Report {
     pub errors: Vec<String>,
     /// Whether part of a reply is kept.
     pub partial: bool,
+    /// Whether it was a chat, which changes nothing.
+    pub chat: bool,
 }
 
 impl Report {
@@ -67,6 +69,7 @@ pub(super) struct Tally {
     ends: Vec<String>,
     malformed: Vec<Malformed>,
     partial: bool,
+    chat: bool,
 }
 
 impl Tally {
@@ -79,6 +82,11 @@ impl Tally {
             self.left.extend(found.path.clone());
         }
         self.malformed.extend(reply.malformed.iter().cloned());
+    }
+
+    /// The run is a chat.
+    pub(super) fn chat(&mut self) {
+        self.chat = true;
     }
 
     /// Adds an error that no reply tells of.
@@ -149,6 +157,7 @@ impl Tally {
                 .chain(failures)
                 .collect(),
             partial: self.partial,
+            chat: self.chat,
         }
     }
 }

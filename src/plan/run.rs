@@ -128,8 +128,12 @@ impl<'r> Run<'r> {
     /// Ends a run whose edits are built later, or never.
     pub(super) fn keep(mut self, reply: Reply) -> Result<Told> {
         // What answers a chat holds no edits, whatever it looks like.
-        self.reply.is_kept = self.reply.kind != Kind::Chat;
-        self.tally.keep(&reply);
+        if self.reply.kind == Kind::Chat {
+            self.tally.chat();
+        } else {
+            self.reply.is_kept = true;
+            self.tally.keep(&reply);
+        }
         self.finish(reply, None)
     }
 

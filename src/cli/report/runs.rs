@@ -35,6 +35,13 @@ pub(super) fn tell(error: &TellError) -> Verdict {
              program; or give a reply that you have with `--reply FILE`; or write the edits into \
              the message; `--print-prompt` prints what to ask",
         ),
+        TellError::NeedsModel("summary") => Verdict::new(
+            ExitCode::NoModel,
+            "no_model",
+            "set a key (OPENROUTER_API_KEY, ANTHROPIC_API_KEY, OPENAI_API_KEY) and \
+             PLANDEX_MODEL, or OPENAI_BASE_URL for a server of your own, or PLANDEX_COMMAND for a \
+             program",
+        ),
         TellError::NeedsModel(_) => Verdict::new(
             ExitCode::NoModel,
             "no_model",

@@ -43,7 +43,9 @@ pub(super) fn came_to(cli: &Cli, report: &Report, state: &str) {
     if is(State::Stopped) {
         ui.note("Stopped");
     }
-    if report.errors.is_empty() {
+    if report.errors.is_empty() && report.chat {
+        // An answer is all there is to it.
+    } else if report.errors.is_empty() {
         ui.note(match (report.built, report.kept) {
             (0, 0) => "No changes".to_owned(),
             (0, kept) => format!("{} kept for `plandex build`", files(kept)),

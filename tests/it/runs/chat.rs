@@ -9,6 +9,7 @@ fn its_edits_are_never_built() {
     let outcome = answered(&sandbox, &["chat", "how?"], &answer).ok();
     // All of it is text, the edit included.
     assert_eq!(outcome.stdout, answer);
+    assert_eq!(outcome.stderr, "");
     assert_eq!(pending(&sandbox), [""; 0]);
     assert!(sandbox.ok(&["build"]).stderr.contains("Nothing to build"));
     answered(&sandbox, &["tell", "something else"], &file("b.txt", "b")).ok();

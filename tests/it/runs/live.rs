@@ -224,3 +224,30 @@ fn a_pause_counts_down_on_the_screen() {
     assert!(!end.contains("Rate limited"), "{end}");
     assert!(end.contains("slow down"), "{end}");
 }
+
+/// A reply that stops coming is said to, with the limit that it has.
+#[test]
+fn a_silence_in_a_reply_is_told_with_its_limit() {
+    let sandbox = project();
+    std::fs::write(
+        sandbox.state_dir().join("config.toml"),
+        "idle-wait = \"40s\"\n",
+    )
+    .unwrap();
+    let words = chunk(&serde_json::json!({"content": "Some words.\n"}));
+    let body = words.clone() + &finished("stop");
+    let (answer, hold) = Answer::stream(body.clone()).hold(words.len());
+    let server = ModelServer::start([answer]);
+    let run = asking(&sandbox, &server, &["tell", "x"]).start();
+    hold.reached();
+    run.until_says("stalled 5s (limit 40s)\n");
+    hold.release();
+    run.finish().ok();
+    let (answer, hold) = Answer::stream(body).hold(words.len());
+    let server = ModelServer::start([answer]);
+    let mut terminal = asking(&sandbox, &server, &["tell", "x"]).on_terminal(80);
+    hold.reached();
+    terminal.until_shows("Stalled 5s (limit 40s)");
+    hold.release();
+    terminal.wait(SOON).ok();
+}
