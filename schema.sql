@@ -77,11 +77,16 @@ CREATE TABLE convo_messages (
     branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
     number     INTEGER NOT NULL,
     role       TEXT NOT NULL CHECK (role IN ('user', 'assistant')),
+    -- What it was said for. The edits of a 'chat' are never built; a 'continue' goes on where the
+    -- reply before it ended; a 'fix' gives the edits again that did not fit.
+    kind       TEXT NOT NULL DEFAULT 'tell' CHECK (kind IN ('tell', 'chat', 'continue', 'fix')),
     -- Where the text came from: a person, a provider, or the message itself.
     source     TEXT NOT NULL,
     text       TEXT NOT NULL,
     state      TEXT NOT NULL CHECK (state IN
-        ('open', 'complete', 'stopped', 'truncated', 'error', 'interrupted')),
+        ('open', 'complete', 'stopped', 'truncated', 'refused', 'error', 'interrupted')),
+    -- Whether its edits were left for a later build (see plan_builds).
+    kept       INTEGER NOT NULL DEFAULT 0 CHECK (kept IN (0, 1)),
     created_at INTEGER NOT NULL,
     completed_at INTEGER,
     UNIQUE (branch_id, number)
@@ -93,19 +98,24 @@ BEGIN
     SELECT RAISE (ABORT, 'a completed message never changes');
 END;
 
--- One file build: what became of the edits of one reply to one path. Written by a run.
+-- One file build: what became of the edits of one reply to one path. Written by a run. A reply
+-- whose edits were kept, or whose run died, and that has no such row is not built yet: the next run
+-- that builds does it.
 CREATE TABLE plan_builds (
     id         TEXT PRIMARY KEY,
     branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
     message_id TEXT NOT NULL,
+    -- The run that built it; '' where the row was copied to a forked branch.
+    stream_id  TEXT NOT NULL DEFAULT '',
     path       TEXT NOT NULL,
-    status     TEXT NOT NULL CHECK (status IN ('building', 'built', 'failed')),
+    status     TEXT NOT NULL CHECK (status IN ('built', 'unchanged', 'failed')),
     -- The failure report as JSON (MODEL.md 3.5), or NULL.
     error      TEXT,
     created_at INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX plan_builds_branch ON plan_builds (branch_id, created_at);
+CREATE INDEX plan_builds_message ON plan_builds (message_id);
 
 -- A built file change that is not yet in the project. `base_hash` is the SHA-256 of the content
 -- it was built on (NULL: the file was to be new), `blob` the new content in the plan's repository
@@ -131,14 +141,30 @@ CREATE TABLE pending_changes (
 CREATE UNIQUE INDEX pending_changes_path ON pending_changes (branch_id, path)
     WHERE state = 'pending';
 
+-- What a conversation was about up to and with the message `up_to`, in the words of the model that
+-- was asked for it. Written by a run whose conversation had outgrown the model's window, or by
+-- `summary`; what is sent then holds it in place of those messages. The newest one counts.
+CREATE TABLE summaries (
+    id         TEXT PRIMARY KEY,
+    branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
+    up_to      INTEGER NOT NULL,
+    source     TEXT NOT NULL,
+    text       TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    UNIQUE (branch_id, up_to)
+) STRICT;
+
 -- One run (tell, build, …): from its grant to its end. `ended` NULL means running, or dead if its
 -- ticket is gone; the next writer then ends it as 'interrupted'. `report` is what `status` shows
--- of the last run until the next one starts.
+-- of the last run until the next one starts. A run in the background that failed before its turn
+-- came is recorded here too, without a message, so that somebody hears of it.
 CREATE TABLE streams (
     id          TEXT PRIMARY KEY,
     branch_id   TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
     ticket      INTEGER NOT NULL,
+    -- The reply that it writes now: the text of the events after the number `reply_from`.
     message_id  TEXT,
+    reply_from  INTEGER NOT NULL DEFAULT 0,
     started_at  INTEGER NOT NULL,
     finished_at INTEGER,
     ended       TEXT CHECK (ended IN ('ready', 'stopped', 'error', 'interrupted')),
@@ -146,17 +172,26 @@ CREATE TABLE streams (
 ) STRICT;
 
 CREATE INDEX streams_branch ON streams (branch_id, started_at);
+CREATE INDEX streams_ticket ON streams (ticket);
 
--- What a run said, in batches: the partial reply survives any death of the runner.
+-- What happened in a run, in its order and in batches: the partial reply survives any death of the
+-- runner, and `connect` replays it. `kind` is the event's type, `payload` its fields as JSON; the
+-- reply's raw text is that of its `message.delta`s. The newest 20 runs of a branch keep their
+-- events; a run that starts removes those of the older ones, at most 1000 rows at a time, but for
+-- each run's last one, which says how it ended.
 CREATE TABLE stream_events (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     stream_id TEXT NOT NULL REFERENCES streams (id) ON DELETE CASCADE,
+    number    INTEGER NOT NULL,
     at        INTEGER NOT NULL,
     kind      TEXT NOT NULL,
     payload   TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX stream_events_stream ON stream_events (stream_id, id);
+CREATE UNIQUE INDEX stream_events_number ON stream_events (stream_id, number);
+-- How far a run is with its files is asked for while it is at work.
+CREATE INDEX stream_events_files ON stream_events (stream_id, kind)
+    WHERE kind IN ('file.started', 'file.completed');
 
 -- The queue, which is the lock. One row a ticket: waiting, then held; deleting it releases.
 --

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{events, locks, stop};
+use super::{events, locks, run, stop};
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
 #[derive(Debug, Parser)]
@@ -44,7 +44,7 @@ pub(super) struct Global {
     /// Print errors and results only.
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
-    /// Say more: -v shows evidence and suggestions in `doctor`; -vv prints the verbose log.
+    /// Say more: -v shows a reply as it came and evidence in `doctor`; -vv prints the verbose log.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
     /// When to use colour.
@@ -92,9 +92,20 @@ pub(super) enum Command {
     Ls,
     /// Ask for changes; they stay pending until `apply`.
     #[command(visible_alias = "t")]
-    Tell(Tell),
+    Tell(run::args::Tell),
+    /// Go on where the last reply ended: stopped, cut off, failed or whole.
+    #[command(visible_alias = "c")]
+    Continue(run::args::Continue),
+    /// Ask without changing anything: no edit of the answer is ever taken.
+    #[command(visible_alias = "ch")]
+    Chat(run::args::Chat),
+    /// Build the edits of replies that were not built yet, and of files that failed.
+    #[command(visible_alias = "b")]
+    Build(run::args::Build),
     /// Show the conversation.
     Convo,
+    /// Show what the conversation was about, in short.
+    Summary(run::args::Summary),
     /// Show the versions of the branch.
     #[command(visible_aliases = ["history", "logs"])]
     Log(Log),
@@ -112,6 +123,9 @@ pub(super) enum Command {
     Locks(locks::args::Locks),
     /// Print what happens to locks and runs, as it happens.
     Events(events::Events),
+    /// Show a run from its beginning and follow it to its end.
+    #[command(visible_alias = "conn")]
+    Connect(run::Connect),
     /// Stop what runs on the plan; the partial reply is kept.
     Stop(stop::Stop),
     /// Run a program while holding the plan.
@@ -123,6 +137,29 @@ pub(super) enum Command {
     /// The second process in the trial of an unknown file system.
     #[command(hide = true)]
     ProbeFileSystem(Probe),
+}
+
+impl Command {
+    /// What it asks of a model, if it does.
+    pub(super) fn asking(&self) -> Option<&run::args::Asking> {
+        if let Self::Tell(args) = self {
+            return Some(&args.asking);
+        }
+        if let Self::Continue(args) = self {
+            return Some(&args.asking);
+        }
+        if let Self::Chat(args) = self {
+            return Some(&args.asking);
+        }
+        None
+    }
+
+    /// Whether --bg was given.
+    pub(super) fn is_in_background(&self) -> bool {
+        let is_build = matches!(self, Self::Build(args) if args.background.is_asked());
+        let asking = self.asking();
+        is_build || asking.is_some_and(|asking| asking.background.is_asked())
+    }
 }
 
 /// `plandex new`
@@ -166,20 +203,12 @@ pub(super) struct Load {
     pub(super) force: bool,
 }
 
-/// `plandex tell`
-#[derive(Debug, Args)]
-pub(super) struct Tell {
-    /// What to do; else -f, else standard input if it is piped.
-    pub(super) prompt: Option<String>,
-    /// Read the prompt from a file.
-    #[arg(long, short, value_name = "FILE", conflicts_with = "prompt")]
-    pub(super) file: Option<PathBuf>,
-    /// Take this reply instead of asking a model; "-" reads it from standard input as it arrives.
-    #[arg(long, value_name = "FILE|-")]
-    pub(super) reply: Option<PathBuf>,
-    /// Print what a model would be told, and do nothing.
+/// How a run's events are printed with --json.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Stream {
+    /// With --json: print the reply's text and the model's thinking as they come, too.
     #[arg(long)]
-    pub(super) print_prompt: bool,
+    pub(super) deltas: bool,
 }
 
 /// `plandex log`

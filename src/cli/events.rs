@@ -8,11 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::exit::ExitCode;
 use super::follow::Follower;
+use super::frame;
 use super::locks;
-use super::session::{Cli, SCHEMA_VERSION, clock_time, rfc3339};
+use super::session::{Cli, SCHEMA_VERSION, clock_time};
 use crate::lock::operation;
-use crate::platform::clock;
-use crate::project::Project;
 use crate::store::history::{self, Past, RunSeen, Said};
 use crate::store::tickets::{self, State, Ticket};
 use crate::store::{ReadTx, plans};
@@ -101,7 +100,6 @@ struct Reader {
     waiting: BTreeSet<i64>,
     /// Whether there was more than one read takes.
     is_behind: bool,
-    told: u64,
 }
 
 /// `plandex events [--follow] [--since D]`
@@ -115,7 +113,11 @@ pub(super) fn events(cli: &Cli, args: &Events) -> Result<ExitCode> {
         .transpose()?;
     let plan = locks::named_plan(&project)?;
     let mut reader = project.store.read(|tx| Reader::begin(tx, plan, from))?;
-    reader.say_begun(cli, &project);
+    cli.stream_about(frame::About {
+        root: Some(project.root.to_string_lossy().into_owned()),
+        ..frame::About::default()
+    });
+    cli.begin_stream();
     let (mut code, mut from) = (None, from);
     // Until whoever follows has seen enough.
     while code.is_none() {
@@ -135,12 +137,7 @@ pub(super) fn events(cli: &Cli, args: &Events) -> Result<ExitCode> {
             Some(follower) => follower.until_changed(TICK)?,
         };
     }
-    let code = code.unwrap_or(ExitCode::Done);
-    if cli.json {
-        let end = json!({"exitCode": code.code()});
-        reader.print(cli, clock::wall_ms(), "session.ended", object(end));
-    }
-    Ok(code)
+    Ok(code.unwrap_or(ExitCode::Done))
 }
 
 impl Reader {
@@ -163,7 +160,6 @@ impl Reader {
             known_runs: runs.into_iter().map(|run| run.id).collect(),
             waiting: waits.map(|ticket| ticket.id).collect(),
             is_behind: false,
-            told: 0,
         })
     }
 
@@ -274,24 +270,15 @@ impl Reader {
         Ok(found)
     }
 
-    fn say_begun(&mut self, cli: &Cli, project: &Project) {
-        if cli.json {
-            let begun = json!({
-                "plandex": env!("CARGO_PKG_VERSION"),
-                "command": project.session().command,
-                "root": project.root.to_string_lossy(),
-            });
-            self.print(cli, clock::wall_ms(), "session.started", object(begun));
-        }
-    }
-
-    fn tell(&mut self, cli: &Cli, event: Event) {
+    fn tell(&self, cli: &Cli, event: Event) {
         let name = self.names.get(&event.plan_id);
         if cli.json {
             let mut fields = event.fields;
             fields.insert("planId".to_owned(), event.plan_id.into());
             fields.insert("plan".to_owned(), name.cloned().into());
-            self.print(cli, event.at, &event.kind, fields);
+            fields.insert("type".to_owned(), event.kind.into());
+            fields.insert("schemaVersion".to_owned(), SCHEMA_VERSION.into());
+            cli.ui.json(&cli.stamped_at(event.at, &fields));
             return;
         }
         let plan = name.unwrap_or(&event.plan_id);
@@ -307,19 +294,6 @@ impl Reader {
             None => line,
         });
     }
-
-    fn print(&mut self, cli: &Cli, at: i64, kind: &str, fields: Map<String, Value>) {
-        self.told += 1;
-        cli.ui.json(&line(self.told, at, kind, fields));
-    }
-}
-
-fn line(seq: u64, at: i64, kind: &str, fields: Map<String, Value>) -> Map<String, Value> {
-    let mut line = object(json!({
-        "schemaVersion": SCHEMA_VERSION, "seq": seq, "ts": rfc3339(at), "type": kind,
-    }));
-    line.extend(fields);
-    line
 }
 
 fn object(value: Value) -> Map<String, Value> {
@@ -459,12 +433,15 @@ fn run_ended(run: &RunSeen) -> Option<Event> {
 }
 
 fn spoken(run: &RunSeen, said: &Said) -> Event {
-    if said.kind == "text" {
-        let shown = render::truncated(&said.payload, WORDS, &crate::ui::UNICODE);
-        let more = json!({"text": said.payload});
-        return run_event(said.at, "message.delta", run, more, &format!(": {shown}"));
-    }
-    let more =
-        serde_json::from_str(&said.payload).unwrap_or_else(|_| json!({"text": said.payload}));
-    run_event(said.at, &said.kind, run, more, "")
+    let fields: Map<String, Value> = serde_json::from_str(&said.payload).unwrap_or_default();
+    let detail = ["text", "path", "message"]
+        .iter()
+        .find_map(|name| fields.get(*name).and_then(Value::as_str));
+    let words = detail.map_or_else(String::new, |detail| {
+        format!(
+            ": {}",
+            render::truncated(detail, WORDS, &crate::ui::UNICODE)
+        )
+    });
+    run_event(said.at, &said.kind, run, fields.into(), &words)
 }

@@ -17,6 +17,8 @@ pub enum ExitCode {
     NoModel,
     /// 5: the model or its transport failed.
     ModelFailed,
+    /// 6: the reply was cut off or filtered; what came is kept.
+    CutOff,
     /// 7: files changed since they were read; a decision is needed.
     Drifted,
     /// 9: declined, or a confirmation was needed off a terminal.
@@ -55,6 +57,7 @@ impl ExitCode {
             Self::EditsFailed => 3,
             Self::NoModel => 4,
             Self::ModelFailed => 5,
+            Self::CutOff => 6,
             Self::Drifted => 7,
             Self::Declined => 9,
             Self::Partial => 10,

@@ -7,7 +7,7 @@ use super::args;
 use super::exit::ExitCode;
 use super::session::{Cli, SCHEMA_VERSION, clock_time, rfc3339};
 use crate::plan::history;
-use crate::store::messages::{Role, State};
+use crate::store::messages::{Kind, Role, State};
 use crate::ui::{Style, Text};
 
 #[derive(Serialize)]
@@ -16,6 +16,7 @@ struct MessageDocument {
     id: String,
     number: i64,
     role: &'static str,
+    kind: &'static str,
     source: String,
     state: &'static str,
     text: String,
@@ -42,6 +43,7 @@ pub(super) fn convo(cli: &Cli) -> Result<ExitCode> {
             .map(|said| MessageDocument {
                 number: said.message.number,
                 role: said.message.role.word(),
+                kind: said.message.kind.word(),
                 state: said.message.state.word(),
                 created_at: rfc3339(said.message.created_at),
                 completed_at: said.message.completed_at.map(rfc3339),
@@ -71,7 +73,11 @@ pub(super) fn convo(cli: &Cli) -> Result<ExitCode> {
         } else {
             format!(" ({})", message.state.word())
         };
-        let head = format!("#{} {}{state}", message.number, message.role.word());
+        let kind = match message.kind {
+            Kind::Tell => String::new(),
+            kind @ (Kind::Chat | Kind::Continue | Kind::Fix) => format!(", {}", kind.word()),
+        };
+        let head = format!("#{} {}{state}{kind}", message.number, message.role.word());
         let when = format!("  {}  {}", clock_time(message.created_at), message.source);
         cli.ui
             .line(Text::styled(Style::Bold, head).then(Style::Dim, when));

@@ -7,22 +7,24 @@ mod apply;
 mod args;
 mod batch;
 mod branches;
+mod choice;
 mod diff;
 mod doctor;
 mod events;
 mod exec;
 mod exit;
 mod follow;
+mod frame;
 mod history;
 mod load;
 mod locks;
 mod operate;
 mod plans;
 mod report;
+mod run;
 mod session;
 mod status;
 mod stop;
-mod tell;
 mod verbose;
 mod waiting;
 
@@ -53,6 +55,7 @@ fn conclude(cli: &Cli, result: Result<ExitCode>) -> ExitCode {
         Ok(code) => code,
         Err(error) => report::error(cli, &error),
     };
+    cli.end_stream(code);
     if cli.ui.stdout_closed() {
         return ExitCode::OutputClosed;
     }
@@ -69,6 +72,7 @@ fn conclude(cli: &Cli, result: Result<ExitCode>) -> ExitCode {
 }
 
 fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
+    cli.expect_stream(command);
     match command {
         Command::New(args) => plans::new(cli, args),
         Command::Plans => plans::plans(cli),
@@ -78,7 +82,11 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Checkout(args) => branches::checkout(cli, args),
         Command::Load(args) => load::load(cli, args),
         Command::Ls => load::ls(cli),
-        Command::Tell(args) => tell::tell(cli, args),
+        Command::Tell(args) => run::tell(cli, args),
+        Command::Continue(args) => run::continue_(cli, args),
+        Command::Chat(args) => run::chat(cli, args),
+        Command::Build(args) => run::build(cli, args),
+        Command::Summary(args) => run::summary(cli, args),
         Command::Convo => history::convo(cli),
         Command::Log(args) => history::log(cli, args),
         Command::Diff(args) => diff::diff(cli, args),
@@ -86,6 +94,7 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Ps(args) => locks::ps(cli, args),
         Command::Locks(args) => locks::locks(cli, args),
         Command::Stop(args) => stop::stop(cli, args),
+        Command::Connect(args) => run::connect(cli, args),
         Command::Events(args) => events::events(cli, args),
         Command::Exec(args) => exec::exec(cli, args),
         Command::Apply(args) => apply::apply(cli, args),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use crossbeam_channel::{Receiver, Sender, select};
 
+use super::run::background;
 use super::session::Cli;
 use super::waiting::{About, PlanDeleted, WaitText};
 use crate::lock::Notice;
@@ -74,6 +75,7 @@ where
     E: Send + 'static,
     T: Send + 'static,
 {
+    cli.begin_stream();
     let cancel = job.project.cancel.child()?;
     let (sender, said) = crossbeam_channel::bounded(BUFFERED);
     let waits: Sender<Said<E>> = sender.clone();
@@ -115,25 +117,44 @@ where
             cli.ui.note(format!("Repaired: {line}"));
         }
     };
-    let result = listen(&said, pending.reply(), &mut wait, &say_repaired, &mut show);
+    let has_ticket = |ticket, position| background::has_ticket(cli, ticket, position);
+    let ears = Ears {
+        has_ticket: &has_ticket,
+        started: &say_repaired,
+    };
+    let result = listen(&said, pending.reply(), &mut wait, &ears, &mut show);
     // A reader repairs before it waits for its own turn, and may not have got it.
     say_repaired();
     drop(signals);
     result.map_err(|error| wait.refused(error))
 }
 
+/// Who hears of the turn besides the text of the wait.
+struct Ears<'a> {
+    /// There is a ticket, at a position while it waits.
+    has_ticket: &'a dyn Fn(i64, Option<usize>),
+    /// The turn was had.
+    started: &'a dyn Fn(),
+}
+
 fn listen<E, T>(
     said: &Receiver<Said<E>>,
     reply: &Receiver<Result<T>>,
     wait: &mut WaitText<'_>,
-    started: &impl Fn(),
+    ears: &Ears<'_>,
     show: &mut impl FnMut(E),
 ) -> Result<T> {
     let mut hear = |heard: Said<E>, wait: &mut WaitText<'_>| match heard {
-        Said::Notice(notice) => wait.hear(notice),
+        Said::Notice(notice) => {
+            if let Notice::Waiting(waiting) = &notice {
+                (ears.has_ticket)(waiting.ticket, Some(waiting.position));
+            }
+            wait.hear(notice);
+        }
         Said::Started(ticket, fence) => {
+            (ears.has_ticket)(ticket, None);
             wait.over(ticket, fence);
-            started();
+            (ears.started)();
         }
         Said::Event(event) => show(event),
     };

@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use super::args::{Global, When};
 use super::batch::Together;
+use super::frame::Frame;
 use super::report::UsageError;
+use super::run::background::Detached;
 use super::verbose;
 use crate::config::{self, Environment, Settings, Wait};
 use crate::lock::Patience;
@@ -35,6 +37,9 @@ pub(super) struct Cli {
     wait: Option<Wait>,
     /// How many events were printed.
     events: AtomicU64,
+    frame: Frame,
+    /// Set for a command that goes on in the background.
+    detached: Option<Detached>,
     /// Set for a line of a batch.
     line: Option<Line>,
 }
@@ -70,6 +75,7 @@ impl Cli {
             environment.panic_at,
             environment.crash_trace.as_deref(),
         );
+        let detached = Detached::begin(&environment);
         let ui = Ui::new(&UiSettings {
             colour: match global.color {
                 When::Auto => ColourChoice::Auto,
@@ -92,6 +98,8 @@ impl Cli {
             // Read here, so that a mistake in it is one of every command, found before any work.
             wait: wait(global)?,
             events: AtomicU64::new(0),
+            frame: Frame::default(),
+            detached,
             line: None,
         })
     }
@@ -128,6 +136,8 @@ impl Cli {
             wait: wait(&global)?.or(self.wait),
             global,
             events: AtomicU64::new(0),
+            frame: Frame::default(),
+            detached: None,
             line: Some(Line {
                 together: Arc::clone(together),
                 command,
@@ -170,6 +180,16 @@ impl Cli {
         }
     }
 
+    /// The frame around what it prints as JSON.
+    pub(super) fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// What there is of a command that goes on in the background.
+    pub(super) fn detached(&self) -> Option<&Detached> {
+        self.detached.as_ref()
+    }
+
     /// How often -v was given.
     pub(super) fn verbosity(&self) -> u8 {
         self.global.verbose
@@ -177,10 +197,17 @@ impl Cli {
 
     /// `event` as the next one of this command.
     pub(super) fn stamped<'a, T: Serialize>(&self, event: &'a T) -> Stamped<'a, T> {
+        self.stamped_at(clock::wall_ms(), event)
+    }
+
+    /// As [`Self::stamped`], for what happened at `at` (wall milliseconds).
+    pub(super) fn stamped_at<'a, T: Serialize>(&self, at: i64, event: &'a T) -> Stamped<'a, T> {
+        // Nothing comes before the first line of a stream.
+        self.begin_stream();
         Stamped {
             v: SCHEMA_VERSION,
             seq: self.events.fetch_add(1, Ordering::Relaxed) + 1,
-            ts: rfc3339(clock::wall_ms()),
+            ts: rfc3339(at),
             event,
         }
     }
@@ -266,6 +293,8 @@ impl Cli {
     pub(super) fn patience(&self, project: &Project) -> Result<Patience> {
         let wait = match self.wait {
             Some(wait) => wait,
+            // Nobody stands waiting.
+            None if self.detached.is_some() => Wait::Forever,
             None => self.settings(project)?.wait,
         };
         Ok(match wait {

@@ -11,10 +11,11 @@ use super::session::{Cli, SCHEMA_VERSION, rfc3339, since};
 use crate::lock::estimate::{self, Expected};
 use crate::lock::operation;
 use crate::lock::rules::Standing;
+use crate::plan::Report;
 use crate::project::{Project, Selected};
 use crate::store::changes::{self, Change};
 use crate::store::messages::State as MessageState;
-use crate::store::streams::{self, Stream};
+use crate::store::streams::{self, Files, Stream};
 use crate::store::tickets::State;
 use crate::store::{ReadTx, applies, audit};
 use crate::ui::{Style, Text, render};
@@ -28,6 +29,8 @@ struct Picture {
     /// Until this terminal's own operation starts.
     estimate: Option<Duration>,
     last: Option<Stream>,
+    /// How far the last run is, if it is at work.
+    files: Files,
     /// What the last run could not build.
     files_left: Vec<String>,
     needs_repair: bool,
@@ -118,15 +121,18 @@ fn look(cli: &Cli, project: &Project, selected: &Selected) -> Result<Picture> {
             None => None,
         };
         let last = streams::last(tx, &selected.branch.id)?;
-        let mut left = changes::failed_builds(tx, &selected.branch.id)?;
-        let reply = last.as_ref().and_then(|last| last.message_id.as_ref());
-        left.retain(|build| Some(&build.message_id) == reply);
+        let files = match &last {
+            Some(last) if last.finished_at.is_none() => streams::files(tx, &last.id)?,
+            _ => Files::default(),
+        };
+        let left = last.as_ref().map(|last| changes::left_by(tx, &last.id));
         Ok(Picture {
             estimate,
-            files_left: left.into_iter().map(|build| build.path).collect(),
+            files_left: left.transpose()?.unwrap_or_default(),
             pending: changes::pending(tx, &selected.branch.id)?,
             queue,
             last,
+            files,
             needs_repair,
             interrupted_applies: applies::standing(tx, applies::UNDECIDED)?.len(),
         })
@@ -139,6 +145,8 @@ fn last_run(stream: &Stream, files_left: &[String]) -> serde_json::Value {
     let mut fields: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(report).unwrap_or_default();
     let (started, finished) = (rfc3339(stream.started_at), stream.finished_at.map(rfc3339));
+    fields.insert("run".to_owned(), stream.id.clone().into());
+    fields.insert("ticket".to_owned(), stream.ticket.into());
     fields.insert("status".to_owned(), stream.ended.clone().into());
     fields.insert("startedAt".to_owned(), started.into());
     fields.insert("finishedAt".to_owned(), finished.into());
@@ -148,43 +156,42 @@ fn last_run(stream: &Stream, files_left: &[String]) -> serde_json::Value {
 
 fn show_last_run(cli: &Cli, picture: &Picture) {
     let Some(stream) = &picture.last else { return };
-    let report: Option<serde_json::Value> = stream
-        .report
-        .as_deref()
-        .and_then(|report| serde_json::from_str(report).ok());
-    let ended = stream.ended.as_deref().unwrap_or("running");
+    let report = Report::read(stream.report.as_deref().unwrap_or_default());
     let when = render::age(since(stream.finished_at.unwrap_or(stream.started_at)));
+    let Some(ended) = stream.ended.as_deref() else {
+        return show_at_work(cli, picture, stream, &when);
+    };
     let mut line = format!("Last run: {ended} {when} ago");
-    if let Some(report) = &report {
-        let count = |name: &str| report.get(name).and_then(serde_json::Value::as_u64);
-        let (built, failed) = (count("built").unwrap_or(0), count("failed").unwrap_or(0));
-        let all = render::counted(built + failed, "file");
-        line = match (built, failed) {
-            (0, 0) => line,
-            (built, 0) => format!("{line}, {built} of {all} built"),
-            (built, failed) => format!("{line}, {built} of {all} built, {failed} failed"),
-        };
+    let (completed, total) = (report.completed(), report.total());
+    if total > 0 {
+        let all = render::counted(total as u64, "file");
+        line = format!("{line}, {completed} of {all} built");
+    }
+    if report.failed > 0 {
+        line = format!("{line}, {} failed", report.failed);
     }
     cli.ui.line(line);
-    let errors = report
-        .as_ref()
-        .and_then(|report| report.get("errors")?.as_array());
-    for error in errors
-        .into_iter()
-        .flatten()
-        .filter_map(serde_json::Value::as_str)
-    {
+    for error in &report.errors {
         cli.ui.line(Text::styled(Style::Red, format!("  {error}")));
     }
-    if !picture.files_left.is_empty() {
-        cli.ui
-            .line(format!("Files left: {}", picture.files_left.join(", ")));
-        cli.ui
-            .hint("what failed is as it was: say what it needs with `plandex tell`");
+    if report.kept > 0 {
+        let kept = render::counted(report.kept as u64, "file");
+        cli.ui.line(format!("Kept for `plandex build`: {kept}"));
+    }
+    let left = match report.remaining.is_empty() {
+        true => &picture.files_left,
+        false => &report.remaining,
+    };
+    if !left.is_empty() {
+        cli.ui.line(format!("Files left: {}", left.join(", ")));
+        cli.ui.hint(
+            "what failed is as it was: `plandex build` tries again, `plandex tell` asks anew",
+        );
     }
     let cut = [
         MessageState::Interrupted.word(),
         MessageState::Stopped.word(),
+        MessageState::Error.word(),
     ];
     if stream
         .ended
@@ -192,8 +199,34 @@ fn show_last_run(cli: &Cli, picture: &Picture) {
         .is_some_and(|ended| cut.contains(&ended))
     {
         cli.ui
-            .hint("the partial reply is kept: see `plandex convo`");
+            .hint("the partial reply is kept: see `plandex convo`, go on with `plandex continue`");
     }
+}
+
+/// A run that has not ended: at work, or dead.
+fn show_at_work(cli: &Cli, picture: &Picture, stream: &Stream, age: &str) {
+    let number = stream.ticket;
+    let is_at_work = picture
+        .queue
+        .iter()
+        .any(|seen| seen.ticket.id == number && seen.is_alive);
+    if !is_at_work {
+        cli.ui
+            .line(format!("Last run: run {number} died, begun {age} ago"));
+        return;
+    }
+    let files = match picture.files.named {
+        0 => String::new(),
+        named => format!(
+            ", {}/{} built",
+            picture.files.done,
+            render::counted(named, "file")
+        ),
+    };
+    cli.ui
+        .line(format!("Run {number} is at work, begun {age} ago{files}"));
+    cli.ui
+        .hint(format!("follow it with `plandex connect {number}`"));
 }
 
 fn show_pending(cli: &Cli, pending: &[Change]) {

@@ -5,8 +5,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow};
 
+use super::models::ModelEnvironment;
 use super::token::LockToken;
 use super::wait::{Wait, parse_wait};
+
+/// The variable by which a command knows that it is to go on in the background.
+pub const BACKGROUND: &str = "PLANDEX_BACKGROUND";
 
 /// What the environment says, read once at the start of a command.
 ///
@@ -25,6 +29,9 @@ pub struct Environment {
     pub actor: Option<String>,
     /// `PLANDEX_LOCK_TOKEN`: the hold of the `plandex exec` that this process runs below.
     pub lock_token: Option<LockToken>,
+    /// `PLANDEX_BACKGROUND`: the pid of the command that started this one to go on in the background.
+    /// Programs that this one runs inherit it, and it means nothing to them: see who compares it.
+    pub background: Option<u32>,
     /// `PLANDEX_LOG`: the topics of the verbose log.
     pub log: Option<String>,
     /// `PLANDEX_LOG_FILE`: where the verbose log goes in place of standard error.
@@ -51,6 +58,8 @@ pub struct Environment {
     pub editor: Option<OsString>,
     /// `PAGER`: a command line.
     pub pager: Option<OsString>,
+    /// What is said about models.
+    pub models: ModelEnvironment,
     /// `PLANDEX_CRASH_AT`: the crash point to die at, from 1. Always `None` in a release build.
     pub crash_at: Option<u64>,
     /// `PLANDEX_PANIC_AT`: the crash point to panic at, from 1. Always `None` in a release build.
@@ -102,6 +111,8 @@ impl Environment {
             lock_token: ours("PLANDEX_LOCK_TOKEN")?
                 .map(|value| value.parse().context("reading PLANDEX_LOCK_TOKEN"))
                 .transpose()?,
+            // Not for people: whatever else it says means no background.
+            background: word(BACKGROUND).and_then(|value| value.parse().ok()),
             log: ours("PLANDEX_LOG")?,
             log_file: path("PLANDEX_LOG_FILE"),
             no_color: set("NO_COLOR").is_some(),
@@ -115,6 +126,7 @@ impl Environment {
             xdg_config_home: absolute("XDG_CONFIG_HOME"),
             editor: set("VISUAL").or_else(|| set("EDITOR")),
             pager: set("PAGER"),
+            models: ModelEnvironment::read(&set)?,
             crash_at: point("PLANDEX_CRASH_AT")?,
             panic_at: point("PLANDEX_PANIC_AT")?,
             crash_trace: of_debug_build("PLANDEX_CRASH_TRACE").map(PathBuf::from),

@@ -5,16 +5,24 @@
 //! or a key of ours that cannot be understood is an error that names it.
 
 mod environment;
+mod models;
+mod secret;
 mod settings;
 mod token;
 mod wait;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use jiff::tz::TimeZone;
 
-pub use environment::Environment;
+pub use environment::{BACKGROUND, Environment};
+pub use models::{
+    CommandWords, KeySource, ModelEnvironment, ModelSettings, Origin, parse_duration,
+    secret_variable,
+};
+pub use secret::Secret;
 pub use settings::{MAX_FILE_SIZE_DEFAULT, Settings};
 pub use token::LockToken;
 pub use wait::{WAIT_DEFAULT, WAIT_LONGEST, Wait, parse_wait};
@@ -38,6 +46,12 @@ pub fn local_zone() -> TimeZone {
         .ok()
         .and_then(|bytes| TimeZone::tzif("Local", &bytes).ok())
         .unwrap_or(TimeZone::UTC)
+}
+
+/// This program, and the arguments it was given, for starting it once more.
+pub fn this_command() -> Result<(PathBuf, Vec<OsString>)> {
+    let program = std::env::current_exe().context("finding this program")?;
+    Ok((program, std::env::args_os().skip(1).collect()))
 }
 
 /// This process's command line as it could be typed again, for people.

@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
+use serde_json::Number;
 
 use super::environment::Environment;
+use super::models::{FileCommand, FileDuration, FileSecret, KeySource, ModelSettings, Origin};
 use super::wait::{WAIT_DEFAULT, Wait, parse_wait};
 
 /// The largest file that is loaded into a context when nobody said anything, in bytes.
@@ -21,10 +24,14 @@ pub struct Settings {
     pub wait: Wait,
     /// `context.max-file-size`: larger files are listed as skipped, in bytes.
     pub max_file_size: u64,
+    /// What the files say about models, the strongest first; files that say nothing are left out.
+    pub models: Vec<ModelSettings>,
 }
 
 /// Every key that a settings file may hold, for people.
-const KEYS: &str = "wait, context.max-file-size";
+const KEYS: &str = "wait, context.max-file-size, provider, model, base-url, api-key, api-key-env, \
+    command, fallback, context-window, reply-reserve, max-tokens, temperature, first-byte-wait, \
+    idle-wait, max-wait";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -32,6 +39,62 @@ struct File {
     wait: Option<FileWait>,
     #[serde(default)]
     context: FileContext,
+    provider: Option<String>,
+    model: Option<String>,
+    base_url: Option<String>,
+    api_key: Option<FileSecret>,
+    api_key_env: Option<String>,
+    command: Option<FileCommand>,
+    fallback: Option<String>,
+    context_window: Option<u64>,
+    reply_reserve: Option<u64>,
+    max_tokens: Option<u64>,
+    temperature: Option<Number>,
+    first_byte_wait: Option<FileDuration>,
+    idle_wait: Option<FileDuration>,
+    max_wait: Option<FileDuration>,
+}
+
+impl File {
+    /// What it says about models. Fails if it says two things at once.
+    fn models(self, origin: Origin) -> Result<Option<ModelSettings>> {
+        let is_key = self.api_key.is_some();
+        let is_exposed = matches!(&origin, Origin::User(path) if is_key && is_open_to_others(path));
+        let key = match (self.api_key, self.api_key_env) {
+            (Some(_), Some(_)) => {
+                let path = origin.of("api-key");
+                return Err(anyhow!(
+                    "{path}: `api-key` and `api-key-env` exclude each other"
+                ));
+            }
+            (Some(key), None) => Some(KeySource::Key(key.0)),
+            (None, Some(name)) => Some(KeySource::Variable(name)),
+            (None, None) => None,
+        };
+        let lasting = |wait: Option<FileDuration>| wait.map(|wait| wait.0);
+        let nothing = ModelSettings {
+            origin: origin.clone(),
+            ..ModelSettings::default()
+        };
+        let said = ModelSettings {
+            origin,
+            provider: self.provider,
+            model: self.model,
+            base_url: self.base_url,
+            key,
+            is_exposed,
+            command: self.command.map(|command| command.0),
+            fallback: self.fallback,
+            context_window: self.context_window,
+            reply_reserve: self.reply_reserve,
+            max_tokens: self.max_tokens,
+            temperature: self.temperature,
+            first_byte: lasting(self.first_byte_wait),
+            idle: lasting(self.idle_wait),
+            max_wait: lasting(self.max_wait),
+        };
+        Ok((said != nothing).then_some(said))
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -47,16 +110,26 @@ impl Settings {
     /// Fails on an unreadable or malformed file, an unknown key (listing the known ones) and an
     /// impossible value; names the file and the line.
     pub fn load(project_config: Option<&Path>, environment: &Environment) -> Result<Self> {
-        let user = environment.user_settings_path();
-        let user = user.map_or_else(|| Ok(File::default()), |path| read(&path))?;
-        let project = project_config.map_or_else(|| Ok(File::default()), read)?;
-        let wait = project.wait.or(user.wait).map(|wait| wait.0);
-        let size = project.context.max_file_size.or(user.context.max_file_size);
+        let user_path = environment.user_settings_path();
+        let of = |path: Option<&Path>| path.map_or_else(|| Ok(File::default()), read);
+        let (mut user, mut project) = (of(user_path.as_deref())?, of(project_config)?);
+        let wait = project.wait.take().or(user.wait.take()).map(|wait| wait.0);
+        let size = project.context.max_file_size.take();
+        let size = size.or(user.context.max_file_size.take());
+        let place = |path: Option<&Path>| path.map(Path::to_owned).unwrap_or_default();
+        let project = project.models(Origin::Project(place(project_config)))?;
+        let user = user.models(Origin::User(place(user_path.as_deref())))?;
         Ok(Self {
             wait: environment.wait.or(wait).unwrap_or(WAIT_DEFAULT),
             max_file_size: size.map_or(MAX_FILE_SIZE_DEFAULT, |size| size.0),
+            models: project.into_iter().chain(user).collect(),
         })
     }
+}
+
+fn is_open_to_others(path: &Path) -> bool {
+    let mode = std::fs::metadata(path).map(|meta| meta.permissions().mode());
+    mode.is_ok_and(|mode| mode & 0o077 != 0)
 }
 
 fn read(path: &Path) -> Result<File> {

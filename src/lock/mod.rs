@@ -68,6 +68,7 @@ use crate::config::LockToken;
 
 use crate::platform::cancel::{Cancel, Reason};
 use crate::platform::log;
+use crate::platform::touch;
 use crate::store::audit::Outcome;
 use crate::store::settings::{self, Intervals};
 use crate::store::tickets::{self, NewTicket, Permit, Proof};
@@ -274,6 +275,14 @@ impl Locks {
     /// The command with `token` has ended: what it left behind holds nothing.
     pub fn command_ended(&self, token: &LockToken) -> Result<()> {
         self.inner.owner()?.unmark(&token.to_string())
+    }
+
+    /// Tells whoever follows what this process does that there is something new: costs a
+    /// microsecond, and waits for nobody.
+    pub fn tell_followers(&self) {
+        if let Some(owner) = self.inner.owner.lock().as_ref() {
+            touch::touch(&owner.file);
+        }
     }
 
     /// Where that file is.

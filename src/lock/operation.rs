@@ -50,6 +50,14 @@ impl<P: Permit> Operation<P> {
 
 /// `tell`: the whole run, from the prompt to the pending changes.
 pub const TELL: Operation<WritePermit> = Operation::new("tell execution", "Tell operation");
+/// `chat`: a tell whose edits are never built.
+pub const CHAT: Operation<WritePermit> = Operation::new("chat", "Chat operation");
+/// `continue`: the whole run.
+pub const CONTINUE: Operation<WritePermit> =
+    Operation::new("continue execution", "Continue operation");
+/// `summary --make`.
+pub const SUMMARIZE: Operation<WritePermit> =
+    Operation::new("summarize conversation", "Summarizing conversation");
 /// `build`: replies into pending changes.
 pub const BUILD: Operation<WritePermit> = Operation::new("build changes", "Building changes");
 /// `load`: the one change made under a read ticket, because it only adds.
@@ -73,9 +81,19 @@ pub fn is_command(reason: &str) -> bool {
     reason == EXEC.reason || reason == EXEC_READ.reason
 }
 
+/// Whether an operation with this reason is a run: it has a reply and events that can be followed.
+pub fn is_run(reason: &str) -> bool {
+    [TELL, CHAT, CONTINUE, BUILD]
+        .iter()
+        .any(|run| run.reason == reason)
+}
+
 /// Every operation's reason and title.
-pub const TITLES: [(&str, &str); 9] = [
+pub const TITLES: [(&str, &str); 12] = [
     (TELL.reason, TELL.title),
+    (CHAT.reason, CHAT.title),
+    (CONTINUE.reason, CONTINUE.title),
+    (SUMMARIZE.reason, SUMMARIZE.title),
     (BUILD.reason, BUILD.title),
     (LOAD.reason, LOAD.title),
     (DIFF.reason, DIFF.title),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow};
 use crossbeam_channel::Sender;
 
-use super::Delta;
+use super::{Delta, Finish, Finished, Kind, ModelError};
 use crate::platform::cancel::Cancel;
 use crate::platform::digest::Hasher;
 use crate::platform::{file, threads, wait};
@@ -46,11 +46,13 @@ fn start(source: File, name: String, cancel: &Cancel, sender: Sender<Delta>) -> 
         .name("reply".to_owned())
         .spawn(move || {
             let last = match pump(source, &cancel, &sender) {
-                Ok(Some(digest)) => Delta::Finished {
+                Ok(Some(digest)) => Delta::Finished(Finished {
+                    finish: Finish::Stop,
+                    usage: None,
                     provenance: format!("{name} {digest}"),
-                },
+                }),
                 Ok(None) => return,
-                Err(error) => Delta::Failed(error),
+                Err(error) => Delta::Failed(ModelError::new(Kind::Source, format!("{error:#}"))),
             };
             // A receiver that is gone has given the reply up.
             sender.send(last).ok();
@@ -121,13 +123,13 @@ fn is_called_off(cancel: &Cancel, limit: Duration) -> Result<bool> {
 
 /// Decodes UTF-8 that arrives in pieces, which may end inside a character.
 #[derive(Debug, Default)]
-struct Utf8 {
+pub(super) struct Utf8 {
     pending: Vec<u8>,
     seen: usize,
 }
 
 impl Utf8 {
-    fn push(&mut self, bytes: &[u8]) -> Result<String> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<String> {
         self.pending.extend_from_slice(bytes);
         let whole = match std::str::from_utf8(&self.pending) {
             Ok(text) => text.len(),
@@ -140,7 +142,7 @@ impl Utf8 {
         String::from_utf8(text).map_err(|_| self.invalid(0))
     }
 
-    fn finish(&self) -> Result<()> {
+    pub(super) fn finish(&self) -> Result<()> {
         if self.pending.is_empty() {
             Ok(())
         } else {

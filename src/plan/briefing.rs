@@ -55,10 +55,41 @@ the lines as they shall be
 Search text must occur exactly once in the file. Never stand in for code with a remark such as \
 \"rest unchanged\". Paths are relative to the project's root.";
 
+const CHAT_RULES: &str = "\
+You answer questions about a software project. This is a conversation only: no edit that you write \
+is applied, so describe what you would change, and show code where it helps. Paths are relative to \
+the project's root.";
+
+/// What the model is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Change files.
+    Edits,
+    /// Answer, without changing any.
+    Words,
+}
+
+/// All that a briefing is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Material<'a> {
+    /// What the model is to do.
+    pub manner: Manner,
+    /// What it is shown.
+    pub shown: &'a [Shown],
+    /// What stands in the place of the messages before `said`.
+    pub summary: Option<&'a str>,
+    /// What was said before.
+    pub said: &'a [Turned],
+}
+
 /// The messages to send for `prompt`: the rules, what was shown, what was said, what is asked.
-pub fn briefing(shown: &[Shown], said: &[Turned], prompt: &str) -> Vec<Line> {
-    let mut system = RULES.to_owned();
-    for entry in shown {
+pub fn briefing(material: &Material<'_>, prompt: &str) -> Vec<Line> {
+    let mut system = match material.manner {
+        Manner::Edits => RULES,
+        Manner::Words => CHAT_RULES,
+    }
+    .to_owned();
+    for entry in material.shown {
         let fence = fence_for(&entry.body);
         let end = if entry.body.ends_with('\n') { "" } else { "\n" };
         system.push_str(
@@ -79,30 +110,26 @@ pub fn briefing(shown: &[Shown], said: &[Turned], prompt: &str) -> Vec<Line> {
         role: "system",
         content: system,
     }];
-    for turned in said {
+    if let Some(summary) = material.summary {
+        let text = format!("What was said before this, in short:\n\n{summary}");
+        push(&mut lines, "user", &text);
+    }
+    for turned in material.said {
         let cut = match turned.state {
             State::Complete | State::Open => "",
-            State::Stopped | State::Truncated | State::Error | State::Interrupted => {
-                "\n[cut off here]"
-            }
+            State::Stopped
+            | State::Truncated
+            | State::Refused
+            | State::Error
+            | State::Interrupted => "\n[cut off here]",
         };
-        push(
-            &mut lines,
-            turned.role.word(),
-            &format!("{}{cut}", turned.text),
-        );
+        let text = turned.text.as_str();
+        if !text.trim().is_empty() {
+            push(&mut lines, turned.role.word(), &format!("{text}{cut}"));
+        }
     }
     push(&mut lines, "user", prompt);
     lines
-}
-
-/// The briefing as one text, for a person or a program without roles.
-pub fn render(lines: &[Line]) -> String {
-    let parts: Vec<String> = lines
-        .iter()
-        .map(|line| format!("# {}\n\n{}\n", line.role, line.content))
-        .collect();
-    parts.join("\n")
 }
 
 /// Adds a message. Empty ones are not sent, and two of one role are one (some servers refuse
@@ -145,6 +172,44 @@ mod tests {
         }
     }
 
+    fn asked(shown: &[Shown], said: &[Turned], prompt: &str) -> Vec<Line> {
+        let material = Material {
+            manner: Manner::Edits,
+            shown,
+            summary: None,
+            said,
+        };
+        briefing(&material, prompt)
+    }
+
+    #[test]
+    fn a_summary_stands_before_what_was_said() {
+        let said = [turned(Role::Assistant, "two")];
+        let material = Material {
+            manner: Manner::Words,
+            shown: &[],
+            summary: Some("one"),
+            said: &said,
+        };
+        let lines = briefing(&material, "three");
+        let roles: Vec<_> = lines.iter().map(|line| line.role).collect();
+        assert_eq!(roles, ["system", "user", "assistant", "user"]);
+        assert!(lines[1].content.ends_with("\n\none"));
+        assert!(!lines[0].content.contains("SEARCH"));
+    }
+
+    #[test]
+    fn a_reply_that_came_to_nothing_is_not_sent() {
+        let said = [
+            turned(Role::User, "one"),
+            Turned {
+                state: State::Error,
+                ..turned(Role::Assistant, "")
+            },
+        ];
+        assert_eq!(asked(&[], &said, "two")[1].content, "one\n\ntwo");
+    }
+
     #[test]
     fn roles_alternate_and_nothing_empty_is_sent() {
         let said = [
@@ -153,7 +218,7 @@ mod tests {
             turned(Role::User, "two"),
             turned(Role::Assistant, "answer"),
         ];
-        let lines = briefing(&[], &said, "three");
+        let lines = asked(&[], &said, "three");
         let roles: Vec<_> = lines.iter().map(|line| line.role).collect();
         assert_eq!(roles, ["system", "user", "assistant", "user"]);
         assert_eq!(lines[1].content, "one\n\ntwo");
@@ -162,7 +227,7 @@ mod tests {
     #[test]
     fn a_shown_file_cannot_close_its_own_fence() {
         let body = "text\n```\nmore\n````\n".to_owned();
-        let lines = briefing(
+        let lines = asked(
             &[Shown {
                 name: "README.md".to_owned(),
                 body,
@@ -181,7 +246,7 @@ mod tests {
             state: State::Stopped,
         }];
         assert!(
-            briefing(&[], &said, "x")[1]
+            asked(&[], &said, "x")[1]
                 .content
                 .ends_with("[cut off here]")
         );

@@ -7,28 +7,27 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::edits::{self, Edit, EditFailure, PathMatch, Reason};
-use super::tell::Event;
+use super::outcome::Outcome;
 use crate::platform::cancel::Cancel;
+use crate::platform::digest;
 use crate::platform::snapshot::{Tree, Unread};
-use crate::platform::{clock, digest};
-use crate::project::{Turn, tree};
-use crate::repo::{self, PlanRepo, TreeChange};
+use crate::project::Turn;
+use crate::repo::PlanRepo;
 use crate::store::branches::Branch;
-use crate::store::changes::{self, Build, Change};
+use crate::store::changes::{self, Change};
 use crate::store::contexts;
-use crate::store::{WriteTx, new_id};
 
 /// A file that was built and is pending now.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BuiltFile {
     /// The path in the project.
     pub path: String,
-    /// "add", "update", or "unchanged": it has that very content already, and nothing is pending.
-    pub op: &'static str,
+    /// What is done to it.
+    pub op: Op,
     /// Lines added.
     pub added: usize,
     /// Lines removed.
@@ -41,8 +40,20 @@ pub struct BuiltFile {
     pub auto_run: bool,
 }
 
+/// What a build does to its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Op {
+    /// There was none.
+    Add,
+    /// Its content changes.
+    Update,
+    /// It has that very content already, and nothing is pending.
+    Unchanged,
+}
+
 /// A file that could not be built: none of its edits is pending.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedFile {
     /// The path as the reply gave it.
@@ -51,27 +62,18 @@ pub struct FailedFile {
     pub failures: Vec<EditFailure>,
 }
 
-/// What became of all files of a reply.
-pub(super) struct Outcome {
-    branch_id: String,
-    message_id: String,
-    built: Vec<Pending>,
-    unchanged: Vec<BuiltFile>,
-    failed: Vec<FailedFile>,
-}
-
-/// A built file as it will be stored.
-struct Pending {
-    file: BuiltFile,
-    change: Change,
-    content: Vec<u8>,
-    /// The pending change of the same path that it was built on and takes the place of.
-    replaces: Option<Change>,
+/// The edits of one reply, to be built now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Due {
+    /// The reply.
+    pub(super) message_id: String,
+    /// Its edits in their order.
+    pub(super) edits: Vec<Edit>,
 }
 
 /// The state of the branch that edits are built on.
-struct Ground {
-    pending: Vec<Change>,
+pub(super) struct Ground {
+    pub(super) pending: Vec<Change>,
     contexts: Vec<contexts::Context>,
 }
 
@@ -86,19 +88,19 @@ struct Disk {
 const BUSY_FILE: Duration = Duration::from_secs(10);
 
 /// The content that a path's edits are built on, and the hash of what is on the disk.
-struct Base {
-    content: Option<Vec<u8>>,
-    hash: Option<String>,
-    stale: bool,
+pub(super) struct Base {
+    pub(super) content: Option<Vec<u8>>,
+    pub(super) hash: Option<String>,
+    pub(super) stale: bool,
 }
 
-/// Builds all files that `edits` of the reply `message_id` touch. Only a failure to read the plan
-/// is an error here.
+/// Builds all files that the edits of `dues` touch, each reply on top of those before it. Only a
+/// failure to read the plan is an error here.
 pub(super) fn build(
     turn: &Turn<'_>,
     branch: &Branch,
-    message_id: &str,
-    edits: &[Edit],
+    stream_id: &str,
+    dues: &[Due],
 ) -> Result<Outcome> {
     let ground = turn.project.store.read(|tx| {
         Ok(Ground {
@@ -113,23 +115,23 @@ pub(super) fn build(
         tree,
         never: Cancel::new()?,
     };
-    let mut outcome = Outcome {
-        branch_id: branch.id.clone(),
-        message_id: message_id.to_owned(),
-        built: Vec::new(),
-        unchanged: Vec::new(),
-        failed: Vec::new(),
-    };
-    for (path, edits) in by_path(&turn.project.root, &ground, edits) {
-        let edits: Vec<Edit> = edits.into_iter().cloned().collect();
-        let base = match path {
-            Ok(path) => base_of(&disk, &repo, &ground, &path).map(|base| (path, base)),
-            Err(reason) => Err(Unbuilt::Refused(reason)),
-        };
-        match base {
-            Ok((path, base)) => outcome.build(&ground, path, &base, &edits)?,
-            Err(Unbuilt::Refused(reason)) => outcome.failed.push(refuse(&edits, reason)),
-            Err(Unbuilt::Failed(error)) => return Err(error),
+    let mut outcome = Outcome::new(&branch.id, stream_id);
+    for due in dues {
+        for (path, edits) in by_path(&turn.project.root, &ground, &due.edits) {
+            let edits: Vec<Edit> = edits.into_iter().cloned().collect();
+            let base = match path {
+                Ok(path) => match outcome.base(&path) {
+                    Some(base) => Ok((path, base)),
+                    None => base_of(&disk, &repo, &ground, &path).map(|base| (path, base)),
+                },
+                Err(reason) => Err(Unbuilt::Refused(reason)),
+            };
+            let reply = &due.message_id;
+            match base {
+                Ok((path, base)) => outcome.build(reply, &ground, path, &base, &edits)?,
+                Err(Unbuilt::Refused(reason)) => outcome.fail(reply, refuse(&edits, reason)),
+                Err(Unbuilt::Failed(error)) => return Err(error),
+            }
         }
     }
     Ok(outcome)
@@ -261,144 +263,4 @@ fn refuse(edits: &[Edit], reason: Reason) -> FailedFile {
         })
         .collect();
     FailedFile { path, failures }
-}
-
-impl Outcome {
-    fn build(&mut self, ground: &Ground, path: String, base: &Base, edits: &[Edit]) -> Result<()> {
-        let built = match edits::build_file(&path, base.content.as_deref(), edits) {
-            Ok(built) => built,
-            Err(mut failures) => {
-                failures
-                    .iter_mut()
-                    .for_each(|failure| failure.stale = base.stale);
-                self.failed.push(FailedFile { path, failures });
-                return Ok(());
-            }
-        };
-        let file = BuiltFile {
-            path: path.clone(),
-            op: match &base.content {
-                None => "add",
-                Some(content) if *content == built.content => "unchanged",
-                Some(_) => "update",
-            },
-            added: built.lines.added,
-            removed: built.lines.removed,
-            tier: built.tier,
-            warnings: built.warnings,
-            auto_run: edits::is_auto_run(&path),
-        };
-        if file.op == "unchanged" {
-            self.unchanged.push(file);
-            return Ok(());
-        }
-        let notes = serde_json::to_string(&file).context("recording a build")?;
-        let earlier = ground
-            .pending
-            .iter()
-            .find(|change| change.path == path)
-            .cloned();
-        let change = Change {
-            id: new_id(),
-            branch_id: self.branch_id.clone(),
-            message_id: self.message_id.clone(),
-            path,
-            base_hash: base.hash.clone(),
-            blob: Some(repo::blob_id(&built.content)?),
-            target_hash: Some(digest::sha256_hex(&built.content)),
-            added: tally(
-                earlier.as_ref().map_or(0, |change| change.added),
-                file.added,
-            ),
-            removed: tally(
-                earlier.as_ref().map_or(0, |change| change.removed),
-                file.removed,
-            ),
-            notes,
-            created_at: clock::wall_ms(),
-        };
-        self.built.push(Pending {
-            file,
-            change,
-            content: built.content,
-            replaces: earlier,
-        });
-        Ok(())
-    }
-
-    /// One event a file.
-    pub(super) fn events(&self) -> Vec<Event> {
-        let built = self.built.iter().map(|pending| &pending.file);
-        let built = built.chain(&self.unchanged).cloned().map(Event::Built);
-        built
-            .chain(self.failed.iter().cloned().map(Event::Failed))
-            .collect()
-    }
-
-    /// How many files were built, and how many failed.
-    pub(super) fn counts(&self) -> (usize, usize) {
-        (self.built.len(), self.failed.len())
-    }
-
-    /// A line for each edit that did not fit.
-    pub(super) fn failures(&self) -> impl Iterator<Item = String> {
-        self.failed
-            .iter()
-            .flat_map(|file| file.failures.iter())
-            .map(|failure| {
-                let reason = serde_json::to_value(failure.reason).unwrap_or_default();
-                let reason = reason.as_str().unwrap_or("failed").replace('_', " ");
-                format!(
-                    "{}: edit {}/{}: {reason}",
-                    failure.path, failure.edit, failure.of
-                )
-            })
-    }
-
-    /// What the version's tree gets.
-    pub(super) fn tree_changes(&self) -> Vec<TreeChange> {
-        let mut files = Vec::new();
-        for pending in &self.built {
-            files.extend(pending.replaces.iter().flat_map(tree::without_pending));
-            files.extend(tree::pending(
-                &pending.change,
-                Some(pending.content.clone()),
-            ));
-        }
-        files
-    }
-
-    /// Records the builds and their pending changes.
-    pub(super) fn record(&self, tx: &WriteTx<'_>) -> Result<()> {
-        let record = |path: &str, error: Option<String>| {
-            let (message_id, path) = (self.message_id.clone(), path.to_owned());
-            changes::record_build(
-                tx,
-                &self.branch_id,
-                &Build {
-                    message_id,
-                    path,
-                    error,
-                },
-            )
-        };
-        for pending in &self.built {
-            changes::put(tx, &pending.change)?;
-            record(&pending.change.path, None)?;
-        }
-        for file in &self.failed {
-            record(&file.path, Some(serde_json::to_string(&file.failures)?))?;
-        }
-        Ok(())
-    }
-
-    /// The results, for the caller.
-    pub(super) fn into_files(self) -> (Vec<BuiltFile>, Vec<FailedFile>) {
-        let built = self.built.into_iter().map(|pending| pending.file).collect();
-        (built, self.failed)
-    }
-}
-
-fn tally(earlier: i64, more: usize) -> i64 {
-    earlier.saturating_add(i64::try_from(more).unwrap_or(i64::MAX))
 }

@@ -30,8 +30,8 @@ pub struct FailedBuild {
 impl From<Build> for FailedBuild {
     fn from(build: Build) -> Self {
         let failures = build
-            .error
-            .and_then(|error| serde_json::from_str(&error).ok())
+            .error()
+            .and_then(|error| serde_json::from_str(error).ok())
             .unwrap_or_default();
         Self {
             path: build.path,
@@ -49,7 +49,7 @@ pub fn conversation(project: &Project, selected: &Selected) -> Result<Vec<Said>>
             .map(|message| {
                 let of_reply = builds.iter().filter(|build| build.message_id == message.id);
                 let built = of_reply
-                    .filter(|b| b.error.is_none())
+                    .filter(|b| b.fate == changes::Fate::Built)
                     .map(|b| b.path.clone())
                     .collect();
                 Said { message, built }

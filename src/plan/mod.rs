@@ -3,15 +3,30 @@
 //! The one hard rule: nothing here touches the project's files. A tell reads them, builds new
 //! contents from the reply's edits, and leaves those pending in the plan; only `apply` writes.
 
+pub mod ask;
 pub mod briefing;
 mod build;
+mod due;
 pub mod edits;
+mod event;
+mod fix;
 pub mod history;
+mod listen;
+mod outcome;
 pub mod pending;
+mod rebuild;
+mod record;
 mod repair;
 pub mod reply;
+mod report;
+mod run;
+mod summary;
 mod tell;
 
-pub use build::{BuiltFile, FailedFile};
+pub use build::{BuiltFile, FailedFile, Op};
+pub use event::{Event, FileStatus, Recorded};
+pub use rebuild::rebuild;
 pub use repair::repair;
-pub use tell::{Answer, Event, Prompt, Tell, TellError, Told, tell};
+pub use report::Report;
+pub use summary::{Summarized, summarize};
+pub use tell::{Answer, Building, Prompt, Task, Tell, TellError, Told, tell};

@@ -2,11 +2,14 @@
 
 use anyhow::Result;
 
+use super::event::{Event, Recorded};
+use super::report::Report;
 use crate::platform::clock;
 use crate::project::{Turn, tree};
+use crate::store::WriteTx;
 use crate::store::branches::{self, Branch, Status};
 use crate::store::messages::{self, Message, State};
-use crate::store::streams;
+use crate::store::streams::{self, Stream};
 use crate::store::tickets::WritePermit;
 
 /// Ends the runs of this plan that died: each partial reply is kept and marked interrupted, the
@@ -63,12 +66,18 @@ fn interrupt(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch) -> Result<S
         files.push(tree::message(reply));
     }
     let kept: usize = replies.iter().map(|reply| reply.text.len()).sum();
-    let rows = |tx: &crate::store::WriteTx<'_>| {
+    let was = branch.status.word();
+    let report = Report {
+        errors: vec!["the process died before the run was over".to_owned()],
+        partial: kept > 0,
+        ..Report::default()
+    }
+    .stored();
+    let rows = |tx: &WriteTx<'_>| {
         replies
             .iter()
             .try_for_each(|reply| messages::complete(tx, reply))?;
-        runs.iter()
-            .try_for_each(|run| streams::finish(tx, &run.id, "interrupted", None))?;
+        end(tx, &runs, &report, kept > 0)?;
         branches::set_status(tx, &branch.id, Status::Interrupted, None)
     };
     if files.is_empty() {
@@ -82,9 +91,38 @@ fn interrupt(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch) -> Result<S
             rows,
         )?;
     }
-    let was = branch.status.word();
+    let left = match replies.is_empty() {
+        true => "nothing of it is left".to_owned(),
+        false => format!("its partial reply ({kept} bytes) is kept"),
+    };
     Ok(format!(
-        "branch \"{}\": an operation died while {was}; its partial reply ({kept} bytes) is kept",
+        "branch \"{}\": an operation died while {was}; {left}",
         branch.name
     ))
+}
+
+/// Ends the runs, each with its last event.
+fn end(tx: &WriteTx<'_>, runs: &[Stream], report: &str, partial: bool) -> Result<()> {
+    for run in runs {
+        let last = Recorded {
+            run: run.id.clone(),
+            number: streams::last_number(tx, &run.id)? + 1,
+            at: clock::wall_ms(),
+            event: died(partial),
+        };
+        streams::add(tx, &run.id, &[last.kept()?])?;
+        streams::finish(tx, &run.id, "interrupted", Some(report))?;
+    }
+    Ok(())
+}
+
+/// The last event of a run that could not say it itself.
+fn died(partial: bool) -> Event {
+    Event::Failed {
+        kind: "interrupted".to_owned(),
+        message: "its process ended before it did".to_owned(),
+        hint: None,
+        partial,
+        exit_code: None,
+    }
 }

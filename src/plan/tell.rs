@@ -3,28 +3,30 @@
 //! The prompt is recorded (durably) before the reply is asked for, the reply is kept in batches
 //! while it arrives, and one fenced transaction at the end completes the conversation, adds the
 //! pending changes and moves the branch's head. Whatever stops it in between, what came is kept.
+//! Hunks that did not fit may be asked for again under the same turn: each such reply is a message
+//! with a transaction of its own.
 
-use std::time::{Duration, Instant};
+use anyhow::Result;
 
-use anyhow::{Context as _, Result};
-use crossbeam_channel::{Receiver, RecvTimeoutError};
-
-use super::build::{self, BuiltFile, FailedFile, Outcome};
-use super::edits::{Edit, Reason as EditReason};
+use super::ask::{self, Fit, Question, Talk};
+use super::build::FailedFile;
+use super::event::Recorded;
+use super::fix;
+use super::listen::{Reply, Source, listen};
 use super::reply::{Ending, Malformed, ReplyEvent, ReplyParser};
-use crate::model::{self, Delta, Provider};
+use super::report::Report;
+use super::run::{Opening, Run};
+use super::summary::{self, Condensed};
+use crate::model::{Chosen, ModelError, Provider, Request};
 use crate::platform::cancel::Reason;
-use crate::platform::threads;
-use crate::project::{Turn, tree};
-use crate::store::branches::{self, Branch, Status};
-use crate::store::messages::{self, Message, Role, State};
-use crate::store::tickets::{Permit as _, WritePermit};
-use crate::store::{WriteTx, history, streams};
+use crate::project::Turn;
+use crate::store::branches::Branch;
+use crate::store::messages::{Kind, State};
+use crate::store::plans;
+use crate::store::tickets::WritePermit;
 
-/// Text is stored at least this often while a reply arrives.
-const BATCH_EVERY: Duration = Duration::from_millis(100);
-/// And at least every so many bytes.
-const BATCH_BYTES: usize = 4096;
+/// How often a model is asked again for hunks that did not fit, if nobody says how often.
+const FIX_TRIES: u32 = 2;
 
 /// What a person asked for; never blank.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,35 +47,83 @@ impl Prompt {
     }
 }
 
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Change files as the prompt says.
+    Tell(Prompt),
+    /// Answer, and change nothing.
+    Chat(Prompt),
+    /// Go on where the last reply ended.
+    Continue,
+}
+
+impl Task {
+    fn question(&self) -> Question {
+        match self {
+            Self::Tell(prompt) => Question::Tell(prompt.text().to_owned()),
+            Self::Chat(prompt) => Question::Chat(prompt.text().to_owned()),
+            Self::Continue => Question::Continue,
+        }
+    }
+
+    /// The command.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Tell(_) => "tell",
+            Self::Chat(_) => "chat",
+            Self::Continue => "continue",
+        }
+    }
+}
+
 /// Where the reply comes from, checked before a turn is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer(Provider);
+pub struct Answer(Chosen);
 
 impl Answer {
     /// Fails with [`TellError::NoModel`] if no model is configured and the message itself holds no
-    /// edit: then nothing is stored and nobody is made to wait.
-    pub fn new(provider: Provider, prompt: &Prompt) -> Result<Self> {
-        if provider == Provider::Literal {
-            let mut parser = ReplyParser::new();
-            let mut events = parser.push(prompt.text());
-            events.extend(parser.finish(Ending::Complete));
-            let any = events
-                .iter()
-                .any(|event| matches!(event, ReplyEvent::Edit(_) | ReplyEvent::Malformed(_)));
-            if !any {
-                return Err(TellError::NoModel.into());
-            }
+    /// edit, or is not to be read for any: then nothing is stored and nobody is made to wait.
+    pub fn new(chosen: Chosen, task: &Task) -> Result<Self> {
+        if chosen.provider != Provider::Literal {
+            return Ok(Self(chosen));
         }
-        Ok(Self(provider))
+        let Task::Tell(prompt) = task else {
+            return Err(TellError::NeedsModel(task.word()).into());
+        };
+        let mut parser = ReplyParser::new();
+        let mut events = parser.push(prompt.text());
+        events.extend(parser.finish(Ending::Complete));
+        let any = events
+            .iter()
+            .any(|event| matches!(event, ReplyEvent::Edit(_) | ReplyEvent::Malformed(_)));
+        match any {
+            true => Ok(Self(chosen)),
+            false => Err(TellError::NoModel.into()),
+        }
     }
 
     /// The provider's word.
     pub fn word(&self) -> &'static str {
-        self.0.word()
+        self.0.provider.word()
+    }
+
+    /// Whom to ask.
+    pub fn chosen(&self) -> &Chosen {
+        &self.0
+    }
+
+    /// How often hunks that did not fit are asked for again, if nobody says how often: as often as
+    /// it makes sense to ask whoever answers.
+    pub fn fix_tries(&self) -> u32 {
+        match self.0.provider {
+            Provider::Endpoint(_) | Provider::Command(_) => FIX_TRIES,
+            Provider::Literal | Provider::ReplyFile(_) | Provider::ReplyInput => 0,
+        }
     }
 }
 
-/// Why a tell came to nothing; callers branch on it.
+/// Why a run came to nothing; callers branch on it.
 #[derive(Debug, thiserror::Error)]
 pub enum TellError {
     /// The prompt was blank.
@@ -82,6 +132,12 @@ pub enum TellError {
     /// No model is configured, and the message holds no edit to take.
     #[error("no model is configured, and the message holds no edit")]
     NoModel,
+    /// No model is configured, and this cannot be done without one.
+    #[error("no model is configured, and `plandex {0}` needs one")]
+    NeedsModel(&'static str),
+    /// There is no reply that could be gone on from.
+    #[error("nothing to continue: there is no reply on this branch")]
+    NothingToContinue,
     /// The reply ended without a word.
     #[error("the reply is empty")]
     EmptyReply,
@@ -90,382 +146,213 @@ pub enum TellError {
     ReplyFailed,
 }
 
-/// What is to be told, to which branch.
+/// When the edits of a reply are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Building {
+    /// At the end of the run.
+    AtOnce,
+    /// By `build`, or the next run that builds.
+    Later,
+}
+
+/// A run as it is asked for.
 #[derive(Debug, Clone)]
 pub struct Tell {
     /// The branch's name.
     pub branch: String,
-    /// What was asked for.
-    pub prompt: Prompt,
+    /// What is to be done.
+    pub task: Task,
     /// Where the reply comes from.
     pub answer: Answer,
-}
-
-/// Something that happened in a run, for people and for JSON.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// The turn was taken, the prompt is recorded.
-    Started {
-        /// Milliseconds waited for the turn.
-        waited_ms: u128,
-    },
-    /// More of the reply's prose (whole lines).
-    Prose(String),
-    /// An edit to this path begins in the reply.
-    FileStarted(String),
-    /// A file was built.
-    Built(BuiltFile),
-    /// A file could not be built.
-    Failed(FailedFile),
-    /// A block that could not be read.
-    Malformed(Malformed),
+    /// When its edits are built.
+    pub building: Building,
+    /// How often hunks that did not fit are asked for again.
+    pub fix_tries: u32,
 }
 
 /// What a run came to.
 #[derive(Debug, Clone)]
 pub struct Told {
-    /// How the reply ended.
+    /// How the (last) reply ended.
     pub state: State,
-    /// The number of the prompt in the conversation.
+    /// The number of the prompt in the conversation; of the reply if there was no prompt.
     pub number: i64,
-    /// What was built.
-    pub built: Vec<BuiltFile>,
+    /// What was done, what remains, and every error.
+    pub report: Report,
     /// What could not be built.
     pub failed: Vec<FailedFile>,
     /// Blocks that could not be read.
     pub malformed: Vec<Malformed>,
     /// Why it was stopped, if it was.
     pub stopped: Option<Reason>,
+    /// What ended the reply, if it failed.
+    pub failure: Option<ModelError>,
 }
 
 impl Told {
-    /// Whether every edit of the reply is pending now.
+    /// Whether every edit of the reply is pending now, or kept for later.
     pub fn is_whole(&self) -> bool {
         self.failed.is_empty() && self.malformed.is_empty()
     }
 }
 
-/// Runs `tell` under its turn, reporting to `events` as it goes.
+/// Runs `tell`, `chat` or `continue` under its turn, reporting to `listener` what is stored, as it
+/// goes.
 ///
-/// A cancelled run keeps what came of the reply and returns it as [`State::Stopped`]; a run whose
-/// lock was lost writes nothing more and fails with [`crate::store::StoreError::LockLost`].
+/// A cancelled run keeps what came of the reply and returns it as [`State::Stopped`], a failed one
+/// as [`State::Error`]; a run whose lock was lost writes nothing more and fails with
+/// [`crate::store::StoreError::LockLost`].
 pub fn tell(
     turn: &Turn<'_>,
     permit: &WritePermit,
     tell: &Tell,
-    events: &mut dyn FnMut(Event),
+    listener: &mut dyn FnMut(Recorded),
 ) -> Result<Told> {
     let branch = turn.branch(&tell.branch)?;
-    let run = begin(turn, permit, &branch, tell)?;
-    events(Event::Started {
-        waited_ms: turn.waited.as_millis(),
-    });
-    let reply = match listen(turn, permit, &run, tell, events) {
-        Ok(reply) => reply,
-        Err(error) => {
-            abandon(turn, permit, &branch, &run).ok();
-            return Err(error);
-        }
+    let asked = Asked::new(turn, &branch, tell)?;
+    let estimate = asked.request.as_ref().map_or(0, |request| request.estimate);
+    let opening = Opening {
+        tell,
+        kind: asked.kind,
+        estimate,
     };
-    if turn.cancel.reason() == Some(Reason::LockLost) {
-        let proof = permit.proof();
-        let store = &turn.project.store;
-        let by = store.read(|tx| history::forced_by(tx, proof.fence()));
-        return Err(history::lost(proof.ticket(), by.ok().flatten().as_deref()));
-    }
-    turn.project.store.write(permit, |tx| {
-        branches::set_status(tx, &branch.id, Status::Building, None)
-    })?;
-    let outcome = build::build(turn, &branch, &run.reply.id, &reply.edits)?;
-    for event in outcome.events() {
-        events(event);
-    }
-    finish(turn, permit, &branch, run, reply, outcome)
+    let mut run = Run::begin(turn, permit, branch, &opening, listener)?;
+    let request = match asked.condensed(turn, tell, &mut run) {
+        Ok(Ready::Request(request)) => request,
+        Ok(Ready::Over(reply)) => return run.end_without(*reply),
+        Err(error) => return Err(run.abandon(error)),
+    };
+    rounds(turn, tell, run, request)
 }
 
-/// The rows of a run that is under way.
-struct Run {
-    prompt: Message,
-    reply: Message,
-    stream: String,
-}
-
-/// What was heard of a reply.
-struct Reply {
-    text: String,
-    source: String,
-    state: State,
-    edits: Vec<Edit>,
-    malformed: Vec<Malformed>,
-    stopped: Option<Reason>,
-    failure: Option<anyhow::Error>,
-}
-
-fn begin(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch, tell: &Tell) -> Result<Run> {
-    turn.project
-        .store
-        .write(permit, |tx| {
-            let (id, source) = (&branch.id, tell.answer.word());
-            let text = tell.prompt.text();
-            let prompt = messages::add(tx, id, Role::User, "user", text, State::Complete)?;
-            let reply = messages::add(tx, id, Role::Assistant, source, "", State::Open)?;
-            let stream = streams::start(tx, id, permit.proof().ticket(), &reply.id)?;
-            branches::set_status(tx, id, Status::Replying, None)?;
-            Ok(Run {
-                prompt,
-                reply,
-                stream,
-            })
-        })
-        .context("recording the prompt")
-}
-
-/// What comes of the reply within a batch's time.
-fn next_delta(deltas: &Receiver<Delta>) -> std::result::Result<Delta, RecvTimeoutError> {
-    let _waits = threads::waits("more of the reply");
-    deltas.recv_timeout(BATCH_EVERY)
-}
-
-/// Listens to the reply to its end, or until it is stopped.
-fn listen(
+/// The reply, and as many more as hunks that did not fit are asked for.
+fn rounds(
     turn: &Turn<'_>,
-    permit: &WritePermit,
-    run: &Run,
     tell: &Tell,
-    events: &mut dyn FnMut(Event),
-) -> Result<Reply> {
-    let mut ear = Ear {
-        parser: ReplyParser::new(),
-        edits: Vec::new(),
-        malformed: Vec::new(),
-    };
-    if tell.answer.0 == Provider::Literal {
-        ear.hear(tell.prompt.text(), &mut |event| {
-            // The prose is the user's own message: nobody reads it back to them.
-            if !matches!(event, Event::Prose(_)) {
-                events(event);
-            }
-        });
-        let (edits, malformed) = ear.end(Ending::Complete, &mut |_| {});
-        let (text, source) = (String::new(), "literal".to_owned());
-        let state = State::Complete;
-        return Ok(Reply {
-            text,
-            source,
-            state,
-            edits,
-            malformed,
-            stopped: None,
-            failure: None,
-        });
-    }
-    let deltas = model::stream(&tell.answer.0, &turn.cancel)?;
-    let mut batch = Batch {
-        stored: 0,
-        last: Instant::now(),
-    };
-    let mut text = String::new();
-    let (state, source, failure) = loop {
-        if turn.cancel.is_set() {
-            break (State::Stopped, None, None);
-        }
-        match next_delta(&deltas) {
-            Ok(Delta::Text(more)) => {
-                ear.hear(&more, events);
-                text.push_str(&more);
-            }
-            Ok(Delta::Finished { provenance }) => break (State::Complete, Some(provenance), None),
-            Ok(Delta::Failed(error)) => break (State::Error, None, Some(error)),
-            Err(RecvTimeoutError::Timeout) => {}
-            // The reader ends without a word only when it was called off.
-            Err(RecvTimeoutError::Disconnected) => break (State::Stopped, None, None),
-        }
-        batch.store(turn, permit, run, &text)?;
-    };
-    let is_empty = text.trim().is_empty();
-    if is_empty && state == State::Complete {
-        return Err(TellError::EmptyReply.into());
-    }
-    let ending = if state == State::Complete {
-        Ending::Complete
-    } else {
-        Ending::CutOff
-    };
-    let (edits, malformed) = ear.end(ending, events);
-    let source = source.unwrap_or_else(|| tell.answer.word().to_owned());
-    let stopped = turn.cancel.reason();
-    Ok(Reply {
-        text,
-        source,
-        state,
-        edits,
-        malformed,
-        stopped,
-        failure,
-    })
-}
-
-/// Turns text into edits as it arrives.
-struct Ear {
-    parser: ReplyParser,
-    edits: Vec<Edit>,
-    malformed: Vec<Malformed>,
-}
-
-impl Ear {
-    fn hear(&mut self, text: &str, events: &mut dyn FnMut(Event)) {
-        let heard = self.parser.push(text);
-        self.take(heard, events);
-    }
-
-    fn end(mut self, ending: Ending, events: &mut dyn FnMut(Event)) -> (Vec<Edit>, Vec<Malformed>) {
-        let heard = std::mem::take(&mut self.parser).finish(ending);
-        self.take(heard, events);
-        // A block that the cut left open is no mistake of the reply's.
-        if ending == Ending::CutOff {
-            self.malformed
-                .retain(|found| found.reason != EditReason::Incomplete);
-        }
-        // A block that was misread may have swallowed part of another of the same file: nothing of
-        // that file is built.
-        let is_suspect = |edit: &Edit| {
-            self.malformed
-                .iter()
-                .any(|found| found.path.as_ref() == Some(&edit.path))
-        };
-        self.edits.retain(|edit| !is_suspect(edit));
-        (self.edits, self.malformed)
-    }
-
-    fn take(&mut self, heard: Vec<ReplyEvent>, events: &mut dyn FnMut(Event)) {
-        for event in heard {
-            match event {
-                ReplyEvent::Prose(text) => events(Event::Prose(text)),
-                ReplyEvent::FileStarted { path, .. } => events(Event::FileStarted(path)),
-                ReplyEvent::FileLines { .. } => {}
-                ReplyEvent::Edit(edit) => self.edits.push(edit),
-                ReplyEvent::Malformed(found) => {
-                    events(Event::Malformed(found.clone()));
-                    self.malformed.push(found);
-                }
-            }
-        }
-    }
-}
-
-/// Stores the reply's text as it grows.
-struct Batch {
-    stored: usize,
-    last: Instant,
-}
-
-impl Batch {
-    fn store(
-        &mut self,
-        turn: &Turn<'_>,
-        permit: &WritePermit,
-        run: &Run,
-        text: &str,
-    ) -> Result<()> {
-        let new = &text[self.stored..];
-        let is_due = new.len() >= BATCH_BYTES || self.last.elapsed() >= BATCH_EVERY;
-        if new.is_empty() || !is_due {
-            return Ok(());
-        }
-        turn.project
-            .store
-            .note(permit, |tx| streams::add_text(tx, &run.stream, new))?;
-        self.stored = text.len();
-        self.last = Instant::now();
-        Ok(())
-    }
-}
-
-/// Completes the conversation, adds the pending changes and moves the head, all at once.
-fn finish(
-    turn: &Turn<'_>,
-    permit: &WritePermit,
-    branch: &Branch,
-    run: Run,
-    reply: Reply,
-    outcome: Outcome,
+    mut run: Run<'_>,
+    mut request: Option<Request>,
 ) -> Result<Told> {
-    let mut answer = Message {
-        source: reply.source,
-        text: reply.text,
-        ..run.reply
-    };
-    answer.state = reply.state;
-    answer.completed_at = Some(crate::platform::clock::wall_ms());
-    let mut files = vec![tree::message(&run.prompt), tree::message(&answer)];
-    files.extend(outcome.tree_changes());
-    let (status, ended) = match reply.state {
-        State::Stopped => (Status::Stopped, "stopped"),
-        State::Error => (Status::Error, "error"),
-        State::Open | State::Complete | State::Truncated | State::Interrupted => {
-            (Status::Ready, "ready")
+    let mut halves = Vec::new();
+    let mut attempt = 0;
+    loop {
+        let source = match (&request, &tell.task) {
+            (Some(request), _) => Source::Asked(tell.answer.chosen(), request, run.reply.kind),
+            (None, Task::Tell(prompt)) => Source::Message(prompt.text()),
+            (None, task) => return Err(TellError::NeedsModel(task.word()).into()),
+        };
+        let reply = match listen(turn, &source, &mut run.recorder) {
+            Ok(reply) => reply,
+            Err(error) if attempt > 0 => return run.give_up_fixing(&error),
+            Err(error) => return Err(run.abandon(error)),
+        };
+        run.check_lock()?;
+        if tell.building == Building::Later || run.reply.kind == Kind::Chat {
+            return run.keep(reply);
         }
-    };
-    let error = reply.failure.as_ref().map(|error| format!("{error:#}"));
-    let report = report(&reply.malformed, &outcome);
-    turn.advance(
-        permit,
-        branch,
-        &files,
-        &headline(&run.prompt, &outcome),
-        |tx| {
-            messages::complete(tx, &answer)?;
-            outcome.record(tx)?;
-            streams::finish(tx, &run.stream, ended, Some(&report))?;
-            branches::set_status(tx, &branch.id, status, error.as_deref())
-        },
-    )?;
-    if let Some(failure) = reply.failure {
-        return Err(failure.context(TellError::ReplyFailed));
+        let due = fix::joined(&run.reply.id, &halves, &reply.edits);
+        let tried = due.edits.clone();
+        let outcome = run.build(due)?;
+        let failed = outcome.failed_of(&run.reply.id);
+        let is_whole = reply.state == State::Complete && !turn.cancel.is_set();
+        if failed.is_empty() || attempt == tell.fix_tries || !is_whole {
+            return run.finish(reply, Some(&outcome));
+        }
+        attempt += 1;
+        halves = fix::halves(&failed, &tried);
+        let paths = failed.iter().map(|file| file.path.clone()).collect();
+        run.next_reply(&reply, &outcome, (attempt, tell.fix_tries), paths)?;
+        let talk = Talk::of(turn.project, turn.plan_id, &run.branch.id)?;
+        let question = Question::Fix(fix::question(&failed));
+        // What no longer fits is not asked for: the good edits stay pending.
+        let fit = match talk.fit(&question, tell.answer.chosen()) {
+            Ok(Fit::Condensed(_)) => Fit::Summary,
+            Ok(fit) => fit,
+            Err(error) => return run.give_up_fixing(&error.into()),
+        };
+        request = Some(to_ask(turn, &run.branch, talk.lines(&question, &fit))?);
     }
-    let (built, failed) = outcome.into_files();
-    Ok(Told {
-        state: reply.state,
-        number: run.prompt.number,
-        built,
-        failed,
-        malformed: reply.malformed,
-        stopped: reply.stopped,
-    })
 }
 
-/// Takes back a run that came to nothing: nothing of it stays in the conversation.
-fn abandon(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch, run: &Run) -> Result<()> {
-    turn.project.store.write(permit, |tx: &WriteTx<'_>| {
-        messages::withdraw(tx, &[&run.reply.id, &run.prompt.id])?;
-        streams::withdraw(tx, &run.stream)?;
-        branches::set_status(tx, &branch.id, branch.status, branch.error.as_deref())
-    })
+/// What is asked, as the branch stands before the run.
+struct Asked {
+    kind: Kind,
+    question: Question,
+    fit: Fit,
+    /// `None` if no one is asked anything.
+    talk: Option<Talk>,
+    request: Option<Request>,
 }
 
-/// The version's message: what a person reads in `log`.
-fn headline(prompt: &Message, outcome: &Outcome) -> String {
-    let first = prompt
-        .text
-        .lines()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or_default();
-    let short: String = first.trim().chars().take(60).collect();
-    let (built, failed) = outcome.counts();
-    let mut line = format!("Tell #{}: {short}\n\n{built} built", prompt.number);
-    if failed > 0 {
-        line.push_str(&format_args!(", {failed} failed").to_string());
+/// What comes before the reply is listened to.
+enum Ready {
+    /// The request; `None` if no one is asked anything.
+    Request(Option<Request>),
+    /// It ended before it was asked for.
+    Over(Box<Reply>),
+}
+
+impl Asked {
+    fn new(turn: &Turn<'_>, branch: &Branch, tell: &Tell) -> Result<Self> {
+        let question = tell.task.question();
+        if tell.answer.chosen().provider == Provider::Literal {
+            return Ok(Self {
+                kind: Kind::Tell,
+                question,
+                fit: Fit::Whole,
+                talk: None,
+                request: None,
+            });
+        }
+        let talk = Talk::of(turn.project, turn.plan_id, &branch.id)?;
+        if question == Question::Continue && talk.last_reply().is_none() {
+            return Err(TellError::NothingToContinue.into());
+        }
+        let fit = talk.fit(&question, tell.answer.chosen())?;
+        let lines = talk.lines(&question, &fit);
+        Ok(Self {
+            kind: talk.kind(&question),
+            request: Some(to_ask(turn, branch, lines)?),
+            talk: Some(talk),
+            question,
+            fit,
+        })
     }
-    line
+
+    /// The request, once the summary that it needs is made.
+    fn condensed(self, turn: &Turn<'_>, tell: &Tell, run: &mut Run<'_>) -> Result<Ready> {
+        let (Some(talk), Fit::Condensed(up_to)) = (self.talk, self.fit) else {
+            return Ok(Ready::Request(self.request));
+        };
+        let chosen = tell.answer.chosen();
+        let made = summary::condense(turn, &talk, up_to, chosen, &mut |event| {
+            run.recorder.say(event);
+            run.recorder.keep_up()
+        })?;
+        let summary = match made {
+            Condensed::Made(summary) => summary,
+            Condensed::Failed(error) => return Ok(Ready::Over(Box::new(Reply::failed(error)))),
+            Condensed::Stopped => return Ok(Ready::Over(Box::new(Reply::stopped(turn)))),
+        };
+        run.check_lock()?;
+        run.keep_summary(&summary)?;
+        let lines = talk
+            .with_summary(summary)
+            .lines(&self.question, &Fit::Summary);
+        Ok(Ready::Request(Some(to_ask(turn, &run.branch, lines)?)))
+    }
 }
 
-/// What `status` shows of the run until the next one starts, as JSON.
-fn report(malformed: &[Malformed], outcome: &Outcome) -> String {
-    let (built, failed) = outcome.counts();
-    let errors: Vec<String> = malformed
-        .iter()
-        .map(|found| format!("line {}: {}", found.line, found.message))
-        .chain(outcome.failures())
-        .collect();
-    serde_json::json!({"built": built, "failed": failed, "errors": errors}).to_string()
+/// `lines` as they are sent for a branch.
+pub(super) fn to_ask(
+    turn: &Turn<'_>,
+    branch: &Branch,
+    lines: Vec<super::briefing::Line>,
+) -> Result<Request> {
+    let store = &turn.project.store;
+    let plan = store.read(|tx| plans::by_id(tx, turn.plan_id))?;
+    Ok(Request {
+        plan: plan.map_or_else(String::new, |plan| plan.name),
+        branch: branch.name.clone(),
+        ..ask::request(lines)
+    })
 }

@@ -35,6 +35,25 @@ const REASONS: [Reason; 6] = [
     Reason::GivenUp,
 ];
 
+impl Reason {
+    /// The stable word in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Interrupted => "interrupted",
+            Self::Terminated => "terminated",
+            Self::HungUp => "hung_up",
+            Self::Stopped => "stopped",
+            Self::LockLost => "lock_lost",
+            Self::GivenUp => "given_up",
+        }
+    }
+
+    /// The reason that has this word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        REASONS.into_iter().find(|reason| reason.word() == word)
+    }
+}
+
 #[derive(Debug)]
 struct Flag {
     reason: AtomicU8,

@@ -36,6 +36,13 @@ pub fn give_up() -> io::Result<()> {
     Ok(rustix::stdio::dup2_stdin(&null)?)
 }
 
+/// Puts the null device in the place of standard output and error: nobody is there to read them.
+pub fn give_up_output() -> io::Result<()> {
+    let null = std::fs::File::options().write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdout(&null)?;
+    Ok(rustix::stdio::dup2_stderr(&null)?)
+}
+
 fn of_descriptor(input: BorrowedFd<'_>, cancel: &Cancel) -> io::Result<Option<Piped>> {
     let kind = match rustix::fs::fstat(input) {
         Ok(stat) => FileType::from_raw_mode(stat.st_mode),

@@ -4,6 +4,7 @@
 //! plan.json                        the plan's name
 //! conversation/000001-user.md      one file a message: a head of `field: value` lines, a blank
 //!                                  line, the text
+//! summary/000012.md                the same of what the messages up to that one were about
 //! context/<id>/about.json          what was loaded, from where, when
 //! context/<id>/body                the content at that moment
 //! pending/<id>/about.json          path, base and target hash of a change not yet applied
@@ -19,6 +20,7 @@ use crate::repo::TreeChange;
 use crate::store::changes::Change;
 use crate::store::contexts::Context;
 use crate::store::messages::Message;
+use crate::store::summaries::Summary;
 
 /// The plan itself.
 pub fn plan(name: &str) -> TreeChange {
@@ -42,8 +44,10 @@ pub fn message(message: &Message) -> TreeChange {
     let mut text = String::new();
     for (field, value) in [
         ("id", message.id.as_str()),
+        ("kind", message.kind.word()),
         ("source", message.source.as_str()),
         ("state", message.state.word()),
+        ("kept", if message.is_kept { "1" } else { "0" }),
         ("created", &message.created_at.to_string()),
         (
             "completed",
@@ -60,6 +64,19 @@ pub fn message(message: &Message) -> TreeChange {
     TreeChange::Put {
         path,
         bytes: text.into_bytes(),
+    }
+}
+
+/// One summary.
+pub fn summary(summary: &Summary) -> TreeChange {
+    let source = summary.source.replace('\n', " ");
+    let head = format!(
+        "id: {}\nsource: {source}\ncreated: {}\n\n",
+        summary.id, summary.created_at
+    );
+    TreeChange::Put {
+        path: format!("summary/{:06}.md", summary.up_to),
+        bytes: (head + &summary.text).into_bytes(),
     }
 }
 

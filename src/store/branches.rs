@@ -184,12 +184,19 @@ pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
             name, path, blob, hash, size, mtime_ns, tokens, created_at, updated_at
          FROM contexts WHERE branch_id = ?1",
         "INSERT INTO convo_messages SELECT plandex_new_id(), ?2,
-            number, role, source, text, state, created_at, completed_at
+            number, role, kind, source, text, state, kept, created_at, completed_at
          FROM convo_messages WHERE branch_id = ?1 AND state <> 'open'",
         "INSERT INTO pending_changes SELECT plandex_new_id(), ?2,
             message_id, path, base_hash, blob, target_hash, added, removed, notes, state,
             created_at, ended_at
          FROM pending_changes WHERE branch_id = ?1 AND state = 'pending'",
+        "INSERT INTO plan_builds SELECT plandex_new_id(), ?2,
+            ours.id, '', b.path, b.status, b.error, b.created_at
+         FROM plan_builds b JOIN convo_messages theirs ON theirs.id = b.message_id
+            JOIN convo_messages ours ON ours.branch_id = ?2 AND ours.number = theirs.number
+         WHERE b.branch_id = ?1 ORDER BY b.id",
+        "INSERT INTO summaries SELECT plandex_new_id(), ?2, up_to, source, text, created_at
+         FROM summaries WHERE branch_id = ?1",
     ] {
         tx.sql()
             .prepare_cached(copy)?

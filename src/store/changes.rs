@@ -131,36 +131,60 @@ pub fn end(tx: &WriteTx<'_>, id: &str, ended: Ended) -> Result<bool> {
     Ok(changed == 1)
 }
 
+/// What became of a file's edits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// They are pending.
+    Built,
+    /// The file has that content already.
+    Unchanged,
+    /// They are not: the failure report as JSON.
+    Failed(String),
+}
+
 /// One file build: what became of a reply's edits to one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
     /// The reply.
     pub message_id: String,
+    /// The run that built it.
+    pub stream_id: String,
     /// The path.
     pub path: String,
-    /// The failure report as JSON; `None` if it was built.
-    pub error: Option<String>,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+impl Build {
+    /// The failure report, if it failed.
+    pub fn error(&self) -> Option<&str> {
+        match &self.fate {
+            Fate::Failed(report) => Some(report),
+            Fate::Built | Fate::Unchanged => None,
+        }
+    }
 }
 
 /// Records a finished build.
 pub fn record_build(tx: &WriteTx<'_>, branch_id: &str, build: &Build) -> Result<()> {
-    let status = if build.error.is_some() {
-        "failed"
-    } else {
-        "built"
+    let status = match build.fate {
+        Fate::Built => "built",
+        Fate::Unchanged => "unchanged",
+        Fate::Failed(_) => "failed",
     };
     tx.sql()
         .prepare_cached(
-            "INSERT INTO plan_builds (id, branch_id, message_id, path, status, error, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO plan_builds (id, branch_id, message_id, stream_id, path, status, error,
+                created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
             new_id(),
             branch_id,
             build.message_id,
+            build.stream_id,
             build.path,
             status,
-            build.error,
+            build.error(),
             clock::wall_ms(),
         ])?;
     Ok(())
@@ -169,31 +193,36 @@ pub fn record_build(tx: &WriteTx<'_>, branch_id: &str, build: &Build) -> Result<
 /// All builds of a branch, oldest first.
 pub fn builds(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Build>> {
     let mut select = tx.sql().prepare_cached(
-        "SELECT message_id, path, error FROM plan_builds WHERE branch_id = ?1
+        "SELECT message_id, stream_id, path, status, error FROM plan_builds WHERE branch_id = ?1
          ORDER BY created_at, id",
     )?;
     let rows = select.query_map([branch_id], build_from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The failed builds of the branch's newest reply.
-pub fn failed_builds(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Build>> {
+/// The paths that the run could not build, and that it did not build at a second try either.
+pub fn left_by(tx: &ReadTx<'_>, stream_id: &str) -> Result<Vec<String>> {
     let mut select = tx.sql().prepare_cached(
-        "SELECT message_id, path, error FROM plan_builds
-         WHERE branch_id = ?1 AND status = 'failed' AND message_id =
-            (SELECT id FROM convo_messages WHERE branch_id = ?1 AND role = 'assistant'
-             ORDER BY number DESC LIMIT 1)
+        "SELECT DISTINCT path FROM plan_builds b
+         WHERE stream_id = ?1 AND status = 'failed' AND NOT EXISTS
+            (SELECT 1 FROM plan_builds later WHERE later.stream_id = b.stream_id
+             AND later.path = b.path AND later.status <> 'failed' AND later.id > b.id)
          ORDER BY path",
     )?;
-    let rows = select.query_map([branch_id], build_from_row)?;
+    let rows = select.query_map([stream_id], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 fn build_from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
-    let (message_id, path, error) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let status: String = row.get("status")?;
     Ok(Build {
-        message_id,
-        path,
-        error,
+        message_id: row.get("message_id")?,
+        stream_id: row.get("stream_id")?,
+        path: row.get("path")?,
+        fate: match status.as_str() {
+            "built" => Fate::Built,
+            "unchanged" => Fate::Unchanged,
+            _ => Fate::Failed(row.get::<_, Option<String>>("error")?.unwrap_or_default()),
+        },
     })
 }

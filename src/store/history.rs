@@ -114,9 +114,9 @@ pub struct Said {
     pub stream_id: String,
     /// Wall time.
     pub at: i64,
-    /// What it is: "text" for words of the reply.
+    /// Its type: "message.delta" for words of the reply.
     pub kind: String,
-    /// The words, or JSON.
+    /// Its fields, as a JSON object.
     pub payload: String,
 }
 
@@ -346,6 +346,18 @@ pub fn removed_by(tx: &ReadTx<'_>, id: i64) -> Result<Option<String>> {
         .query_row([id, RECENT], |row| row.get(0))
         .optional()?;
     Ok(newest.flatten())
+}
+
+/// The newest row of the ticket `id`, among the newest [`RECENT`].
+pub fn of_ticket(tx: &ReadTx<'_>, id: i64) -> Result<Option<Past>> {
+    Ok(tx
+        .sql()
+        .prepare_cached(
+            "SELECT * FROM (SELECT * FROM repo_locks_audit ORDER BY id DESC LIMIT ?2)
+             WHERE ticket = ?1 LIMIT 1",
+        )?
+        .query_row([id, RECENT], past)
+        .optional()?)
 }
 
 /// That the grant `fence` of `ticket` was lost; names who forced it, if somebody did.

@@ -1,7 +1,7 @@
 //! A branch's conversation: inserted, completed once, never otherwise changed.
 
 use anyhow::{Result, ensure};
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{ReadTx, WriteTx, new_id};
 use crate::platform::clock;
@@ -36,17 +36,20 @@ pub enum State {
     Stopped,
     /// Cut off by the provider; partial.
     Truncated,
+    /// Filtered or refused by the provider: nothing of it is built.
+    Refused,
     /// Ended by a failure; partial.
     Error,
     /// Its process died; partial.
     Interrupted,
 }
 
-const WORDS: [(State, &str); 6] = [
+const WORDS: [(State, &str); 7] = [
     (State::Open, "open"),
     (State::Complete, "complete"),
     (State::Stopped, "stopped"),
     (State::Truncated, "truncated"),
+    (State::Refused, "refused"),
     (State::Error, "error"),
     (State::Interrupted, "interrupted"),
 ];
@@ -68,6 +71,44 @@ impl State {
     }
 }
 
+/// What a message was said for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A prompt for changes, or the reply to it.
+    Tell,
+    /// A question, or the reply to it: its edits are never built.
+    Chat,
+    /// A reply that goes on where the one before it ended.
+    Continue,
+    /// A reply that gives edits again that did not fit.
+    Fix,
+}
+
+const KINDS: [(Kind, &str); 4] = [
+    (Kind::Tell, "tell"),
+    (Kind::Chat, "chat"),
+    (Kind::Continue, "continue"),
+    (Kind::Fix, "fix"),
+];
+
+impl Kind {
+    /// The word in the table and for people.
+    pub fn word(self) -> &'static str {
+        KINDS
+            .iter()
+            .find(|(kind, _)| *kind == self)
+            .map_or("tell", |(_, word)| word)
+    }
+
+    /// What is not known here is never built.
+    fn parse(word: &str) -> Self {
+        KINDS
+            .iter()
+            .find(|(_, known)| *known == word)
+            .map_or(Self::Chat, |(kind, _)| *kind)
+    }
+}
+
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -79,12 +120,16 @@ pub struct Message {
     pub number: i64,
     /// Who speaks.
     pub role: Role,
+    /// What it was said for.
+    pub kind: Kind,
     /// Where the text came from: "user", "literal", "reply:FILE sha256", a provider.
     pub source: String,
     /// The text, or as much of it as came.
     pub text: String,
     /// How far it has come.
     pub state: State,
+    /// Whether its edits were left for a later build.
+    pub is_kept: bool,
     /// Wall time of its start.
     pub created_at: i64,
     /// Wall time of its end.
@@ -93,6 +138,7 @@ pub struct Message {
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Message> {
     let (role, state): (String, String) = (row.get("role")?, row.get("state")?);
+    let kind: String = row.get("kind")?;
     Ok(Message {
         id: row.get("id")?,
         branch_id: row.get("branch_id")?,
@@ -102,9 +148,11 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Message> {
         } else {
             Role::Assistant
         },
+        kind: Kind::parse(&kind),
         source: row.get("source")?,
         text: row.get("text")?,
         state: State::parse(&state),
+        is_kept: row.get("kept")?,
         created_at: row.get("created_at")?,
         completed_at: row.get("completed_at")?,
     })
@@ -128,15 +176,67 @@ pub fn open_of_branch(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Message>> 
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The replies of a branch that may hold edits of which none was built yet, in order: those whose
+/// edits were kept, and one that was interrupted as long as nothing but a reply that goes on from
+/// it comes after it (whoever asked anew has given it up). What was refused or said in a chat is
+/// never built.
+pub fn unbuilt(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Message>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT * FROM convo_messages m
+         WHERE branch_id = ?1 AND role = 'assistant' AND kind <> 'chat' AND state <> 'refused'
+           AND (kept OR state = 'interrupted'
+                AND number = (SELECT max(number) FROM convo_messages
+                              WHERE branch_id = ?1 AND state <> 'open'))
+           AND NOT EXISTS (SELECT 1 FROM plan_builds b WHERE b.message_id = m.id)
+         ORDER BY number",
+    )?;
+    let rows = select.query_map([branch_id], from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The message of a branch with this number.
+pub fn by_number(tx: &ReadTx<'_>, branch_id: &str, number: i64) -> Result<Option<Message>> {
+    let mut select = tx
+        .sql()
+        .prepare_cached("SELECT * FROM convo_messages WHERE branch_id = ?1 AND number = ?2")?;
+    Ok(select
+        .query_row(params![branch_id, number], from_row)
+        .optional()?)
+}
+
+/// The message with this id.
+pub fn by_id(tx: &ReadTx<'_>, id: &str) -> Result<Option<Message>> {
+    let mut select = tx
+        .sql()
+        .prepare_cached("SELECT * FROM convo_messages WHERE id = ?1")?;
+    Ok(select.query_row([id], from_row).optional()?)
+}
+
+/// The newest message of a branch.
+pub fn last(tx: &ReadTx<'_>, branch_id: &str) -> Result<Option<Message>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT * FROM convo_messages WHERE branch_id = ?1 ORDER BY number DESC LIMIT 1",
+    )?;
+    Ok(select.query_row([branch_id], from_row).optional()?)
+}
+
+/// A message as it is added.
+#[derive(Debug, Clone, Copy)]
+pub struct NewMessage<'a> {
+    /// Who speaks.
+    pub role: Role,
+    /// What it is said for.
+    pub kind: Kind,
+    /// Where the text comes from.
+    pub source: &'a str,
+    /// The text; empty for a reply that is still to come.
+    pub text: &'a str,
+    /// How far it has come.
+    pub state: State,
+}
+
 /// Adds the next message of a branch; returns it.
-pub fn add(
-    tx: &WriteTx<'_>,
-    branch_id: &str,
-    role: Role,
-    source: &str,
-    text: &str,
-    state: State,
-) -> Result<Message> {
+pub fn add(tx: &WriteTx<'_>, branch_id: &str, new: &NewMessage<'_>) -> Result<Message> {
     let number: i64 = tx
         .sql()
         .prepare_cached(
@@ -144,44 +244,48 @@ pub fn add(
         )?
         .query_row([branch_id], |row| row.get(0))?;
     let now = clock::wall_ms();
-    let completed_at = (state != State::Open).then_some(now);
     let message = Message {
         id: new_id(),
         branch_id: branch_id.to_owned(),
         number,
-        role,
-        source: source.to_owned(),
-        text: text.to_owned(),
-        state,
+        role: new.role,
+        kind: new.kind,
+        source: new.source.to_owned(),
+        text: new.text.to_owned(),
+        state: new.state,
+        is_kept: false,
         created_at: now,
-        completed_at,
+        completed_at: (new.state != State::Open).then_some(now),
     };
     tx.sql()
         .prepare_cached(
-            "INSERT INTO convo_messages (id, branch_id, number, role, source, text, state,
-                created_at, completed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO convo_messages (id, branch_id, number, role, kind, source, text, state,
+                created_at, completed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             message.id,
             branch_id,
             number,
-            role.word(),
-            source,
-            text,
-            state.word(),
+            new.role.word(),
+            new.kind.word(),
+            new.source,
+            new.text,
+            new.state.word(),
             now,
-            completed_at,
+            message.completed_at,
         ])?;
     Ok(message)
 }
 
-/// Completes the open message of `whole`'s id with its text, source and state; fails if it is
+/// Completes the open message of `whole`'s id with its text, source, state and whether its edits
+/// are kept; fails if it is
 /// complete already.
 pub fn complete(tx: &WriteTx<'_>, whole: &Message) -> Result<()> {
     let changed = tx
         .sql()
         .prepare_cached(
-            "UPDATE convo_messages SET source = ?2, text = ?3, state = ?4, completed_at = ?5
+            "UPDATE convo_messages
+             SET source = ?2, text = ?3, state = ?4, completed_at = ?5, kept = ?6
              WHERE id = ?1 AND state = 'open'",
         )?
         .execute(params![
@@ -190,6 +294,7 @@ pub fn complete(tx: &WriteTx<'_>, whole: &Message) -> Result<()> {
             whole.text,
             whole.state.word(),
             whole.completed_at,
+            whole.is_kept,
         ])?;
     ensure!(changed == 1, "message {} is complete already", whole.id);
     Ok(())

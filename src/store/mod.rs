@@ -30,6 +30,7 @@ mod probe;
 pub mod selections;
 pub mod settings;
 pub mod streams;
+pub mod summaries;
 pub mod tickets;
 mod transaction;
 

@@ -18,6 +18,7 @@ pub mod render;
 mod sink;
 mod style;
 mod table;
+mod ticking;
 
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
@@ -34,6 +35,7 @@ pub use ask::{Choice, Chosen, Confirmed, Preset};
 pub use live::{Bar, Progress};
 pub use style::{ASCII, Colour, Signs, Style, Text, UNICODE};
 pub use table::{Frame, Table};
+pub use ticking::Ticking;
 
 use ask::{Input, Keyboard};
 use live::Screen;

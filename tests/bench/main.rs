@@ -14,7 +14,9 @@
 
 mod commands;
 mod figure;
+mod follow;
 mod machine;
+mod models;
 mod place;
 mod roles;
 mod turns;
@@ -26,7 +28,7 @@ use place::Place;
 /// A measurement: its name on the command line, and what takes it.
 type Measurement = (&'static str, fn(&Place) -> Vec<Figure>);
 
-const MEASUREMENTS: [Measurement; 12] = [
+const MEASUREMENTS: [Measurement; 17] = [
     ("pair", turns::pair),
     ("hand-off", turns::hand_off),
     ("throughput", turns::throughput),
@@ -35,10 +37,15 @@ const MEASUREMENTS: [Measurement; 12] = [
     ("sleeper", waiting::sleeper),
     ("takeover", waiting::takeover),
     ("stop", waiting::stop),
+    ("follower", follow::follower),
     ("memory", waiting::memory),
     ("looking", commands::looking),
     ("exec", commands::exec),
     ("version", commands::version),
+    ("parser", models::parser),
+    ("reply", models::reply),
+    ("streaming", models::streaming),
+    ("pending", models::pending),
 ];
 
 fn main() {

@@ -70,8 +70,8 @@ Order:
 
 Output:
   A line's output is kept until the line has ended and then printed whole. Standard input is empty
-  for every line. With --json each line is one object on stdout as it ends, and the last object is
-  the verdict.
+  for every line. With --json each line is one object on stdout as it ends (line.completed), then
+  comes the verdict (batch.completed), between session.started and session.ended.
 
 Exit code:
   The worst of the lines': 79, 69, 1 (and every code not named here), 2, 5, 6, 4, 143, 130, 129,
@@ -160,6 +160,7 @@ pub(super) fn batch(cli: &Cli, args: &Batch) -> Result<ExitCode> {
     stdin::give_up()?;
     let together = Together::new()?;
     let watch = hear_signals(&together)?;
+    cli.begin_stream();
     let policy = match args.fail_fast {
         true => run::Policy::FailFast,
         false => run::Policy::KeepGoing,
@@ -185,12 +186,12 @@ fn conclude(cli: &Cli, tally: &Tally, code: ExitCode) {
             exit_code: u8,
             counts: &'a Tally,
         }
-        cli.ui.json(&Document {
+        cli.ui.json(&cli.stamped(&Document {
             schema_version: SCHEMA_VERSION,
             r#type: "batch.completed",
             exit_code: code.code(),
             counts: tally,
-        });
+        }));
     } else {
         cli.ui.note(tally.words());
     }

@@ -21,11 +21,16 @@ pub(super) fn not_in_a_batch(command: &Command) -> Option<&'static str> {
     let goes_on = matches!(command, Command::Locks(args) if args.watches())
         || matches!(command, Command::Ps(args) if args.watches())
         || matches!(command, Command::Events(args) if args.follows());
+    let follows = matches!(command, Command::Connect(_));
     let is_batch = matches!(command, Command::Batch(_));
     let is_ours = matches!(command, Command::ProbeFileSystem(_));
     is_batch
         .then_some("a batch cannot hold a batch")
         .or(goes_on.then_some("it would go on until it is stopped"))
+        .or(follows.then_some("it follows another run to its end"))
+        .or(command
+            .is_in_background()
+            .then_some("a batch waits for its lines: none is in the background"))
         .or(is_ours.then_some("it is no command for people"))
 }
 
@@ -40,12 +45,20 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Ps(_)
         | Command::Locks(_)
         | Command::Events(_)
+        | Command::Connect(_)
         | Command::Stop(_)
         | Command::Batch(_)
         | Command::ProbeFileSystem(_) => Order::AtOnce,
-        Command::Tell(args) if args.print_prompt => Order::OfPlan(Scope::Read),
+        Command::Tell(args) if args.asking.only_prints() => Order::OfPlan(Scope::Read),
+        Command::Chat(args) if args.asking.only_prints() => Order::OfPlan(Scope::Read),
+        Command::Continue(args) if args.asking.only_prints() => Order::OfPlan(Scope::Read),
         Command::Apply(args) if args.dry_run => Order::OfPlan(Scope::Read),
-        Command::Tell(_) | Command::Apply(_) => Order::OfPlan(Scope::Write),
+        Command::Tell(_)
+        | Command::Chat(_)
+        | Command::Continue(_)
+        | Command::Build(_)
+        | Command::Summary(_)
+        | Command::Apply(_) => Order::OfPlan(Scope::Write),
         Command::Exec(args) if args.read && args.root => Order::OfWholePlan,
         Command::Exec(args) if args.read => Order::OfPlan(Scope::Read),
         Command::Exec(_) => Order::OfPlan(Scope::Write),
@@ -78,6 +91,9 @@ mod tests {
             ("stop", Order::AtOnce),
             ("tell x", write),
             ("tell x --print-prompt", read),
+            ("chat x", write),
+            ("continue --print-prompt", read),
+            ("build", write),
             ("apply -y", write),
             ("apply --dry-run", read),
             ("exec -- true", write),

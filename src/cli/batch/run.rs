@@ -239,13 +239,8 @@ impl Batch<'_> {
         let code = ended.code.code();
         if self.cli.json {
             let took_ms = u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX);
-            self.cli.ui.json(&LineDocument::ended(
-                line,
-                (status, code),
-                took_ms,
-                &stdout,
-                &stderr,
-            ));
+            let document = LineDocument::ended(line, (status, code), took_ms, &stdout, &stderr);
+            self.cli.ui.json(&self.cli.stamped(&document));
             return;
         }
         let signs = self.cli.ui.signs();
@@ -277,7 +272,8 @@ impl Batch<'_> {
         left.iter().for_each(|_| self.tally.add(Status::NotRun));
         if self.cli.json {
             for line in left {
-                self.cli.ui.json(&LineDocument::not_run(line));
+                let document = LineDocument::not_run(line);
+                self.cli.ui.json(&self.cli.stamped(&document));
             }
         } else if !left.is_empty() {
             let numbers = outcome::ranges(left.iter().map(|line| line.number));

@@ -68,11 +68,13 @@ pub(super) fn runs(cli: &Cli, project: &Project, all: &[Seen]) {
     } else {
         let headings = [
             "Pid",
+            "Run",
             "Plan",
             "Branch",
             "Operation",
             "State",
             "Since",
+            "Files",
             "Who",
             "Command",
         ];
@@ -80,13 +82,16 @@ pub(super) fn runs(cli: &Cli, project: &Project, all: &[Seen]) {
         for seen in all {
             let ticket = &seen.ticket;
             let since_when = super::super::session::clock_time(seen.since());
+            let run = seen.run_number().map(|number| number.to_string());
             table.row([
                 seen.pid(),
+                run.unwrap_or_default(),
                 seen.plan().to_owned(),
                 seen.branch().cloned().unwrap_or_default(),
                 crate::lock::operation::title_of(&ticket.reason).to_owned(),
-                seen.state(),
+                seen.state_and_place(),
                 format!("{since_when} ({})", render::age(since(seen.since()))),
+                seen.files().unwrap_or_default(),
                 actor(&ticket.actor).to_owned(),
                 ticket.command.clone(),
             ]);
@@ -108,7 +113,7 @@ fn stacked(seen: &Seen, width: usize, signs: &Signs) -> Vec<String> {
     let first = format!(
         "{} {} for {age}: {} on {}",
         ticket.id,
-        seen.state(),
+        seen.state_and_place(),
         seen.operation(),
         seen.plan()
     );
@@ -118,6 +123,7 @@ fn stacked(seen: &Seen, width: usize, signs: &Signs) -> Vec<String> {
             .filter(|pid| !pid.is_empty())
             .map(|pid| format!("pid {pid}")),
         Some(who).filter(|who| !who.is_empty()),
+        seen.files().map(|files| format!("files {files}")),
         heartbeat(seen).map(|beat| format!("heartbeat {beat}")),
     ];
     let facts: Vec<String> = facts.into_iter().flatten().collect();

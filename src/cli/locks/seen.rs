@@ -9,8 +9,10 @@ use serde::Serialize;
 use super::super::session::{Cli, rfc3339, since};
 use crate::lock::rules::{self, Standing};
 use crate::lock::{operation, owner};
-use crate::platform::{clock, process};
+use crate::platform::{clock, detached, process};
 use crate::project::Project;
+use crate::store::history::RunSeen;
+use crate::store::streams::{self, Files};
 use crate::store::tickets::{self, Scope, State, Ticket};
 use crate::store::{ReadTx, history, plans};
 
@@ -20,10 +22,12 @@ pub(in crate::cli) struct Seen {
     pub(in crate::cli) ticket: Ticket,
     pub(in crate::cli) plan_name: Option<String>,
     pub(in crate::cli) position: Option<usize>,
-    /// The branch that a run under it is on: a write itself takes the whole plan.
-    run_branch: Option<String>,
+    /// The run under it, with its branch (a write itself takes the whole plan), and how far it is.
+    run: Option<(RunSeen, Files)>,
     pub(in crate::cli) is_alive: bool,
     pub(in crate::cli) is_suspended: bool,
+    /// Whether its process runs apart from any terminal.
+    is_detached: bool,
     /// Its process has ended, and what it started goes on.
     pub(in crate::cli) is_orphaned: bool,
 }
@@ -68,6 +72,7 @@ fn look(project: &Project) -> Result<Vec<Seen>> {
         let ticket = &seen.ticket;
         seen.is_alive = ticket.is_kept_place() || owner::is_alive(project.dir(), &ticket.owner_id);
         seen.is_suspended = seen.is_alive && process::is_stopped(ticket.pid, ticket.process_start);
+        seen.is_detached = seen.is_alive && detached::is_detached(ticket.pid, ticket.process_start);
         seen.is_orphaned = seen.is_alive && ticket.state.blocks() && is_orphaned(ticket);
     }
     Ok(all)
@@ -95,14 +100,18 @@ fn rows(tx: &ReadTx<'_>) -> Result<Vec<Seen>> {
                 Scope::Write if ticket.state.blocks() => history::run_of(tx, ticket.id)?,
                 Scope::Write | Scope::Read => None,
             };
+            let run = run
+                .map(|run| streams::files(tx, &run.id).map(|files| (run, files)))
+                .transpose()?;
             let place = line.iter().position(|other| other.id == ticket.id);
             seen.push(Seen {
                 ticket: ticket.clone(),
                 plan_name: name.clone(),
                 position: place.and_then(|place| rules::position(&standings, place)),
-                run_branch: run.map(|run| run.branch),
+                run,
                 is_alive: true,
                 is_suspended: false,
+                is_detached: false,
                 is_orphaned: false,
             });
         }
@@ -162,7 +171,28 @@ impl Seen {
 
     /// The branch that it works on, if it is on one.
     pub(super) fn branch(&self) -> Option<&String> {
-        self.ticket.branch.as_ref().or(self.run_branch.as_ref())
+        let of_run = self.run.as_ref().map(|(run, _)| &run.branch);
+        self.ticket.branch.as_ref().or(of_run)
+    }
+
+    /// The number that `connect` knows its run by, if it is to be one.
+    pub(super) fn run_number(&self) -> Option<i64> {
+        operation::is_run(&self.ticket.reason).then_some(self.ticket.id)
+    }
+
+    /// "1/3" of a run that has named three files and built one.
+    pub(super) fn files(&self) -> Option<String> {
+        let (_, files) = self.run.as_ref()?;
+        (files.named > 0).then(|| format!("{}/{}", files.done, files.named))
+    }
+
+    /// The state, and whether nobody stands before it.
+    pub(super) fn state_and_place(&self) -> String {
+        let state = self.state();
+        match self.is_detached {
+            true => format!("{state}, in the background"),
+            false => state,
+        }
     }
 
     /// Since when it holds, or waits.
@@ -194,6 +224,9 @@ pub(super) struct Document {
     scope: &'static str,
     branch: Option<String>,
     run_branch: Option<String>,
+    run: Option<String>,
+    files_done: Option<u64>,
+    files_named: Option<u64>,
     reason: String,
     title: String,
     position: Option<usize>,
@@ -205,6 +238,7 @@ pub(super) struct Document {
     is_yours: bool,
     is_alive: bool,
     is_suspended: bool,
+    is_detached: bool,
     is_orphaned: bool,
     stop_requested: bool,
     queued_at: String,
@@ -227,7 +261,10 @@ impl Document {
             plan_name: seen.plan_name.clone(),
             scope: ticket.scope.word(),
             branch: ticket.branch.clone(),
-            run_branch: seen.run_branch.clone(),
+            run_branch: seen.run.as_ref().map(|(run, _)| run.branch.clone()),
+            run: seen.run.as_ref().map(|(run, _)| run.id.clone()),
+            files_done: seen.run.as_ref().map(|(_, files)| files.done),
+            files_named: seen.run.as_ref().map(|(_, files)| files.named),
             reason: ticket.reason.clone(),
             title: operation::title_of(&ticket.reason).to_owned(),
             position: seen.position,
@@ -239,6 +276,7 @@ impl Document {
             is_yours: cli.is_ours(project, ticket),
             is_alive: seen.is_alive,
             is_suspended: seen.is_suspended,
+            is_detached: seen.is_detached,
             is_orphaned: seen.is_orphaned,
             stop_requested: ticket.cancel_requested,
             queued_at: rfc3339(ticket.queued_at),

@@ -76,9 +76,14 @@ impl<'a> About<'a> {
     /// Whether the command writes its events as a stream on stdout (DESIGN.md §11); all others
     /// write one document there, and their lock events on stderr.
     fn is_streamed(&self) -> bool {
-        [operation::TELL, operation::BUILD, operation::APPLY]
-            .iter()
-            .any(|one| one.reason() == self.operation)
+        let streamed = [
+            operation::TELL,
+            operation::CHAT,
+            operation::CONTINUE,
+            operation::BUILD,
+            operation::APPLY,
+        ];
+        streamed.iter().any(|one| one.reason() == self.operation)
     }
 }
 

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::config::{Environment, LockToken, Wait};
+use crate::config::{
+    CommandWords, Environment, KeySource, LockToken, ModelEnvironment, Secret, Wait,
+};
 
 fn environment(variables: &[(&str, &str)]) -> Result<Environment> {
     Environment::from_lookup(|name| {
@@ -31,6 +33,7 @@ fn each_variable_arrives_in_its_own_field() {
         ("PLANDEX_WAIT", "2m"),
         ("PLANDEX_ACTOR", "ci-7"),
         ("PLANDEX_LOCK_TOKEN", "17-0123456789abcdef0123456789abcdef"),
+        ("PLANDEX_BACKGROUND", "4711"),
         ("PLANDEX_LOG", "locks,queue"),
         ("NO_COLOR", "1"),
         ("CLICOLOR_FORCE", "1"),
@@ -57,6 +60,7 @@ fn each_variable_arrives_in_its_own_field() {
         wait: Some(Wait::For(std::time::Duration::from_secs(120))),
         actor: Some("ci-7".into()),
         lock_token: Some(LockToken::new(17, "0123456789abcdef0123456789abcdef")),
+        background: Some(4711),
         log: Some("locks,queue".into()),
         log_file: Some("log/file".into()),
         no_color: true,
@@ -73,8 +77,40 @@ fn each_variable_arrives_in_its_own_field() {
         crash_at: cfg!(debug_assertions).then_some(17),
         panic_at: cfg!(debug_assertions).then_some(18),
         crash_trace: cfg!(debug_assertions).then(|| "/tmp/trace".into()),
+        models: ModelEnvironment::default(),
     };
     assert_eq!(full, expected);
+}
+
+#[test]
+fn what_is_said_about_models_is_read_and_its_keys_are_hidden() {
+    let variables = [
+        ("PLANDEX_PROVIDER", "openai"),
+        ("PLANDEX_COMMAND", "llm -m x"),
+        ("PLANDEX_API_KEY", " canary-1\n"),
+        ("PLANDEX_DEPTH", "2"),
+        ("OPENAI_API_KEY", "canary-2"),
+        ("ANTHROPIC_AUTH_TOKEN", "canary-3"),
+        ("OPENROUTER_API_KEY", ""),
+    ];
+    let read = environment(&variables).unwrap();
+    let models = &read.models;
+    assert_eq!(models.ours.provider.as_deref(), Some("openai"));
+    assert_eq!(
+        models.ours.command,
+        Some(CommandWords::Shell("llm -m x".to_owned()))
+    );
+    assert_eq!(models.depth, 2);
+    let key = Secret::new("canary-1").map(KeySource::Key);
+    assert_eq!(models.ours.key, key);
+    assert_eq!(models.openrouter_api_key, None);
+    assert!(!format!("{read:#?}").contains("canary"));
+    let error = environment(&[("PLANDEX_DEPTH", "deep")]).unwrap_err();
+    assert!(error.to_string().contains("PLANDEX_DEPTH"), "{error}");
+    let bytes =
+        |asked: &str| (asked == "OPENAI_API_KEY").then(|| OsString::from_vec(vec![b'K', 0xff]));
+    let error = Environment::from_lookup(bytes).unwrap_err().to_string();
+    assert_eq!(error, "OPENAI_API_KEY is not UTF-8");
 }
 
 #[test]

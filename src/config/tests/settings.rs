@@ -56,6 +56,7 @@ fn without_files_the_defaults_hold() {
     let defaults = Settings {
         wait: WAIT_DEFAULT,
         max_file_size: MAX_FILE_SIZE_DEFAULT,
+        models: Vec::new(),
     };
     assert_eq!(Files::new(None, None).load().unwrap(), defaults);
     assert_eq!(
@@ -189,4 +190,51 @@ fn the_current_directory_is_where_a_dot_leads() {
         current_dir().unwrap(),
         Path::new(".").canonicalize().unwrap()
     );
+}
+
+#[test]
+fn both_files_say_what_they_say_about_models() {
+    let user = "provider = \"openai\"\nbase-url = \"http://gpu/v1\"\napi-key = \"canary\"\n\
+        command = [\"llm\", \"-m\"]\ncontext-window = 8192\ntemperature = 0.5\n\
+        first-byte-wait = \"10m\"\nidle-wait = 30\n";
+    let files = Files::new(
+        Some(user),
+        Some("model = \"m\"\nfallback = \"openrouter/x\"\n"),
+    );
+    let settings = files.load().unwrap();
+    let [project, user] = settings.models.as_slice() else {
+        panic!("{settings:?}");
+    };
+    assert_eq!(project.origin, Origin::Project(files.project.clone()));
+    assert_eq!(project.fallback.as_deref(), Some("openrouter/x"));
+    assert_eq!(user.origin, Origin::User(files.user_path()));
+    assert_eq!(user.key, Secret::new("canary").map(KeySource::Key));
+    assert!(user.is_exposed, "it was made with the mode of any file");
+    let words = ["llm", "-m"].map(str::to_owned).to_vec();
+    assert_eq!(user.command, Some(CommandWords::Argv(words)));
+    assert_eq!(user.temperature, serde_json::Number::from_f64(0.5));
+    assert_eq!(user.first_byte, Some(Duration::from_secs(600)));
+    assert_eq!(user.idle, Some(Duration::from_secs(30)));
+    assert!(!format!("{settings:?}").contains("canary"));
+}
+
+#[test]
+fn what_makes_no_sense_about_models_is_refused_and_no_key_is_quoted() {
+    for (text, words) in [
+        (
+            "api-key = \"canary\"\napi-key-env = \"X\"\n",
+            "exclude each other",
+        ),
+        ("api-key = \" \"\n", "empty"),
+        ("command = []\n", "a line for the shell"),
+        ("command = \" \"\n", "a line for the shell"),
+        ("idle-wait = \"forever\"\n", "90s"),
+        ("idle-wait = 0\n", "90s"),
+        ("context-window = -1\n", "-1"),
+        ("api-kye = \"canary\"\n", "api-kye"),
+    ] {
+        let error = format!("{:#}", Files::new(Some(text), None).load().unwrap_err());
+        assert!(error.contains(words), "{text}: {error}");
+        assert!(!error.contains("canary"), "{error}");
+    }
 }

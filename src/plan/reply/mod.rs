@@ -131,6 +131,11 @@ impl ReplyParser {
         Self::default()
     }
 
+    /// Whether an edit has begun and not ended.
+    pub fn is_in_block(&self) -> bool {
+        !matches!(self.open, Open::Nothing)
+    }
+
     /// Takes the next piece of the reply, and gives what it completes.
     pub fn push(&mut self, text: &str) -> Vec<ReplyEvent> {
         let mut rest = text;

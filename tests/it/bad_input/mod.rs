@@ -310,12 +310,14 @@ fn hostile_paths_touch_nothing_outside_and_leave_the_good_files_pending() {
         assert!(outcome.stderr.contains("warning: "), "{path}\n{outcome}");
         assert!(outcome.stderr.contains(path), "{path}\n{outcome}");
         assert!(
-            outcome.stderr.contains("1 file pending, 1 failed"),
+            outcome.stderr.contains("Completed: 1/2 file changes"),
             "{path}\n{outcome}"
         );
         assert_eq!(canaries(&sandbox), before, "{path}");
     }
-    let applied = sandbox.ok(&["apply", "-y", "--json"]).json();
+    let applied = sandbox.ok(&["apply", "-y", "--json"]).stdout;
+    let applied = applied.lines().nth(1).unwrap();
+    let applied: serde_json::Value = serde_json::from_str(applied).unwrap();
     assert_eq!(
         applied["written"].as_array().unwrap().len(),
         hostile.len(),
@@ -392,7 +394,10 @@ fn a_reply_that_is_not_utf8_is_kept_up_to_there_and_said() {
     let sandbox = project();
     let script = "printf 'I will\\n\\377\\376' | \"$0\" tell x --reply -";
     let outcome = sandbox.program("sh", ["-c", script, BINARY]).finish();
-    refused(&outcome, 5, "the reply is not UTF-8 at byte 7");
+    let outcome = outcome
+        .exits(5)
+        .says("Error: the reply is not UTF-8 at byte 7");
+    assert!(outcome.stderr.contains("`plandex continue`"), "{outcome}");
     // The change that was pending before still is, and the conversation says what happened.
     let convo = sandbox.ok(&["convo"]).stdout;
     assert!(convo.contains("(error)"), "{convo}");

@@ -36,7 +36,11 @@ fn batch(sandbox: &Sandbox, lines: &str) -> Outcome {
 fn objects(outcome: &Outcome) -> (Vec<Value>, Value) {
     let parse = |line: &str| serde_json::from_str::<Value>(line).unwrap();
     let mut all: Vec<Value> = outcome.stdout.lines().map(parse).collect();
+    assert_eq!(all.remove(0)["type"], "session.started", "{outcome}");
+    let end = all.pop().unwrap();
+    assert_eq!(end["type"], "session.ended", "{outcome}");
     let verdict = all.pop().unwrap();
+    assert_eq!(verdict["exitCode"], end["exitCode"], "{outcome}");
     assert_eq!(verdict["type"], "batch.completed", "{outcome}");
     assert!(
         all.iter().all(|one| one["type"] == "line.completed"),

@@ -128,6 +128,13 @@ fn pending(sandbox: &Sandbox) -> Vec<String> {
     pending.into_iter().map(path).collect()
 }
 
+/// The types of the objects in `text`, one a line.
+fn kinds(text: &str) -> Vec<String> {
+    let parse = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let kind = |line| parse(line)["type"].as_str().unwrap().to_owned();
+    text.lines().map(kind).collect()
+}
+
 #[test]
 fn json_of_every_command_is_one_document_with_its_version() {
     let sandbox = Sandbox::new();
@@ -149,11 +156,16 @@ fn json_of_every_command_is_one_document_with_its_version() {
         &["ps"],
         &["locks"],
         &["stop"],
-        &["apply", "--dry-run"],
-        &["apply", "-y"],
     ] {
         let outcome = sandbox.run(&[args, &["--json"]].concat()).ok();
         assert_eq!(outcome.json()["schemaVersion"], 1, "{outcome}");
+    }
+    for flag in ["--dry-run", "-y"] {
+        let applied = sandbox.ok(&["apply", flag, "--json"]).stdout;
+        assert_eq!(
+            kinds(&applied),
+            ["session.started", "apply.completed", "session.ended"]
+        );
     }
     // A tell says what happens as it happens, a document a line.
     let args = ["tell", "x", "--json", "--reply", reply.to_str().unwrap()];
@@ -163,10 +175,11 @@ fn json_of_every_command_is_one_document_with_its_version() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let types: Vec<&str> = events.iter().map(|e| e["type"].as_str().unwrap()).collect();
-    assert_eq!(types.first(), Some(&"turn.started"), "{told}");
+    assert_eq!(types[..2], ["session.started", "turn.started"], "{told}");
     assert!(types.contains(&"file.started") && types.contains(&"file.completed"));
-    assert_eq!(types.last(), Some(&"turn.completed"), "{told}");
-    assert_eq!(events.last().unwrap()["schemaVersion"], 1);
+    let last = types.len() - 2;
+    assert_eq!(types[last..], ["turn.completed", "session.ended"], "{told}");
+    assert!(events.iter().all(|event| event["v"] == 1), "{told}");
 }
 
 /// What cannot be understood is said as JSON to whoever asked for JSON, and so is what needs a
@@ -184,7 +197,10 @@ fn mistakes_are_objects_with_json() {
         (&["exec", "--json", "no-such-program"], 127, "not_found"),
     ] {
         let outcome = sandbox.run(args).exits(code);
-        assert_eq!(outcome.stdout, "", "{outcome}");
+        let printed = kinds(&outcome.stdout);
+        let frame = ["session.started", "session.ended"];
+        let is_stream = args[0] == "apply";
+        assert_eq!(printed, frame[..if is_stream { 2 } else { 0 }], "{outcome}");
         let said: serde_json::Value = serde_json::from_str(&outcome.stderr).unwrap();
         assert_eq!(said["type"], kind, "{outcome}");
         assert_eq!(said["exitCode"], code, "{outcome}");

@@ -171,6 +171,13 @@ warning: src/lib.rs  edit 1/1 (search/replace)  NOT FOUND
     +    "hi"
   compared exactly, ignoring trailing space, ignoring indentation, ignoring typographic characters
 
+Operation failed.
+
+Error: src/lib.rs: edit 1/1: not found
+Completed: 0/1 file changes
+Remaining: 1 file skipped
+
+Run 'plandex status' for details.
 --- exit 3
 "#,
     );
@@ -265,6 +272,7 @@ fn a_partial_failure_says_what_did_not_fit_and_where_and_keeps_the_rest() {
 building good.txt
 building src/lib.rs
 ✓ good.txt +1 −0
+✗ src/lib.rs
 warning: src/lib.rs  edit 1/1 (search/replace)  NOT FOUND
   the file does not have `"helo"`
   most alike: lines 2-2 (67 %)
@@ -273,7 +281,14 @@ warning: src/lib.rs  edit 1/1 (search/replace)  NOT FOUND
     +    "hello"
   compared exactly, ignoring trailing space, ignoring indentation, ignoring typographic characters
 
-1 file pending, 1 failed
+Operation failed after partial completion.
+
+Error: src/lib.rs: edit 1/1: not found
+Completed: 1/2 file changes
+Remaining: 1 file skipped
+
+Run 'plandex status' for details.
+hint: mend the files and `plandex build` again, or say what they need with `plandex tell`
 hint: look with `plandex diff`, write them with `plandex apply`
 --- exit 3
 "#,
@@ -290,7 +305,7 @@ Files left: src/lib.rs
 Pending changes (1):
   A good.txt +1 −0
 --- stderr
-hint: what failed is as it was: say what it needs with `plandex tell`
+hint: what failed is as it was: `plandex build` tries again, `plandex tell` asks anew
 hint: look with `plandex diff`, write them with `plandex apply`
 --- exit 0
 "#,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plandex::model::Provider;
-use plandex::plan::{self, Answer, Prompt, Tell};
+use plandex::plan::{self, Answer, Building, Prompt, Task, Tell};
 use plandex::project::Project;
 use plandex::workers;
 
@@ -69,12 +69,14 @@ fn nothing_is_lost(sandbox: &Sandbox, mut done: Vec<String>) {
 }
 
 fn tell_once(project: &Arc<Project>, plan: &str, text: &str) -> anyhow::Result<()> {
-    let prompt = Prompt::new(text.to_owned())?;
-    let answer = Answer::new(Provider::Literal, &prompt)?;
+    let task = Task::Tell(Prompt::new(text.to_owned())?);
+    let answer = Answer::new(Provider::Literal.into(), &task)?;
     let tell = Tell {
         branch: "main".to_owned(),
-        prompt,
+        task,
         answer,
+        building: Building::AtOnce,
+        fix_tries: 0,
     };
     let told = workers::exec_repo_operation(project, writing(plan), move |permit, turn| {
         plan::tell(turn, permit, &tell, &mut |_| {})

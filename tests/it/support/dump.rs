@@ -24,6 +24,9 @@ const FLEETING: [&str; 11] = [
     "mtime_ns",
 ];
 
+/// Fields of events that are measured.
+const SPANS: [&str; 2] = ["waitedMs", "durationMs"];
+
 /// Every table of the database in `state_dir`, a line per row, ids and versions numbered by first
 /// appearance (`#1`, `v1`), times and processes blanked (`~`).
 #[track_caller]
@@ -123,6 +126,17 @@ fn shown(value: ValueRef<'_>) -> String {
     }
 }
 
+/// An event's fields with their times blanked: those whose names end in "Ms".
+fn without_times(payload: &str) -> String {
+    let mut parts = payload.split("Ms\\\":");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str("Ms\\\":~");
+        text.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    }
+    text
+}
+
 /// Names in the order of their first appearance.
 #[derive(Default)]
 struct Names {
@@ -136,6 +150,9 @@ impl Names {
         if fleeting && !matches!(value, "NULL" | "0" | "\"\"") {
             return "~".to_owned();
         }
+        if column == "payload" {
+            return without_times(value);
+        }
         let number = |names: &mut HashMap<String, usize>, id: &str| {
             let next = names.len() + 1;
             *names.entry(id.to_owned()).or_insert(next)
@@ -145,7 +162,13 @@ impl Names {
             return format!("v{}", number(versions, value));
         }
         let ids = &mut self.ids;
+        let mut is_span = false;
         replace_words(value, |word| {
+            // How long something took, among the fields of an event.
+            let was_span = std::mem::replace(&mut is_span, SPANS.contains(&word));
+            if was_span && word.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Some("~".to_owned());
+            }
             is_uuid(word).then(|| format!("#{}", number(ids, word)))
         })
     }

@@ -8,6 +8,7 @@
 
 mod dump;
 mod line;
+mod model_server;
 mod process;
 mod sandbox;
 pub(crate) mod skip;
@@ -18,6 +19,7 @@ mod tests;
 
 pub(crate) use dump::dump;
 pub(crate) use line::{SOON, holds, project, raw, until_state, waits};
+pub(crate) use model_server::{Answer, Cut, Framing, ModelServer};
 pub(crate) use process::{Background, Outcome, Run};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use skip::{needs, skip};

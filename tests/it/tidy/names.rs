@@ -122,7 +122,7 @@ const OWNED: [Owned; 20] = [
     },
     Owned {
         names: &["rand::"],
-        owners: &["src/lock/"],
+        owners: &["src/lock/", "src/model/ask.rs"],
         instead: "ids come from store::new_id; only jitter and bell names are drawn",
     },
     Owned {

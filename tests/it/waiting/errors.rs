@@ -203,7 +203,7 @@ fn context_that_cannot_be_updated_while_a_plan_is_executing() {
     let expected = "Cannot update context while plan is executing.\n\
                     Wait for the current operation to complete, then try again.\n\
                     Current operation: Tell operation on plan 'work'\n  \
-                    plandex tell first --reply - --json (pid N), started Ns ago, heartbeat Ns ago\n\
+                    plandex tell first --reply - --json --deltas (pid N), started Ns ago, heartbeat Ns ago\n\
                     Position in queue: 2 of 2\n\nNothing was changed.\n\nOptions:\n  \
                     1. Wait and retry: plandex load README.md --wait Nms\n";
     let said = normal(&over.stderr);

@@ -74,11 +74,7 @@ fn while_working() {
         left.stderr.contains("Operation started after waiting"),
         "{left}"
     );
-    assert!(
-        left.stderr
-            .contains("Stopped: what came of the reply is kept"),
-        "{left}"
-    );
+    assert!(left.stderr.contains("the partial reply is kept"), "{left}");
     is_clean(&sandbox);
 }
 

@@ -25,7 +25,7 @@ fn writer(sandbox: &Sandbox) -> Background<'_> {
 /// A tell in the middle of its reply.
 fn teller<'s>(sandbox: &'s Sandbox, prompt: &str) -> Background<'s> {
     let mut teller = sandbox
-        .plandex(["tell", prompt, "--reply", "-", "--json"])
+        .plandex(["tell", prompt, "--reply", "-", "--json", "--deltas"])
         .held_stdin()
         .start();
     until_state(sandbox, teller.pid(), State::Held);

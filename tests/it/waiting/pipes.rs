@@ -191,8 +191,12 @@ fn events_of_a_stream_are_part_of_it() {
     let events = json_lines(&said.stdout);
     assert_eq!(events.len(), said.stdout.lines().count());
     let types: Vec<&str> = events.iter().map(|e| e["type"].as_str().unwrap()).collect();
-    assert_eq!(types[..2], ["lock.waiting", "lock.acquired"]);
-    assert_eq!(types.last(), Some(&"turn.completed"));
+    assert_eq!(
+        types[..3],
+        ["session.started", "lock.waiting", "lock.acquired"]
+    );
+    let last = types.len() - 2;
+    assert_eq!(types[last..], ["turn.completed", "session.ended"]);
     let numbers: Vec<u64> = events.iter().map(|e| e["seq"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (1..=events.len() as u64).collect::<Vec<_>>());
 }

@@ -1,5 +1,7 @@
 //! Errors into words, hints and exit codes: the only place.
 
+mod runs;
+
 use anyhow::Error;
 use serde::Serialize;
 
@@ -12,12 +14,13 @@ use crate::apply::ApplyError;
 use crate::config::{self, Environment};
 use crate::context::ContextError;
 use crate::lock::{LockError, RetryReason};
-use crate::plan::TellError;
 use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
 use crate::project::{ProjectError, SelectError};
 use crate::store::StoreError;
 use crate::ui::{Ui, UiSettings};
+
+pub(super) use runs::run_ended;
 
 /// The next command after a panic.
 const PANICKED: &str = "this is a mistake in plandex; nothing half done was kept, and \
@@ -141,6 +144,25 @@ pub(super) fn error_called(cli: &Cli, error: &Error, not_acquired: ExitCode) -> 
     code
 }
 
+/// An error as it is kept for somebody who comes later.
+pub(super) struct Summary {
+    pub(super) code: ExitCode,
+    pub(super) kind: &'static str,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+/// What [`error`] would print.
+pub(super) fn summary(error: &Error) -> Summary {
+    let verdict = judge(error);
+    Summary {
+        code: verdict.code,
+        kind: verdict.kind,
+        message: words(error),
+        hint: verdict.hint,
+    }
+}
+
 /// The chain of causes as one line, after it how a lock came to be lost; a cause that only repeats
 /// its effect is left out.
 fn words(error: &Error) -> String {
@@ -185,7 +207,9 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(store))
         .or_else(|| error.downcast_ref().map(project))
         .or_else(|| error.downcast_ref().map(select))
-        .or_else(|| error.downcast_ref().map(tell))
+        .or_else(|| error.downcast_ref().map(runs::model))
+        .or_else(|| error.downcast_ref().map(runs::tell))
+        .or_else(|| error.downcast_ref().map(runs::too_long))
         .or_else(|| error.downcast_ref().map(apply))
         .or_else(|| error.downcast_ref().map(exec))
         .or_else(|| error.downcast_ref().map(context));
@@ -330,33 +354,6 @@ fn select(error: &SelectError) -> Verdict {
         SelectError::Ambiguous { .. } => ("ambiguous", "give more of the name"),
     };
     Verdict::new(ExitCode::Usage, kind, hint)
-}
-
-fn tell(error: &TellError) -> Verdict {
-    match error {
-        TellError::EmptyPrompt => Verdict::new(
-            ExitCode::Usage,
-            "usage",
-            "`plandex tell \"what to do\"`, `plandex tell -f FILE`, or pipe it in",
-        ),
-        TellError::NoModel => Verdict::new(
-            ExitCode::NoModel,
-            "no_model",
-            "write the edits into the message (see `plandex tell --help`), or give a reply that \
-             you have with `--reply FILE`, or pipe one in with `--reply -`; `--print-prompt` \
-             prints what to ask",
-        ),
-        TellError::EmptyReply => Verdict::new(
-            ExitCode::ModelFailed,
-            "empty_reply",
-            "nothing was stored; try again",
-        ),
-        TellError::ReplyFailed => Verdict::new(
-            ExitCode::ModelFailed,
-            "reply_failed",
-            "look with `plandex convo`",
-        ),
-    }
 }
 
 fn apply(error: &ApplyError) -> Verdict {

@@ -1,0 +1,139 @@
+//! The command lines of what asks a model, and of what is made of its replies.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::super::args::Stream;
+use super::super::choice::ModelChoice;
+use super::super::session::Cli;
+use super::background::{Background, Input};
+
+/// What every command that takes a reply has.
+#[derive(Debug, Args)]
+pub(in super::super) struct Asking {
+    /// Take this reply instead of asking a model; "-" reads it from standard input as it arrives.
+    #[arg(long, value_name = "FILE|-")]
+    pub(super) reply: Option<PathBuf>,
+    /// Print what a model would be told, and do nothing.
+    #[arg(long)]
+    pub(super) print_prompt: bool,
+    #[command(flatten)]
+    pub(super) choice: ModelChoice,
+    #[command(flatten)]
+    pub(super) stream: Stream,
+    #[command(flatten)]
+    pub(in super::super) background: Background,
+}
+
+impl Asking {
+    /// Whether this process is to start one that goes on in the background.
+    pub(super) fn goes_on(&self, cli: &Cli) -> bool {
+        self.background.is_wanted(cli) && !self.print_prompt
+    }
+
+    /// What of standard input it reads once it has its ticket.
+    pub(super) fn input(&self) -> Input {
+        Input::of_reply(self.reply.as_deref() == Some(Path::new("-")))
+    }
+
+    /// Whether nobody is asked and nothing is changed.
+    pub(in super::super) fn only_prints(&self) -> bool {
+        self.print_prompt
+    }
+}
+
+/// `plandex build`
+#[derive(Debug, Args)]
+pub(in super::super) struct Build {
+    #[command(flatten)]
+    pub(super) stream: Stream,
+    #[command(flatten)]
+    pub(in super::super) background: Background,
+}
+
+/// What is done with the edits of a reply.
+#[derive(Debug, Args)]
+pub(in super::super) struct Edits {
+    /// Keep the edits for `plandex build`; the next run that builds takes them, too.
+    #[arg(long, short = 'n')]
+    pub(super) no_build: bool,
+    /// Ask again, at most so often, for edits that did not fit; else 2, and 0 where there is no
+    /// model to ask.
+    #[arg(long, value_name = "N")]
+    pub(super) fix_tries: Option<u32>,
+}
+
+/// `plandex tell`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  plandex tell \"greet in French\"
+  git diff | plandex tell -                 what the text on standard input says
+  plandex tell \"add x\" --print-prompt > p   what a model would be told
+  plandex tell \"add x\" --reply r            … and what it answered
+  plandex tell -n \"add x\" && plandex build  ask now, build later")]
+pub(in super::super) struct Tell {
+    /// What to do; else -f, else standard input if it is piped.
+    pub(super) prompt: Option<String>,
+    /// Read the prompt from a file.
+    #[arg(long, short, value_name = "FILE", conflicts_with = "prompt")]
+    pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) edits: Edits,
+    #[command(flatten)]
+    pub(in super::super) asking: Asking,
+}
+
+/// `plandex chat`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What looks like an edit in an answer is text: neither this run nor a later `plandex build` takes \
+it. `plandex tell \"do that\"` asks for it.
+
+Examples:
+  plandex chat \"where is the greeting made?\"
+  plandex chat -f question.md")]
+pub(in super::super) struct Chat {
+    /// What to answer; else -f, else standard input if it is piped.
+    pub(super) prompt: Option<String>,
+    /// Read the prompt from a file.
+    #[arg(long, short, value_name = "FILE", conflicts_with = "prompt")]
+    pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in super::super) asking: Asking,
+}
+
+/// `plandex continue`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The model is sent the conversation with the reply as far as it came, and told to go on exactly \
+there. The new reply is a message of its own. Edits that the first one left open are not half \
+applied: they are asked for again from their first line.
+
+Examples:
+  plandex continue
+  plandex continue --print-prompt > p; …; plandex continue --reply r")]
+pub(in super::super) struct Continue {
+    #[command(flatten)]
+    pub(super) edits: Edits,
+    #[command(flatten)]
+    pub(in super::super) asking: Asking,
+}
+
+/// `plandex summary`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+One is made by itself when the conversation outgrows the model's window. It is then sent in the \
+place of the messages it tells of.
+
+Examples:
+  plandex summary
+  plandex summary --make     a new one, of the whole conversation")]
+pub(in super::super) struct Summary {
+    /// Ask the model for a new one, of all that was said.
+    #[arg(long)]
+    pub(super) make: bool,
+    #[command(flatten)]
+    pub(super) choice: ModelChoice,
+}
