@@ -184,12 +184,10 @@ fn heartbeats() {
 fn a_lost_lock() {
     let sandbox = project();
     sandbox.quicken();
-    let mut holder = logging(
-        &sandbox,
-        "heartbeat,locks",
-        &["exec", "--plan", "a", "--", "cat"],
-    );
-    holds(&sandbox, &holder);
+    // Before its command runs, exec looks for itself.
+    let command = ["exec", "--plan", "a", "--", "sh", "-c", "echo ready; cat"];
+    let mut holder = logging(&sandbox, "heartbeat,locks", &command);
+    holder.until_says("ready");
     let row = rusqlite::Connection::open(sandbox.state_dir().join("plandex.db")).unwrap();
     row.busy_timeout(std::time::Duration::from_secs(10))
         .unwrap();
