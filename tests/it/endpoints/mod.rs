@@ -6,6 +6,7 @@ mod command;
 mod cuts;
 mod ends;
 mod hostile;
+mod moments;
 mod recorded;
 mod refused;
 mod tls;

@@ -1,0 +1,144 @@
+//! A run called off at every moment of its request, in each way: the lock is gone, what came is kept,
+//! status and exit code are right.
+
+use std::io::Read as _;
+use std::net::TcpListener;
+
+use rustix::process::Signal;
+
+use super::recorded::{FENCES_TEXT, fences};
+use crate::support::{Answer, Background, Framing, ModelServer, Run, Sandbox};
+
+/// How a run is called off, and its exit code then.
+#[derive(Debug, Clone, Copy)]
+enum Off {
+    By(Signal, i32),
+    Stop,
+}
+
+const WAYS: [Off; 4] = [
+    Off::By(Signal::INT, 130),
+    Off::By(Signal::TERM, 143),
+    Off::By(Signal::HUP, 129),
+    Off::Stop,
+];
+
+fn asked<'s>(sandbox: &'s Sandbox, base: &str) -> Run<'s> {
+    sandbox
+        .plandex(["tell", "x"])
+        .env("OPENAI_BASE_URL", base)
+        .env("PLANDEX_MODEL", "some-model")
+}
+
+/// Calls `running` off; the reply must then be kept as `kept`, and nothing be held.
+#[track_caller]
+fn called_off(sandbox: &Sandbox, running: Background<'_>, off: Off, kept: &str) {
+    let code = match off {
+        Off::By(signal, code) => {
+            running.signal(signal);
+            code
+        }
+        Off::Stop => {
+            sandbox.ok(&["stop"]);
+            143
+        }
+    };
+    running.finish().exits(code);
+    assert_eq!(sandbox.tickets().len(), 0);
+    let said = sandbox.ok(&["convo", "--json"]).json();
+    let reply = &said["messages"][1];
+    assert_eq!(reply["state"], "stopped", "{said}");
+    let text = reply["text"].as_str().unwrap();
+    assert!(
+        FENCES_TEXT.starts_with(text) && text.starts_with(kept),
+        "{said}"
+    );
+    let status = sandbox.ok(&["status", "--json"]).json();
+    assert_eq!(status["status"], "stopped", "{status}");
+    // A block that had come whole is built.
+    let is_whole = text.contains("\n```\n");
+    let pending = status["pending"].as_array().map(Vec::len);
+    assert_eq!(pending, Some(usize::from(is_whole)), "{status}");
+    sandbox.ok(&["exec", "--no-wait", "--", "true"]);
+}
+
+fn started() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["new"]);
+    sandbox
+}
+
+#[test]
+fn before_there_is_a_connection() {
+    for off in WAYS {
+        let sandbox = started();
+        // Nobody listens there any more: it is tried again.
+        let address = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let running = asked(&sandbox, &format!("http://{address}/v1")).start();
+        running.until_says("Reconnecting");
+        called_off(&sandbox, running, off, "");
+    }
+}
+
+#[test]
+fn before_and_in_the_headers() {
+    for (off, head) in WAYS
+        .into_iter()
+        .zip(["", "HT", "HTTP/1.1 200 OK\r\nCont", ""])
+    {
+        let sandbox = started();
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}/v1", server.local_addr().unwrap());
+        let running = asked(&sandbox, &base).start();
+        let (mut connection, _) = server.accept().unwrap();
+        let mut request = [0; 64];
+        assert!(connection.read(&mut request).unwrap() > 0);
+        std::io::Write::write_all(&mut connection, head.as_bytes()).unwrap();
+        called_off(&sandbox, running, off, "");
+    }
+}
+
+#[test]
+fn in_the_stream() {
+    let body = fences();
+    let of = |words: &str| body.find(words).unwrap();
+    let moments = [
+        ("before the first byte", 0, ""),
+        (
+            "in the middle of a fence",
+            of("\"mai\""),
+            "I add a file.\n\n```rust path=",
+        ),
+        (
+            "in the middle of a character",
+            of("ß") + 1,
+            "I add a file.\n\n```rust path=src/new.rs\n",
+        ),
+        ("before the finish", of("\"stop\"") - 50, FENCES_TEXT),
+    ];
+    for (moment, at, kept) in moments {
+        for off in WAYS {
+            let sandbox = started();
+            let answer = Answer::stream(body.clone()).framed(Framing::Chunked(1));
+            let (answer, hold) = answer.hold(at);
+            let server = ModelServer::start([answer]);
+            let running = asked(&sandbox, &server.base()).start();
+            hold.reached();
+            let what = format!("{moment}: what came is stored");
+            sandbox.until(&what, || stored(&sandbox).starts_with(kept).then_some(()));
+            called_off(&sandbox, running, off, kept);
+            hold.release();
+        }
+    }
+}
+
+/// What is stored of the reply that comes in.
+fn stored(sandbox: &Sandbox) -> String {
+    let text = "SELECT coalesce(group_concat(json_extract(payload, '$.text'), ''), '')
+         FROM stream_events WHERE kind = 'message.delta'";
+    let rows = crate::support::raw(sandbox).query_row(text, [], |row| row.get(0));
+    rows.unwrap()
+}
