@@ -3,6 +3,7 @@
 //! A pid alone proves nothing (it is reused, and means another process in another namespace), so
 //! liveness is never decided here; these are facts for people and hints for waiting.
 
+use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::linux::fs::MetadataExt as _;
@@ -115,13 +116,13 @@ pub fn end_of(child: &std::process::Child) -> Option<OwnedFd> {
     rustix::process::pidfd_open(Pid::from_child(child), PidfdFlags::empty()).ok()
 }
 
-/// The pids, our own excluded, of all visible processes that have the file `path` open for writing.
+/// The pids, our own excluded, of all visible processes that have the file `path` open.
 pub fn with_open(path: &Path) -> Vec<u32> {
     let Some(wanted) = identity(path) else {
         return Vec::new();
     };
     let pids = living().into_iter().map(|process| process.pid);
-    pids.filter(|pid| *pid != std::process::id() && has_open(*pid, wanted))
+    pids.filter(|pid| *pid != std::process::id() && has_open(*pid, wanted, |_| true))
         .collect()
 }
 
@@ -143,13 +144,19 @@ pub struct Process {
 /// The visible living processes that have the file `path` open for writing or are `known`, with all
 /// that descend from them or from `root`; this process and `root` are not among them.
 ///
+/// For writing, as whoever made it has it and hands it down. Who only looks at the file, to see
+/// whether it is locked, has it open for reading, however long it is kept from going on.
+///
 /// Descendants, because some programs close what they inherited before they start others.
 pub fn family(path: &Path, root: u32, known: &[Process]) -> Vec<Process> {
     let us = std::process::id();
     let mut others = living();
     others.retain(|process| process.pid != us && process.pid != root);
     let wanted = identity(path);
-    let is_holder = |process: &Process| wanted.is_some_and(|wanted| has_open(process.pid, wanted));
+    let is_holder = |process: &Process| {
+        let pid = process.pid;
+        wanted.is_some_and(|wanted| has_open(pid, wanted, |number| is_writable(pid, number)))
+    };
     let is_seed = |process: &Process| {
         process.parent == root || known.iter().any(|known| known.is(process)) || is_holder(process)
     };
@@ -190,17 +197,16 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     Some((meta.st_dev(), meta.st_ino()))
 }
 
-/// Whether it has the file open as whoever made it does, for writing too. Who only looks at the
-/// file, to see whether it is locked, has it open for reading, however long it is kept from going on.
-fn has_open(pid: u32, wanted: (u64, u64)) -> bool {
+/// Whether it has the file open by a descriptor that is `meant`.
+fn has_open(pid: u32, wanted: (u64, u64), meant: impl Fn(&OsStr) -> bool) -> bool {
     let is_wanted = |entry: std::fs::DirEntry| {
-        identity(&entry.path()) == Some(wanted) && is_writable(pid, &entry.file_name())
+        identity(&entry.path()) == Some(wanted) && meant(&entry.file_name())
     };
     std::fs::read_dir(format!("/proc/{pid}/fd")).is_ok_and(|fds| fds.flatten().any(is_wanted))
 }
 
 /// Whether a descriptor of a process was opened for writing; so it is if nobody tells.
-fn is_writable(pid: u32, number: &std::ffi::OsStr) -> bool {
+fn is_writable(pid: u32, number: &OsStr) -> bool {
     let path = Path::new("/proc")
         .join(pid.to_string())
         .join("fdinfo")
@@ -520,13 +526,16 @@ mod tests {
         };
         let mut looker = started(reads);
         let mut member = started(file.reopen().unwrap());
-        let found = with_open(file.path());
+        let found = family(file.path(), NOBODY, &[]);
+        let found: Vec<u32> = found.iter().map(|process| process.pid).collect();
+        let all = with_open(file.path());
         for child in [&mut looker, &mut member] {
             child.kill().unwrap();
             child.wait().unwrap();
         }
         assert!(found.contains(&member.id()), "{found:?}");
         assert!(!found.contains(&looker.id()), "{found:?}");
+        assert!(all.contains(&looker.id()) && all.contains(&member.id()));
     }
 
     #[test]

@@ -148,7 +148,11 @@ fn what_a_hung_command_started_is_killed_first() {
     hung.row.process_start = crate::platform::process::stat(wrapper.id())
         .unwrap()
         .start_ticks;
-    let mut started = super::holding(&sandbox.path("owners").join(&hung.row.id));
+    // A command has the file as its owner does.
+    let owner = sandbox.path("owners").join(&hung.row.id);
+    let owner = crate::platform::file::open_private(&owner).unwrap();
+    let mut started = std::process::Command::new("sleep");
+    let mut started = started.arg("1000").stdin(owner).spawn().unwrap();
     let ticket = sandbox.ticket(&hung.row, Scope::Write);
     sandbox.sql(EXPIRE);
     sandbox.sql("UPDATE repo_locks SET reason = 'exec', pid_ns = pid_ns + 1");
