@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use rustix::process::Signal;
 
 use super::recorded::{FENCES_TEXT, fences};
-use crate::support::{Answer, Background, Framing, ModelServer, Run, Sandbox};
+use crate::support::{Answer, Background, Framing, ModelServer, Run, Sandbox, needs, skip};
 
 /// How a run is called off, and its exit code then.
 #[derive(Debug, Clone, Copy)]
@@ -141,4 +141,63 @@ fn stored(sandbox: &Sandbox) -> String {
          FROM stream_events WHERE kind = 'message.delta'";
     let rows = crate::support::raw(sandbox).query_row(text, [], |row| row.get(0));
     rows.unwrap()
+}
+
+/// While files are built and versions made durable, a signal comes at each call that syncs or names a
+/// file: the run is whole or it is called off, and says which. SIGHUP, because each thread's call has
+/// one, and a second SIGINT means something else.
+#[test]
+fn in_the_build_and_in_the_commits() {
+    needs!("strace");
+    let calls = "fsync,fdatasync,rename";
+    for when in 1.. {
+        let sandbox = started();
+        let message = sandbox.write_beside("message.md", "```text path=a.txt\na\n```\n");
+        let trace = format!("trace={calls}");
+        let inject = format!("inject={calls}:signal=SIGHUP:when={when}");
+        let log = sandbox.write_beside("trace", "");
+        let strace = [
+            "-f",
+            "-o",
+            log.to_str().unwrap(),
+            "-e",
+            &trace,
+            "-e",
+            &inject,
+        ];
+        let tell = [env!("CARGO_BIN_EXE_plandex"), "tell", "-f"];
+        let all = [&strace[..], &tell, &[message.to_str().unwrap()]].concat();
+        let outcome = sandbox.program("strace", all).finish();
+        if outcome.stderr.contains("PTRACE") {
+            skip!("processes cannot be traced here");
+        }
+        if !std::fs::read_to_string(&log)
+            .unwrap()
+            .contains("--- SIGHUP")
+        {
+            // No thread makes so many calls.
+            assert!(when > 3, "{outcome}");
+            break;
+        }
+        let what = format!("SIGHUP at call {when}: {outcome}");
+        assert_eq!(sandbox.tickets().len(), 0, "{what}");
+        let status = sandbox.ok(&["status", "--json"]).json();
+        let state = status["status"].as_str().unwrap_or_default().to_owned();
+        match (outcome.code, state.as_str()) {
+            // Called off before anything was recorded, or while it was at work.
+            (Some(ended), "draft" | "stopped") => assert_eq!(ended, 129, "{what}"),
+            // Too late: all of it is there, whatever the exit code says of the signal.
+            (Some(ended), "ready") => {
+                assert!(ended == 0 || ended == 129, "{what}");
+                assert_eq!(
+                    status["pending"].as_array().map(Vec::len),
+                    Some(1),
+                    "{what}"
+                );
+            }
+            _ => panic!("{state}: {what}"),
+        }
+        sandbox.ok(&["doctor"]);
+        sandbox.ok(&["tell", "--no-wait", "-f", message.to_str().unwrap()]);
+    }
 }
