@@ -339,7 +339,9 @@ impl From<GroupSignal> for Signal {
 /// A second descriptor of `file` with so high a number that no script's own redirection (`9>FILE`)
 /// takes its place; closed on exec like all others.
 pub fn kept_high(file: &std::fs::File) -> std::io::Result<OwnedFd> {
-    const HIGH: i32 = 800;
+    // Below 64, where a process's table of descriptors ends at first: for a larger one Linux makes
+    // a process with threads wait until all processors have let go of the old (10 ms).
+    const HIGH: i32 = 60;
     rustix::io::fcntl_dupfd_cloexec(file, HIGH)
         // So few descriptors are allowed here.
         .or_else(|_| rustix::io::fcntl_dupfd_cloexec(file, 10))
