@@ -242,16 +242,23 @@ pub(crate) fn fairness(place: &Place) -> Vec<Figure> {
 
 /// 64 processes that take 100 turns each: all of them come, in order, and to all alike.
 pub(crate) fn hundred(place: &Place) -> Vec<Figure> {
-    let (processes, each) = (64, place.count(100));
+    // Never fewer: the first would be done before the last has come.
+    let (processes, each) = (64, 100);
     let players = place.players(processes, "rounds", Kind::Ticket, &[each as u64, 0]);
     let printed = Place::together(players).1;
     let all = processes * each;
     let taken: usize = printed.iter().map(Vec::len).sum();
-    // How many each had had when the first had had all its: before that, all 64 wanted more.
+    // How many each had from when the last of them had come until the first had had all its: so long
+    // all 64 wanted more.
+    let first = |turns: &Vec<Vec<u64>>| turns.iter().map(|turn| turn[1]).min().unwrap_or(0);
     let last = |turns: &Vec<Vec<u64>>| turns.iter().map(|turn| turn[1]).max().unwrap_or(0);
+    let all_there = printed.iter().map(first).max().unwrap_or(0);
     let first_done = printed.iter().map(last).min().unwrap_or(0);
-    let by_then = |turns: &Vec<Vec<u64>>| turns.iter().filter(|turn| turn[1] <= first_done).count();
-    let counts: Vec<usize> = printed.iter().map(by_then).collect();
+    let meanwhile = |turns: &Vec<Vec<u64>>| {
+        let is_then = |turn: &&Vec<u64>| (all_there..=first_done).contains(&turn[1]);
+        turns.iter().filter(is_then).count()
+    };
+    let counts: Vec<usize> = printed.iter().map(meanwhile).collect();
     let least = counts.iter().min().copied().unwrap_or(0) as f64;
     let most = counts.iter().max().copied().unwrap_or(0) as f64;
     let row = |quantity: &str, ours, yardstick: &str, theirs, wanted| Figure {
@@ -273,7 +280,7 @@ pub(crate) fn hundred(place: &Place) -> Vec<Figure> {
             Wanted::AtLeast(1.0),
         ),
         row(
-            "fewest turns when the first was done",
+            "fewest turns while all 64 were there",
             least,
             "most turns",
             most,
