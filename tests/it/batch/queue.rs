@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
-use plandex::lock::{Patience, operation};
-use plandex::platform::cancel::Cancel;
+use plandex::lock::Patience;
 use plandex::project::{Place, Project, Session};
 use plandex::store::Connections;
-use plandex::store::tickets::WritePermit;
-use plandex::workers::{self, Params};
+use plandex::workers;
 
+use crate::queue::workers::writing;
 use crate::support::Sandbox;
 
 /// Much longer than anything here takes.
@@ -42,17 +41,6 @@ fn project(count: usize) -> (Sandbox, Arc<Project>, Vec<String>) {
     };
     let plans = (0..count).map(new).collect();
     (sandbox, project, plans)
-}
-
-fn writing(plan_id: &str) -> Params<WritePermit> {
-    Params {
-        plan_id: plan_id.to_owned(),
-        branch: None,
-        operation: operation::TELL,
-        patience: Patience::Forever,
-        cancel: Cancel::new().unwrap(),
-        on_wait: Box::new(|_| {}),
-    }
 }
 
 mod concurrent_queue_access_stress {

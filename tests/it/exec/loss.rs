@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use plandex::store::tickets::State;
 use rustix::process::Signal;
 
-use crate::support::{needs, skip};
+use crate::support::{needs, skip, suspended_at};
 
 use super::{IDLE, Marked, SOON, error_type, is_free, quick_project, raw, ready};
 
@@ -67,34 +66,13 @@ fn a_wrapper_that_slept_before_its_command_starts_none_beside_its_successor() {
     needs!("strace");
     let sandbox = quick_project();
     // The very fork that would make the command stops the wrapper instead.
-    let inject = "inject=clone,fork,vfork:signal=SIGSTOP:when=1";
-    let strace = [
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        "trace=clone,fork,vfork",
-        "-e",
-        inject,
-    ];
-    let exec = [env!("CARGO_BIN_EXE_plandex"), "exec", "--", "touch", "ran"];
-    let run = sandbox.program("strace", [&strace[..], &exec].concat());
-    let mut tracer = run.start();
-    let asleep = sandbox.until("the wrapper holds the plan", || {
-        if tracer.stderr().contains("PTRACE") {
-            return Some(None);
-        }
-        let line = sandbox.tickets();
-        let held = line.iter().find(|ticket| ticket.state == State::Held);
-        held.map(|ticket| Some(ticket.pid))
-    });
-    let Some(asleep) = asleep else {
+    let calls = "clone,fork,vfork";
+    let exec = ["exec", "--", "touch", "ran"];
+    let Some((mut tracer, asleep)) = suspended_at(&sandbox, calls, &exec) else {
         skip!("processes cannot be traced here");
     };
     let mut successor = ready(&sandbox, "echo ready; cat");
-    let pid = rustix::process::Pid::from_raw(i32::try_from(asleep).unwrap()).unwrap();
-    rustix::process::kill_process(pid, Signal::CONT).unwrap();
+    rustix::process::kill_process(asleep, Signal::CONT).unwrap();
     let ended = tracer.wait(SOON).exits(79);
     assert!(!sandbox.root().join("ran").exists(), "{ended}");
     successor.close_stdin();

@@ -10,10 +10,9 @@ mod status;
 mod stop;
 mod terminal;
 
-use plandex::platform::file_lock::{self, Attempt};
 use serde_json::Value;
 
-use crate::support::{Background, SOON, Sandbox, holds, project, raw, waits};
+use crate::support::{Background, SOON, Sandbox, holds, project, raw, suspend, waits};
 
 /// A program that `actor` holds the plan with until its standard input is closed.
 fn holder<'s>(sandbox: &'s Sandbox, actor: &str) -> Background<'s> {
@@ -54,19 +53,6 @@ fn teller<'s>(sandbox: &'s Sandbox, words: &str) -> Background<'s> {
         stored.contains(words).then_some(())
     });
     teller
-}
-
-/// Stops `process` at a moment when it is in no transaction.
-fn suspend(sandbox: &Sandbox, process: &Background<'_>) {
-    sandbox.until("it stands still outside the gate", || {
-        process.stop();
-        let gate = std::fs::File::open(sandbox.state_dir().join("write.lock")).unwrap();
-        if file_lock::try_exclusive(&gate).unwrap() == Attempt::Locked {
-            return Some(());
-        }
-        process.cont();
-        None
-    });
 }
 
 /// How the newest tickets ended: (outcome, who forced it), newest first.

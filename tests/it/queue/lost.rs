@@ -1,8 +1,6 @@
 //! Holders that die, hang or lose their lock: nothing late is written, and the next proceeds.
 
-use plandex::store::tickets::State;
-
-use crate::support::{Outcome, Sandbox, needs, skip};
+use crate::support::{Outcome, Sandbox, needs, skip, suspended_at};
 
 use super::{SOON, convo, edit, error_type, is_free, project, quick_project, raw, suspend};
 
@@ -53,35 +51,12 @@ fn a_change_built_beside_a_suspended_apply_fits_what_that_wrote() {
         run.args([message]).finish().ok()
     };
     tell("first");
-    let inject = "inject=renameat2:signal=SIGSTOP:when=1";
-    let strace = [
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        "trace=renameat2",
-        "-e",
-        inject,
-    ];
-    let apply = [env!("CARGO_BIN_EXE_plandex"), "apply", "--yes", "--json"];
-    let mut tracer = sandbox
-        .program("strace", [&strace[..], &apply].concat())
-        .start();
-    let asleep = sandbox.until("the apply holds the plan", || {
-        if tracer.stderr().contains("PTRACE") {
-            return Some(None);
-        }
-        let line = sandbox.tickets();
-        let held = line.iter().find(|ticket| ticket.state == State::Held);
-        held.map(|ticket| Some(ticket.pid))
-    });
-    let Some(asleep) = asleep else {
+    let apply = ["apply", "--yes", "--json"];
+    let Some((mut tracer, asleep)) = suspended_at(&sandbox, "renameat2", &apply) else {
         skip!("processes cannot be traced here");
     };
     tell("second");
-    let pid = rustix::process::Pid::from_raw(i32::try_from(asleep).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    rustix::process::kill_process(asleep, rustix::process::Signal::CONT).unwrap();
     lost(&tracer.wait(SOON));
     assert_eq!(sandbox.read("a.txt"), "first\n");
     sandbox.ok(&["apply", "--yes"]);

@@ -15,14 +15,13 @@ mod nesting;
 mod order;
 mod retries;
 mod stress;
-mod workers;
+pub(crate) mod workers;
 
-use plandex::platform::file_lock::{self, Attempt};
 use plandex::store::audit::{self, Entry};
 use serde_json::Value;
 
 use crate::support::{Background, Sandbox};
-pub(crate) use crate::support::{SOON, holds, project, raw, waits};
+pub(crate) use crate::support::{SOON, holds, project, raw, suspend, waits};
 
 /// The same with heartbeats and leases of milliseconds.
 pub(crate) fn quick_project() -> Sandbox {
@@ -112,22 +111,4 @@ pub(crate) fn error_type(stderr: &str) -> String {
 pub(crate) fn is_free(sandbox: &Sandbox) {
     let document = sandbox.ok(&["locks", "--json"]).json();
     assert_eq!(document["locks"], serde_json::json!([]));
-}
-
-/// Stops `process` at a moment when it is in no transaction: one that is stopped inside the gate
-/// keeps everybody out, which is another story.
-pub(crate) fn suspend(sandbox: &Sandbox, process: &Background<'_>) {
-    sandbox.until("it stands still outside the gate", || {
-        process.stop();
-        if is_gate_free(sandbox) {
-            return Some(());
-        }
-        process.cont();
-        None
-    });
-}
-
-fn is_gate_free(sandbox: &Sandbox) -> bool {
-    let gate = std::fs::File::open(sandbox.state_dir().join("write.lock")).unwrap();
-    file_lock::try_exclusive(&gate).unwrap() == Attempt::Locked
 }

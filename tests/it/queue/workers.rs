@@ -36,7 +36,7 @@ pub(super) fn open(sandbox: &Sandbox) -> Arc<Project> {
 }
 
 /// What an operation for writing is submitted with; it waits for as long as it takes.
-pub(super) fn writing(plan_id: &str) -> Params<WritePermit> {
+pub(crate) fn writing(plan_id: &str) -> Params<WritePermit> {
     Params {
         plan_id: plan_id.to_owned(),
         branch: None,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use plandex::platform::file_lock::{self, Attempt};
 use plandex::store::tickets::State;
+use rustix::process::Pid;
 
 use super::{Background, Sandbox};
 
@@ -42,4 +44,42 @@ pub(crate) fn until_state(sandbox: &Sandbox, pid: u32, state: State) -> i64 {
     });
     let ticket = line.iter().find(|ticket| ticket.pid == pid);
     ticket.map_or(0, |ticket| ticket.id)
+}
+
+/// Stops `process` at a moment when it is in no transaction: one that is stopped inside the gate
+/// keeps everybody out, which is another story.
+pub(crate) fn suspend(sandbox: &Sandbox, process: &Background<'_>) {
+    sandbox.until("it stands still outside the gate", || {
+        process.stop();
+        let gate = std::fs::File::open(sandbox.state_dir().join("write.lock")).unwrap();
+        if file_lock::try_exclusive(&gate).unwrap() == Attempt::Locked {
+            return Some(());
+        }
+        process.cont();
+        None
+    });
+}
+
+/// `plandex ARGS…` that holds the plan and is suspended at the first of these system `calls`: its
+/// tracer, and its own process to be woken; `None` where nothing can be traced.
+pub(crate) fn suspended_at<'s>(
+    sandbox: &'s Sandbox,
+    calls: &str,
+    args: &[&str],
+) -> Option<(Background<'s>, Pid)> {
+    let trace = format!("trace={calls}");
+    let inject = format!("inject={calls}:signal=SIGSTOP:when=1");
+    let strace = ["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+    let plandex = [env!("CARGO_BIN_EXE_plandex")];
+    let run = sandbox.program("strace", [&strace[..], &plandex, args].concat());
+    let tracer = run.start();
+    let pid = sandbox.until("it holds the plan", || {
+        if tracer.stderr().contains("PTRACE") {
+            return Some(None);
+        }
+        let line = sandbox.tickets();
+        let held = line.iter().find(|ticket| ticket.state == State::Held);
+        held.map(|ticket| Pid::from_raw(ticket.pid.cast_signed()))
+    })?;
+    Some((tracer, pid))
 }

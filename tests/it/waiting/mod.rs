@@ -9,11 +9,10 @@ mod leaving;
 mod pipes;
 mod terminal;
 
-use plandex::platform::file_lock::{self, Attempt};
 use plandex::store::tickets::State;
 use serde_json::Value;
 
-use crate::support::{Background, SOON, Sandbox, project, raw, until_state};
+use crate::support::{Background, SOON, Sandbox, project, raw, suspend, until_state};
 
 /// A program that holds the plan for writing until its standard input is closed.
 fn writer(sandbox: &Sandbox) -> Background<'_> {
@@ -84,18 +83,4 @@ fn normal(text: &str) -> String {
         }
     }
     shown
-}
-
-/// Stops `process` at a moment when it is in no transaction: one that is stopped inside the gate
-/// keeps everybody out, which is another story.
-fn suspend(sandbox: &Sandbox, process: &Background<'_>) {
-    sandbox.until("it stands still outside the gate", || {
-        process.stop();
-        let gate = std::fs::File::open(sandbox.state_dir().join("write.lock")).unwrap();
-        if file_lock::try_exclusive(&gate).unwrap() == Attempt::Locked {
-            return Some(());
-        }
-        process.cont();
-        None
-    });
 }
