@@ -143,21 +143,11 @@ pub(crate) fn version(place: &Place) -> Vec<Figure> {
     let project = place.project();
     let (mut ours, mut git) = (Sample::default(), Sample::default());
     for round in 0..place.count(60) {
-        let bodies: Vec<String> = (0..10)
-            .map(|file| format!("// {round} {file}\n") + &"fn main() {}\n".repeat(20))
-            .collect();
+        let bodies = ten_files(round);
         let begun = now();
         advance(&project, &place.plan_id, &bodies);
         ours.push(micros(begun, now()));
-        for (file, body) in bodies.iter().enumerate() {
-            std::fs::write(place.root().join(format!("src/file{file}.rs")), body).unwrap();
-        }
-        let mut command = place.command("git");
-        command.args(["-c", "core.fsync=all", "-c", "gc.auto=0"]);
-        command.args(["commit", "--quiet", "--all", "--message", "version"]);
-        let begun = now();
-        assert!(command.status().unwrap().success());
-        git.push(micros(begun, now()));
+        git.push(git_commit(place, &bodies));
     }
     let yardstick = "git commit -a, fsynced";
     let name = "durable version of 10 files";
@@ -169,6 +159,26 @@ pub(crate) fn version(place: &Place) -> Vec<Figure> {
         &git,
         Wanted::AtMost(0.5),
     )]
+}
+
+/// What ten files hold in a round.
+pub(crate) fn ten_files(round: usize) -> Vec<String> {
+    (0..10)
+        .map(|file| format!("// {round} {file}\n") + &"fn main() {}\n".repeat(20))
+        .collect()
+}
+
+/// What a durable commit of these files by git takes, in microseconds.
+pub(crate) fn git_commit(place: &Place, bodies: &[String]) -> f64 {
+    for (file, body) in bodies.iter().enumerate() {
+        std::fs::write(place.root().join(format!("src/file{file}.rs")), body).unwrap();
+    }
+    let mut command = place.command("git");
+    command.args(["-c", "core.fsync=all", "-c", "gc.auto=0"]);
+    command.args(["commit", "--quiet", "--all", "--message", "version"]);
+    let begun = now();
+    assert!(command.status().unwrap().success());
+    micros(begun, now())
 }
 
 /// One operation: its turn, the objects, the row, the ref, and the turn given back.

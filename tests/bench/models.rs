@@ -12,6 +12,7 @@ use plandex::model::{
 use plandex::platform::cancel::Cancel;
 use plandex::platform::process;
 
+use super::commands::{git_commit, ten_files};
 use super::figure::{Figure, Sample, Wanted};
 use super::place::{Place, micros, now};
 
@@ -145,9 +146,7 @@ pub(crate) fn streaming(_: &Place) -> Vec<Figure> {
 pub(crate) fn pending(place: &Place) -> Vec<Figure> {
     let (mut ours, mut git) = (Sample::new(), Sample::new());
     for round in 0..place.count(40) {
-        let bodies: Vec<String> = (0..10)
-            .map(|file| format!("// {round} {file}\n") + &"fn main() {}\n".repeat(20))
-            .collect();
+        let bodies = ten_files(round);
         let files = bodies.iter().enumerate();
         let fences = files.map(|(file, body)| {
             let chunk = format!("```rust path=src/file{file}.rs\n{body}```\n\n");
@@ -167,16 +166,7 @@ pub(crate) fn pending(place: &Place) -> Vec<Figure> {
         let ended = now();
         assert!(status.success(), "{status}");
         ours.push(micros(last_byte.recv().unwrap(), ended));
-
-        for (file, body) in bodies.iter().enumerate() {
-            std::fs::write(place.root().join(format!("src/file{file}.rs")), body).unwrap();
-        }
-        let mut command = place.command("git");
-        command.args(["-c", "core.fsync=all", "-c", "gc.auto=0"]);
-        command.args(["commit", "--quiet", "--all", "--message", "version"]);
-        let begun = now();
-        assert!(command.status().unwrap().success());
-        git.push(micros(begun, now()));
+        git.push(git_commit(place, &bodies));
     }
     let name = "last byte to 10 pending files";
     let yardstick = "git commit -a, fsynced";

@@ -15,51 +15,53 @@ use super::prompt::{self, Sources};
 use super::show::RunView;
 use crate::lock::operation::{self, Operation};
 use crate::model::{Chosen, Provider};
-use crate::plan::{self, Answer, Building, Task, Tell, TellError};
+use crate::plan::{self, Answer, Building, Prompt, Task, Tell, TellError};
 use crate::project::{Project, Selected};
 use crate::store::messages;
 use crate::store::tickets::WritePermit;
 
 /// `plandex tell`
 pub(in super::super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
-    if args.asking.goes_on(cli) {
-        return background::start(cli, args.asking.input());
-    }
-    let (project, selected) = cli.open_selected()?;
     let sources = Sources {
         prompt: &args.prompt,
         file: &args.file,
         reply: &args.asking.reply,
     };
-    let task = Task::Tell(prompt::prompt(cli, &project, &sources)?);
-    let run = Run {
-        project,
-        selected,
-        task,
-        operation: operation::TELL,
-    };
-    run.run(cli, &args.asking, Some(&args.edits))
+    let kind = (Task::Tell as fn(Prompt) -> Task, operation::TELL);
+    prompted(cli, &sources, kind, &args.asking, Some(&args.edits))
 }
 
 /// `plandex chat`
 pub(in super::super) fn chat(cli: &Cli, args: &args::Chat) -> Result<ExitCode> {
-    if args.asking.goes_on(cli) {
-        return background::start(cli, args.asking.input());
-    }
-    let (project, selected) = cli.open_selected()?;
     let sources = Sources {
         prompt: &args.prompt,
         file: &args.file,
         reply: &args.asking.reply,
     };
-    let task = Task::Chat(prompt::prompt(cli, &project, &sources)?);
+    let kind = (Task::Chat as fn(Prompt) -> Task, operation::CHAT);
+    prompted(cli, &sources, kind, &args.asking, None)
+}
+
+/// A run that begins with what a person says.
+fn prompted(
+    cli: &Cli,
+    sources: &Sources<'_>,
+    (task, operation): (fn(Prompt) -> Task, Operation<WritePermit>),
+    asking: &args::Asking,
+    edits: Option<&args::Edits>,
+) -> Result<ExitCode> {
+    if asking.goes_on(cli) {
+        return background::start(cli, asking.input());
+    }
+    let (project, selected) = cli.open_selected()?;
+    let task = task(prompt::prompt(cli, &project, sources)?);
     let run = Run {
         project,
         selected,
         task,
-        operation: operation::CHAT,
+        operation,
     };
-    run.run(cli, &args.asking, None)
+    run.run(cli, asking, edits)
 }
 
 /// `plandex continue`

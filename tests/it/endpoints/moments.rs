@@ -69,17 +69,15 @@ fn started() -> Sandbox {
 }
 
 #[test]
-fn before_there_is_a_connection() {
+fn in_the_pause_before_it_is_asked_again() {
     for off in WAYS {
         let sandbox = started();
-        // Nobody listens there any more: it is tried again.
-        let address = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let running = asked(&sandbox, &format!("http://{address}/v1")).start();
-        running.until_says("Reconnecting");
+        let busy = Answer::error(503, "come back").header("retry-after", "30");
+        let server = ModelServer::start([busy]);
+        let running = asked(&sandbox, &server.base()).start();
+        running.until_says("retry 2/3");
         called_off(&sandbox, running, off, "");
+        assert_eq!(server.asked().len(), 1);
     }
 }
 
