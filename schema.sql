@@ -128,6 +128,10 @@ CREATE TABLE pending_changes (
     base_hash   TEXT,
     blob        TEXT,
     target_hash TEXT,
+    -- Whether the file is to be a program; NULL leaves that as it is.
+    executable  INTEGER CHECK (executable IN (0, 1)),
+    -- The path that the file had before it got this one; its removal is a row of its own.
+    moved_from  TEXT,
     added       INTEGER NOT NULL DEFAULT 0,
     removed     INTEGER NOT NULL DEFAULT 0,
     -- What a reader should know of the build (loosest tier, warnings), as JSON.

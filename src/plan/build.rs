@@ -48,6 +48,8 @@ pub enum Op {
     Add,
     /// Its content changes.
     Update,
+    /// It goes.
+    Delete,
     /// It has that very content already, and nothing is pending.
     Unchanged,
 }

@@ -113,7 +113,7 @@ mod tests {
             &due.edits,
         )
         .unwrap();
-        assert_eq!(built.content, b"1\n2\n");
+        assert_eq!(built.content.unwrap(), b"1\n2\n");
         // A reply about other files brings nothing of this one.
         assert!(joined("m", &halves, &[]).edits.is_empty());
     }

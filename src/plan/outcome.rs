@@ -27,7 +27,7 @@ pub(super) struct Outcome {
 struct Pending {
     file: BuiltFile,
     change: Change,
-    content: Vec<u8>,
+    content: Option<Vec<u8>>,
     /// The pending change of the same path that it was built on and takes the place of.
     replaces: Option<Change>,
 }
@@ -52,7 +52,7 @@ impl Outcome {
             .iter()
             .find(|pending| pending.change.path == path)?;
         Some(Base {
-            content: Some(earlier.content.clone()),
+            content: earlier.content.clone(),
             hash: earlier.change.base_hash.clone(),
             stale: false,
         })
@@ -97,8 +97,9 @@ impl Outcome {
         let file = BuiltFile {
             path: path.clone(),
             op: match &base.content {
+                _ if built.executable.is_none() && base.content == built.content => Op::Unchanged,
                 None => Op::Add,
-                Some(content) if *content == built.content => Op::Unchanged,
+                Some(_) if built.content.is_none() => Op::Delete,
                 Some(_) => Op::Update,
             },
             added: built.lines.added,
@@ -128,8 +129,10 @@ impl Outcome {
             message_id: message_id.to_owned(),
             path,
             base_hash: base.hash.clone(),
-            blob: Some(repo::blob_id(&built.content)?),
-            target_hash: Some(digest::sha256_hex(&built.content)),
+            blob: built.content.as_deref().map(repo::blob_id).transpose()?,
+            target_hash: built.content.as_deref().map(digest::sha256_hex),
+            executable: built.executable,
+            moved_from: None,
             added: tally(earlier.map_or(0, |change| change.added), file.added),
             removed: tally(earlier.map_or(0, |change| change.removed), file.removed),
             notes,
@@ -150,7 +153,7 @@ impl Outcome {
         let built = built.chain(&self.unchanged).map(|file| Event::File {
             status: match file.op {
                 Op::Unchanged => FileStatus::Unchanged,
-                Op::Add | Op::Update => FileStatus::Built,
+                Op::Add | Op::Update | Op::Delete => FileStatus::Built,
             },
             path: file.path.clone(),
             built: Some(file.clone()),
@@ -196,10 +199,7 @@ impl Outcome {
         let mut files = Vec::new();
         for pending in &self.built {
             files.extend(pending.replaces.iter().flat_map(tree::without_pending));
-            files.extend(tree::pending(
-                &pending.change,
-                Some(pending.content.clone()),
-            ));
+            files.extend(tree::pending(&pending.change, pending.content.clone()));
         }
         files
     }

@@ -128,6 +128,10 @@ pub fn pending(change: &Change, content: Option<Vec<u8>>) -> Vec<TreeChange> {
         base_hash: Option<&'a str>,
         target_hash: Option<&'a str>,
         message_id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        executable: Option<bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        moved_from: Option<&'a str>,
         added: i64,
         removed: i64,
         notes: &'a str,
@@ -138,6 +142,8 @@ pub fn pending(change: &Change, content: Option<Vec<u8>>) -> Vec<TreeChange> {
         base_hash: change.base_hash.as_deref(),
         target_hash: change.target_hash.as_deref(),
         message_id: &change.message_id,
+        executable: change.executable,
+        moved_from: change.moved_from.as_deref(),
         added: change.added,
         removed: change.removed,
         notes: &change.notes,

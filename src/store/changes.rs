@@ -23,6 +23,11 @@ pub struct Change {
     pub blob: Option<String>,
     /// SHA-256 of the new content; `None` for a deletion.
     pub target_hash: Option<String>,
+    /// Whether the file is to be a program; `None` leaves that as it is (a new file is none).
+    pub executable: Option<bool>,
+    /// The file that this one was before it got its name: gone by another change of the same
+    /// build, its mode is this one's.
+    pub moved_from: Option<String>,
     /// Lines added.
     pub added: i64,
     /// Lines removed.
@@ -42,6 +47,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Change> {
         base_hash: row.get("base_hash")?,
         blob: row.get("blob")?,
         target_hash: row.get("target_hash")?,
+        executable: row.get("executable")?,
+        moved_from: row.get("moved_from")?,
         added: row.get("added")?,
         removed: row.get("removed")?,
         notes: row.get("notes")?,
@@ -90,8 +97,8 @@ pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
     tx.sql()
         .prepare_cached(
             "INSERT INTO pending_changes (id, branch_id, message_id, path, base_hash, blob,
-                target_hash, added, removed, notes, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                target_hash, executable, moved_from, added, removed, notes, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?
         .execute(params![
             change.id,
@@ -101,6 +108,8 @@ pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
             change.base_hash,
             change.blob,
             change.target_hash,
+            change.executable,
+            change.moved_from,
             change.added,
             change.removed,
             change.notes,

@@ -124,6 +124,8 @@ impl Ground {
             base_hash: hash(base),
             blob: target.map(|_| "blob".to_owned()),
             target_hash: hash(target),
+            executable: None,
+            moved_from: None,
             added: 1,
             removed: 1,
             notes: "{}".to_owned(),

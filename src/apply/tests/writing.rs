@@ -364,6 +364,8 @@ fn a_thousand_files_in_many_directories_are_written() {
             base_hash: base.map(|base| sha256_hex(base.as_bytes())),
             blob: Some("blob".to_owned()),
             target_hash: Some(sha256_hex(target.as_bytes())),
+            executable: None,
+            moved_from: None,
             added: 0,
             removed: 0,
             notes: "{}".to_owned(),

@@ -8,11 +8,12 @@ use similar::{Algorithm, DiffTag, capture_diff_slices};
 use super::closest::find_closest;
 use super::elision::{Old, find_elided};
 use super::hunk::{already_there, put_pieces, put_whole};
+use super::matcher::Miss;
 use super::report::Flaw;
 use super::text::{Likeness, Text, edit_lines, is_blank};
 use super::{
     BuildWarning, Built, Closest, Edit, EditBody, EditFailure, FILE_BYTES_MAX, FILE_LINES_MAX,
-    LineCount, Reason, Tier, check_path,
+    Hunk, LineCount, Reason, Tier, check_path,
 };
 
 /// How many failures of one file are given their closest place; the search reads the whole file.
@@ -45,6 +46,8 @@ pub fn build_file(
         after: None,
         tier: Tier::Exact,
         warnings: Vec::new(),
+        moved_to: None,
+        executable: None,
     };
     let base_keys = build.keys();
     let mut failures = Vec::new();
@@ -63,15 +66,21 @@ pub fn build_file(
     }
     let lines = count_lines(&base_keys, &build.keys());
     let content = match build.file {
-        File::Text(text) => text.bytes(),
-        File::Missing | File::Binary => base.unwrap_or_default().to_vec(),
+        File::Text(text) => Some(text.bytes()),
+        File::Binary => base.map(<[u8]>::to_vec),
+        File::Missing => None,
     };
-    if content.len() > FILE_BYTES_MAX {
+    if content
+        .as_ref()
+        .is_some_and(|bytes| bytes.len() > FILE_BYTES_MAX)
+    {
         return Err(refuse_all(path, edits, Reason::TooLarge));
     }
     Ok(Built {
         path: path.to_owned(),
         content,
+        moved_to: build.moved_to,
+        executable: build.executable,
         tier: build.tier,
         warnings: build.warnings,
         lines,
@@ -91,8 +100,12 @@ fn most_lines(base: Option<&[u8]>, edits: &[Edit]) -> usize {
             .into_iter()
             .chain(&edit.other_readings)
             .map(|body| match body {
-                EditBody::Whole { content } => count(content.as_bytes()),
+                EditBody::Whole { content }
+                | EditBody::Create { content }
+                | EditBody::Segments { content } => count(content.as_bytes()),
                 EditBody::Replace { replace, .. } => count(replace.as_bytes()),
+                EditBody::Hunk(hunk) => count(hunk.new.as_bytes()),
+                EditBody::Delete { .. } | EditBody::Move { .. } | EditBody::Executable { .. } => 0,
             })
             .sum::<usize>()
     };
@@ -124,6 +137,8 @@ struct Build<'a> {
     after: Option<usize>,
     tier: Tier,
     warnings: Vec<BuildWarning>,
+    moved_to: Option<String>,
+    executable: Option<bool>,
 }
 
 impl<'a> Build<'a> {
@@ -174,7 +189,52 @@ impl<'a> Build<'a> {
                 }
                 self.replace(&search, replace)
             }
+            EditBody::Hunk(Hunk { old, new, .. }) => {
+                let old = edit_lines(old);
+                if old.iter().all(|line| is_blank(line)) {
+                    return self.fill_empty(new);
+                }
+                self.replace(&old, new)
+            }
+            EditBody::Create { .. } if !matches!(self.file, File::Missing) => {
+                Err(Flaw::of(Reason::FileExists))
+            }
+            EditBody::Create { content } | EditBody::Segments { content } => {
+                self.write_whole(content)
+            }
+            EditBody::Delete { old } => self.delete(old.as_deref()),
+            EditBody::Move { .. } | EditBody::Executable { .. }
+                if matches!(self.file, File::Missing) =>
+            {
+                Err(Flaw::of(Reason::FileMissing))
+            }
+            EditBody::Move { to } => {
+                self.moved_to = Some(to.clone());
+                Ok(())
+            }
+            EditBody::Executable { executable } => {
+                self.executable = Some(*executable);
+                Ok(())
+            }
         }
+    }
+
+    fn delete(&mut self, old: Option<&str>) -> Result<(), Flaw> {
+        let lines = match (&self.file, old) {
+            (File::Missing, _) => return Err(Flaw::of(Reason::FileMissing)),
+            (File::Binary, Some(_)) => return Err(Flaw::of(Reason::Binary)),
+            (File::Binary, None) => 0,
+            (File::Text(text), _) => text.lines().len(),
+        };
+        if let (File::Text(text), Some(old)) = (&self.file, old) {
+            let old = edit_lines(old);
+            if !text.window(0..lines).eq(old.iter().copied()) {
+                return Err(Flaw::missed(&old, Miss::default()));
+            }
+        }
+        self.file = File::Missing;
+        self.after = None;
+        Ok(())
     }
 
     fn write_whole(&mut self, content: &'a str) -> Result<(), Flaw> {
@@ -276,8 +336,14 @@ impl<'a> Build<'a> {
 
 fn search_size(body: &EditBody) -> usize {
     match body {
-        EditBody::Whole { .. } => 0,
         EditBody::Replace { search, .. } => search.len(),
+        EditBody::Hunk(hunk) => hunk.old.len(),
+        EditBody::Whole { .. }
+        | EditBody::Create { .. }
+        | EditBody::Segments { .. }
+        | EditBody::Delete { .. }
+        | EditBody::Move { .. }
+        | EditBody::Executable { .. } => 0,
     }
 }
 

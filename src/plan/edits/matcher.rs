@@ -26,7 +26,7 @@ pub(super) struct Spot {
 }
 
 /// The lines have no place.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Miss {
     /// Where they could stand, as line indices; none if they are nowhere.
     pub(super) places: Vec<usize>,

@@ -62,6 +62,11 @@ pub enum EditBody {
         /// The new text.
         content: String,
     },
+    /// The whole text of a file that must not be there yet.
+    Create {
+        /// The text.
+        content: String,
+    },
     /// Lines to find in the file, and the lines to put there.
     Replace {
         /// The lines to find; none at all creates the file or fills an empty one.
@@ -69,6 +74,50 @@ pub enum EditBody {
         /// The lines to put there.
         replace: String,
     },
+    /// One hunk of a patch or a diff.
+    Hunk(Hunk),
+    /// The file's whole new text, in which some lines stand for parts that stay as they are.
+    Segments {
+        /// The text with those lines.
+        content: String,
+    },
+    /// The file goes.
+    Delete {
+        /// What the file must consist of, if the construct says so.
+        old: Option<String>,
+    },
+    /// The file gets another name, with what the other edits of it make of its text.
+    Move {
+        /// The new path, as labelled; neither resolved nor checked yet.
+        to: String,
+    },
+    /// The file is to be a program, or is not to be one any more.
+    Executable {
+        /// Which of them.
+        executable: bool,
+    },
+}
+
+/// One hunk of a patch or a diff: lines to find, lines to put there, and hints that only choose
+/// among places that are equally good.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Hunk {
+    /// The context and the removed lines, in their order.
+    pub old: String,
+    /// The context and the added lines, in their order.
+    pub new: String,
+    /// Lines that stand above the hunk in the file, outermost first: what followed `@@`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub anchors: Vec<String>,
+    /// The line number the diff gives for the first old line, 1-based.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// Whether the old lines are the last of the file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_at_end: bool,
+    /// Whether the file's last line is to have a line end, where the hunk says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_newline: Option<bool>,
 }
 
 /// The constructs a reply may hold.
@@ -79,6 +128,12 @@ pub enum Format {
     WholeFile,
     /// A SEARCH/REPLACE block.
     SearchReplace,
+    /// The `*** Begin Patch` envelope.
+    ApplyPatch,
+    /// A unified diff.
+    UnifiedDiff,
+    /// A file with comments in the place of what stays as it is.
+    PlandexBlock,
 }
 
 /// How loosely an edit's lines were compared with the file's, strictest first. Each tier keeps the
@@ -98,6 +153,8 @@ pub enum Tier {
     Typography,
     /// T5: `...` lines in search and replacement stand for the same kept text.
     Elision,
+    /// T6: outer context lines of a diff or patch left out.
+    LessContext,
 }
 
 /// Why an edit could not be built, or a block could not be read.
@@ -173,8 +230,12 @@ pub struct Closest {
 pub struct Built {
     /// The file.
     pub path: String,
-    /// Its new bytes.
-    pub content: Vec<u8>,
+    /// Its new bytes; `None` if the file goes.
+    pub content: Option<Vec<u8>>,
+    /// Where the content goes instead, as labelled: the file at `path` goes then.
+    pub moved_to: Option<String>,
+    /// Whether it is to be a program; `None` leaves that as it is.
+    pub executable: Option<bool>,
     /// The loosest tier any edit needed.
     pub tier: Tier,
     /// What a person should be told, in the order of the edits.

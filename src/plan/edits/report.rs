@@ -136,6 +136,9 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Self::WholeFile => "whole file",
             Self::SearchReplace => "search/replace",
+            Self::ApplyPatch => "patch",
+            Self::UnifiedDiff => "diff",
+            Self::PlandexBlock => "file with references",
         })
     }
 }
@@ -150,6 +153,7 @@ impl fmt::Display for Tier {
             Self::BlankLines => "ignoring blank lines around it",
             Self::Typography => "ignoring typographic characters",
             Self::Elision => "in pieces around `...`",
+            Self::LessContext => "with less context",
         })
     }
 }
@@ -266,7 +270,15 @@ impl Flaw {
             EditBody::Replace { search, .. } if self.searched_lines.is_empty() => {
                 owned(&edit_lines(search))
             }
-            EditBody::Replace { .. } | EditBody::Whole { .. } => self.searched_lines,
+            EditBody::Hunk(hunk) if self.searched_lines.is_empty() => owned(&edit_lines(&hunk.old)),
+            EditBody::Replace { .. }
+            | EditBody::Hunk(_)
+            | EditBody::Whole { .. }
+            | EditBody::Create { .. }
+            | EditBody::Segments { .. }
+            | EditBody::Delete { .. }
+            | EditBody::Move { .. }
+            | EditBody::Executable { .. } => self.searched_lines,
         };
         EditFailure {
             path: path.to_owned(),

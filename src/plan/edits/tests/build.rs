@@ -36,7 +36,7 @@ pub(super) fn build(base: &str, edits: &[Edit]) -> Result<Built, Vec<EditFailure
 /// The built text, or the reasons of all failures.
 fn outcome(base: Option<&str>, edits: &[Edit]) -> Result<String, Vec<(usize, Reason)>> {
     match build_file("src/a.rs", base.map(str::as_bytes), edits) {
-        Ok(built) => Ok(String::from_utf8(built.content).unwrap()),
+        Ok(built) => Ok(String::from_utf8(built.content.unwrap()).unwrap()),
         Err(failures) => {
             assert!(failures.iter().all(|failure| failure.of == edits.len()));
             Err(failures
@@ -345,7 +345,7 @@ fn a_replacement_that_is_there_is_already_applied() {
         &[replace("old line\n", "new line\n")],
     )
     .unwrap();
-    assert_eq!(built.content, b"one\nnew line\ntwo\n");
+    assert_eq!(built.content.unwrap(), b"one\nnew line\ntwo\n");
     assert_eq!(built.lines, LineCount::default());
     let warning = BuildWarning::AlreadyApplied {
         edit: 1,

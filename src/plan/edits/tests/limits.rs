@@ -5,7 +5,7 @@ use crate::plan::edits::{Edit, FILE_BYTES_MAX, FILE_LINES_MAX, LineCount, Reason
 fn files_that_are_not_text_are_only_replaced_whole() {
     for base in [&b"a\0b\n"[..], b"caf\xe9\n", b"\xff\xfea\0"] {
         let built = build_file("a.bin", Some(base), &[whole("x\n")]).unwrap();
-        assert_eq!(built.content, b"x\n");
+        assert_eq!(built.content.unwrap(), b"x\n");
         for edit in [replace("a\n", "b\n"), replace("", "b\n")] {
             let failures = build_file("a.bin", Some(base), &[edit]).unwrap_err();
             assert_eq!(failures[0].reason, Reason::Binary);

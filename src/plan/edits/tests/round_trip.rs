@@ -201,7 +201,7 @@ fn build(reply: &str, base: Option<&str>) -> Result<Built, String> {
 }
 
 fn text(built: &Built) -> &str {
-    std::str::from_utf8(&built.content).unwrap()
+    std::str::from_utf8(built.content.as_deref().unwrap()).unwrap()
 }
 
 proptest! {

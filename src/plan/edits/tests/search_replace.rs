@@ -13,9 +13,11 @@ fn readings(indent: &str, lines: &[&str]) -> Vec<(String, String)> {
     let BlockStep::Closed(edit) = block.step(lines[lines.len() - 1]) else {
         panic!("{lines:?}");
     };
-    let pair = |body: EditBody| match body {
-        EditBody::Replace { search, replace } => (search, replace),
-        EditBody::Whole { .. } => panic!("{body:?}"),
+    let pair = |body: EditBody| {
+        let EditBody::Replace { search, replace } = body else {
+            panic!("{body:?}");
+        };
+        (search, replace)
     };
     [edit.body]
         .into_iter()

@@ -16,9 +16,14 @@ fn read(pieces: &[&str], ending: Ending) -> Vec<ReplyEvent> {
 
 /// One line for each event that is not prose.
 fn show(events: &[ReplyEvent]) -> Vec<String> {
-    let body = |body: &EditBody| match body {
-        EditBody::Whole { content } => format!("{content:?}"),
-        EditBody::Replace { search, replace } => format!("{search:?} -> {replace:?}"),
+    let body = |body: &EditBody| {
+        if let EditBody::Whole { content } = body {
+            return format!("{content:?}");
+        }
+        if let EditBody::Replace { search, replace } = body {
+            return format!("{search:?} -> {replace:?}");
+        }
+        format!("{body:?}")
     };
     events
         .iter()
