@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{branches, events, locks, plans, run, stop};
+use super::{branches, config, events, locks, models, plans, run, stop};
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
 #[derive(Debug, Parser)]
@@ -146,6 +146,14 @@ pub(super) enum Command {
     Stop(stop::Stop),
     /// Run a program while holding the plan.
     Exec(Exec),
+    /// Show the settings, and where each comes from.
+    Config,
+    /// Change a setting, for this project or this user.
+    SetConfig(config::SetConfig),
+    /// Show which model would be asked, and why; nobody is contacted.
+    Models,
+    /// Choose the model of this branch.
+    SetModel(models::SetModel),
     /// Check the health of everything, and repair it.
     Doctor(Doctor),
     /// Run many commands in this one process, each plan's in their order.

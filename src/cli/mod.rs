@@ -8,6 +8,7 @@ mod args;
 mod batch;
 mod branches;
 mod choice;
+mod config;
 mod diff;
 mod doctor;
 mod events;
@@ -18,6 +19,7 @@ mod frame;
 mod history;
 mod load;
 mod locks;
+mod models;
 mod operate;
 mod plans;
 mod report;
@@ -104,6 +106,10 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Events(args) => events::events(cli, args),
         Command::Exec(args) => exec::exec(cli, args),
         Command::Apply(args) => apply::apply(cli, args),
+        Command::Config => config::config(cli),
+        Command::SetConfig(args) => config::set_config(cli, args),
+        Command::Models => models::models(cli),
+        Command::SetModel(args) => models::set_model(cli, args),
         Command::Doctor(args) => doctor::doctor(cli, args),
         Command::Batch(args) => batch::batch(cli, args),
         Command::ProbeFileSystem(args) => {

@@ -47,10 +47,12 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Archive(_)
         | Command::Unarchive(_)
         | Command::DeletePlan(_)
-        | Command::Undelete(_) => Order::Alone,
+        | Command::Undelete(_)
+        | Command::SetConfig(_) => Order::Alone,
         Command::Doctor(args) if args.fix || args.prune => Order::Alone,
         Command::Doctor(_)
         | Command::Plans(_)
+        | Command::Config
         | Command::Ps(_)
         | Command::Locks(_)
         | Command::Events(_)
@@ -67,6 +69,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Continue(_)
         | Command::Build(_)
         | Command::Summary(_)
+        | Command::SetModel(_)
         | Command::Apply(_) => Order::OfPlan(Scope::Write),
         Command::Exec(args) if args.read && args.root => Order::OfWholePlan,
         Command::Exec(args) if args.read => Order::OfPlan(Scope::Read),
@@ -76,6 +79,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Current
         | Command::Branches
         | Command::Ls
+        | Command::Models
         | Command::Convo
         | Command::Log(_)
         | Command::Status => Order::OfPlan(Scope::Read),
@@ -117,6 +121,10 @@ mod tests {
             ("load x", read),
             ("diff --snapshot", read),
             ("convo", read),
+            ("models", read),
+            ("set-model x", write),
+            ("set-config wait 1s", Order::Alone),
+            ("config", Order::AtOnce),
         ] {
             let parsed = lines::parse(line.as_bytes()).unwrap();
             assert_eq!(of(&parsed[0].command), expected, "{line}");

@@ -18,6 +18,7 @@ use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
 use crate::project::{ProjectError, SelectError};
 use crate::store::StoreError;
+use crate::store::settings::SettingError;
 use crate::ui::{Ui, UiSettings};
 
 pub(super) use runs::run_ended;
@@ -222,6 +223,7 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(runs::tell))
         .or_else(|| error.downcast_ref().map(runs::too_long))
         .or_else(|| error.downcast_ref().map(apply))
+        .or_else(|| error.downcast_ref().map(setting))
         .or_else(|| error.downcast_ref().map(exec))
         .or_else(|| error.downcast_ref().map(context));
     found.unwrap_or_else(|| Verdict::new(ExitCode::Failed, "failed", machine(error)))
@@ -377,6 +379,19 @@ fn select(error: &SelectError) -> Verdict {
 fn apply(error: &ApplyError) -> Verdict {
     let (code, kind, hint) = super::apply::verdict(error);
     Verdict::new(code, kind, hint)
+}
+
+fn setting(error: &SettingError) -> Verdict {
+    match error {
+        SettingError::LeaseTooShort => {
+            let hint = "see both with `plandex config`; change the other one first";
+            Verdict::new(ExitCode::Usage, "usage", hint)
+        }
+        SettingError::InUse(_) => {
+            let hint = "nothing was changed; look with `plandex locks`, then try again";
+            Verdict::new(ExitCode::NotAcquired, "in_use", hint)
+        }
+    }
 }
 
 fn exec(error: &ExecError) -> Verdict {
