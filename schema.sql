@@ -144,6 +144,8 @@ CREATE TABLE pending_changes (
 
 CREATE UNIQUE INDEX pending_changes_path ON pending_changes (branch_id, path)
     WHERE state = 'pending';
+-- Which plans want a file.
+CREATE INDEX pending_changes_wanted ON pending_changes (path) WHERE state = 'pending';
 
 -- What a conversation was about up to and with the message `up_to`, in the words of the model that
 -- was asked for it. Written by a run whose conversation had outgrown the model's window, or by

@@ -1,5 +1,7 @@
 //! Builds and the pending changes they end in.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use rusqlite::{Row, params};
 
@@ -83,6 +85,75 @@ pub fn pending(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Change>> {
         "SELECT * FROM pending_changes WHERE branch_id = ?1 AND state = 'pending' ORDER BY path",
     )?;
     let rows = select.query_map([branch_id], from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// A pending change with the plan and the branch that it is pending on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The change.
+    pub change: Change,
+    /// The plan.
+    pub plan_id: String,
+    /// The plan's name.
+    pub plan: String,
+    /// The branch's name.
+    pub branch: String,
+}
+
+fn wanted_from_row(row: &Row<'_>) -> rusqlite::Result<Wanted> {
+    Ok(Wanted {
+        change: from_row(row)?,
+        plan_id: row.get("plan_id")?,
+        plan: row.get("plan_name")?,
+        branch: row.get("branch_name")?,
+    })
+}
+
+/// The pending changes of live branches of plans that are neither deleted nor put away.
+const WANTED: &str = "SELECT c.*, p.id AS plan_id, p.name AS plan_name, b.name AS branch_name
+     FROM pending_changes c JOIN branches b ON b.id = c.branch_id JOIN plans p ON p.id = b.plan_id
+     WHERE c.state = 'pending' AND b.deleted_at IS NULL AND p.deleted_at IS NULL
+        AND p.archived_at IS NULL";
+
+/// Who else wants these files of the branch's own pending changes, by path: other plans, and other
+/// branches of the same plan that want something else of the file (a fork begins with the same).
+pub fn pending_elsewhere(tx: &ReadTx<'_>, branch_id: &str, paths: &[&str]) -> Result<Vec<Wanted>> {
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut select = tx.sql().prepare_cached(&format!(
+        "{WANTED} AND c.branch_id <> ?1 AND EXISTS
+            (SELECT 1 FROM pending_changes mine JOIN branches m ON m.id = mine.branch_id
+             WHERE mine.branch_id = ?1 AND mine.state = 'pending' AND mine.path = c.path
+                AND NOT (m.plan_id = b.plan_id AND mine.target_hash IS c.target_hash
+                    AND mine.executable IS c.executable))
+         ORDER BY c.path, p.created_at, p.id, b.created_at, b.id"
+    ))?;
+    let rows = select.query_map([branch_id], wanted_from_row)?;
+    let all: Vec<Wanted> = rows.collect::<rusqlite::Result<_>>()?;
+    let paths: HashSet<&str> = paths.iter().copied().collect();
+    let of_those = |wanted: &Wanted| paths.contains(wanted.change.path.as_str());
+    Ok(all.into_iter().filter(of_those).collect())
+}
+
+/// Who wants the file `path`: every plan and branch it is pending on.
+pub fn wanting(tx: &ReadTx<'_>, path: &str) -> Result<Vec<Wanted>> {
+    let mut select = tx.sql().prepare_cached(&format!(
+        "{WANTED} AND c.path = ?1 ORDER BY p.created_at, p.id, b.created_at, b.id"
+    ))?;
+    let rows = select.query_map([path], wanted_from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Every file that more than one plan wants, by path, with all who want it.
+pub fn wanted_twice(tx: &ReadTx<'_>) -> Result<Vec<Wanted>> {
+    let mut select = tx.sql().prepare_cached(&format!(
+        "{WANTED} AND c.path IN
+            (SELECT path FROM ({WANTED}) GROUP BY path HAVING count(DISTINCT plan_id) > 1)
+         ORDER BY c.path, p.created_at, p.id, b.created_at, b.id"
+    ))?;
+    let rows = select.query_map([], wanted_from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
