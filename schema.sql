@@ -126,6 +126,8 @@ CREATE TABLE pending_changes (
     message_id  TEXT NOT NULL,
     path        TEXT NOT NULL,
     base_hash   TEXT,
+    -- That content, in the plan's repository too; NULL where it is not kept.
+    base_blob   TEXT,
     blob        TEXT,
     target_hash TEXT,
     -- Whether the file is to be a program; NULL leaves that as it is.

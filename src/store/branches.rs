@@ -187,7 +187,7 @@ pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
             number, role, kind, source, text, state, kept, created_at, completed_at
          FROM convo_messages WHERE branch_id = ?1 AND state <> 'open'",
         "INSERT INTO pending_changes SELECT plandex_new_id(), ?2,
-            message_id, path, base_hash, blob, target_hash, executable, moved_from, added, removed,
+            message_id, path, base_hash, base_blob, blob, target_hash, executable, moved_from, added, removed,
             notes, state,
             created_at, ended_at
          FROM pending_changes WHERE branch_id = ?1 AND state = 'pending'",

@@ -21,6 +21,8 @@ pub struct Change {
     pub path: String,
     /// SHA-256 of the content it was built on; `None` if the file was to be new.
     pub base_hash: Option<String>,
+    /// The git blob of that content; `None` also where it is not kept any more.
+    pub base_blob: Option<String>,
     /// The git blob of the new content; `None` for a deletion.
     pub blob: Option<String>,
     /// SHA-256 of the new content; `None` for a deletion.
@@ -47,6 +49,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Change> {
         message_id: row.get("message_id")?,
         path: row.get("path")?,
         base_hash: row.get("base_hash")?,
+        base_blob: row.get("base_blob")?,
         blob: row.get("blob")?,
         target_hash: row.get("target_hash")?,
         executable: row.get("executable")?,
@@ -167,9 +170,10 @@ pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
         .execute(params![change.branch_id, change.path, clock::wall_ms()])?;
     tx.sql()
         .prepare_cached(
-            "INSERT INTO pending_changes (id, branch_id, message_id, path, base_hash, blob,
-                target_hash, executable, moved_from, added, removed, notes, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            "INSERT INTO pending_changes (id, branch_id, message_id, path, base_hash,
+                base_blob, blob, target_hash, executable, moved_from, added, removed, notes,
+                created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .execute(params![
             change.id,
@@ -177,6 +181,7 @@ pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
             change.message_id,
             change.path,
             change.base_hash,
+            change.base_blob,
             change.blob,
             change.target_hash,
             change.executable,
@@ -189,11 +194,12 @@ pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
     Ok(())
 }
 
-/// Notes that a pending change's file has another content by now, one that the change was built on.
+/// Notes that a pending change's file has another content by now, one that the change was built on;
+/// which is not kept.
 pub fn rebase(tx: &WriteTx<'_>, id: &str, base_hash: Option<&str>) -> Result<()> {
     tx.sql()
         .prepare_cached(
-            "UPDATE pending_changes SET base_hash = ?2 WHERE id = ?1 AND state = 'pending'",
+            "UPDATE pending_changes SET base_hash = ?2, base_blob = NULL WHERE id = ?1 AND state = 'pending'",
         )?
         .execute(params![id, base_hash])?;
     Ok(())
