@@ -261,7 +261,10 @@ fn refuse(edits: &[Edit], reason: Reason) -> FailedFile {
             closest: None,
             candidates: Vec::new(),
             stale: false,
+            loaded_at: None,
+            note: None,
             tiers_tried: Vec::new(),
+            note: None,
         })
         .collect();
     FailedFile { path, failures }

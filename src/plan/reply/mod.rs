@@ -86,7 +86,10 @@ impl Malformed {
             closest: None,
             candidates: Vec::new(),
             stale: false,
+            loaded_at: None,
+            note: None,
             tiers_tried: Vec::new(),
+            note: None,
         }
     }
 }

@@ -123,7 +123,10 @@ fn the_json_form_is_fixed() {
         }),
         candidates: vec![],
         stale: false,
+        loaded_at: None,
+        note: None,
         tiers_tried: vec![Tier::Exact, Tier::TrailingSpace],
+        note: None,
     };
     let json = serde_json::to_string(&failure).unwrap();
     assert_eq!(
