@@ -57,6 +57,11 @@ pub(super) struct Unasked {
     pub(super) hint: &'static str,
 }
 
+/// Whoever was asked for something gave nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct CalledOff(pub(super) String);
+
 /// What an error means to whoever called.
 struct Verdict {
     code: ExitCode,
@@ -205,6 +210,9 @@ fn judge(error: &Error) -> Verdict {
     }
     if let Some(unasked) = error.downcast_ref::<Unasked>() {
         return Verdict::new(ExitCode::Declined, "unconfirmed", unasked.hint);
+    }
+    if error.is::<CalledOff>() {
+        return Verdict::new(ExitCode::Declined, "declined", "");
     }
     if error.is::<Panicked>() {
         return Verdict::new(ExitCode::Failed, "panicked", PANICKED);

@@ -74,7 +74,7 @@ Examples:
   plandex tell \"add x\" --reply r            … and what it answered
   plandex tell -n \"add x\" && plandex build  ask now, build later")]
 pub(in super::super) struct Tell {
-    /// What to do; else -f, else standard input if it is piped.
+    /// What to do; else -f, else standard input if it is piped, else an editor.
     pub(super) prompt: Option<String>,
     /// Read the prompt from a file.
     #[arg(long, short, value_name = "FILE", conflicts_with = "prompt")]
@@ -95,7 +95,7 @@ Examples:
   plandex chat \"where is the greeting made?\"
   plandex chat -f question.md")]
 pub(in super::super) struct Chat {
-    /// What to answer; else -f, else standard input if it is piped.
+    /// What to answer; else -f, else standard input if it is piped, else an editor.
     pub(super) prompt: Option<String>,
     /// Read the prompt from a file.
     #[arg(long, short, value_name = "FILE", conflicts_with = "prompt")]

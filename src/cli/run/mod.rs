@@ -5,6 +5,7 @@ mod away;
 pub(super) mod background;
 mod build;
 mod connect;
+mod editor;
 mod ending;
 mod find;
 mod live;

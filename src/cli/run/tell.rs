@@ -10,6 +10,7 @@ use super::super::report;
 use super::super::session::Cli;
 use super::args;
 use super::background::{self, Input};
+use super::editor::Written;
 use super::ending;
 use super::prompt::{self, Sources};
 use super::show::RunView;
@@ -54,14 +55,23 @@ fn prompted(
         return background::start(cli, asking.input());
     }
     let (project, selected) = cli.open_selected()?;
-    let task = task(prompt::prompt(cli, &project, sources)?);
+    let (prompt, written) = prompt::prompt(cli, &project, sources)?;
     let run = Run {
         project,
         selected,
-        task,
+        task: task(prompt),
         operation,
     };
-    run.run(cli, asking, edits)
+    let ended = run.run(cli, asking, edits);
+    // What somebody wrote by hand is not lost to a plan that was busy for too long.
+    if ended.is_err()
+        && let Some(path) = written.and_then(Written::keep)
+    {
+        let path = path.display();
+        cli.ui.note(format!("What you wrote is kept in {path}"));
+        cli.ui.hint(format!("ask it again with `-f {path}`"));
+    }
+    ended
 }
 
 /// `plandex continue`
