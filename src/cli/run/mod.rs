@@ -1,5 +1,6 @@
 //! Runs from the terminal's side: begun, shown, followed.
 
+mod after;
 pub(super) mod args;
 mod away;
 pub(super) mod background;
