@@ -186,9 +186,12 @@ fn pruning_is_for_good_and_asks() {
         .run(&["undelete", "billing"])
         .exits(2)
         .says("there is no plan");
+    // What was held and by whom stays in the audit; of the plan nothing does.
     let dump = sandbox.dump();
+    let rest = dump.lines().filter(|line| !line.starts_with("repo_locks_audit"));
+    let rest: String = rest.collect();
     assert!(
-        !dump.contains("billing") && !dump.contains("a.txt"),
+        !rest.contains("billing") && !rest.contains("a.txt"),
         "{dump}"
     );
     sandbox.ok(&["doctor", "--prune"]).says("No deleted plans");
