@@ -186,10 +186,10 @@ fn finish(
     let message = format!("Apply {} {noun}\n\n{}", paths.len(), paths.join("\n"));
     turn.advance(permit, &branch, &tree, &message, |tx| {
         for change in &ended {
-            changes::end(tx, &change.id, Ended::Applied)?;
+            changes::end(tx, branch_id, &change.id, Ended::Applied)?;
         }
         for change in &rebased {
-            changes::rebase(tx, &change.id, change.base_hash.as_deref())?;
+            changes::rebase(tx, branch_id, &change.id, change.base_hash.as_deref())?;
         }
         applies::finish(tx, apply_id, State::Done)?;
         branches::set_status(tx, branch_id, Status::Ready, None)

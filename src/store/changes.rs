@@ -11,7 +11,7 @@ use crate::platform::clock;
 /// A built file change that is not yet in the project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// UUIDv7.
+    /// UUIDv7; a fork's change has that of the change it was forked from.
     pub id: String,
     /// The branch.
     pub branch_id: String,
@@ -196,24 +196,25 @@ pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
 
 /// Notes that a pending change's file has another content by now, one that the change was built on;
 /// which is not kept.
-pub fn rebase(tx: &WriteTx<'_>, id: &str, base_hash: Option<&str>) -> Result<()> {
+pub fn rebase(tx: &WriteTx<'_>, branch_id: &str, id: &str, base_hash: Option<&str>) -> Result<()> {
     tx.sql()
         .prepare_cached(
-            "UPDATE pending_changes SET base_hash = ?2, base_blob = NULL WHERE id = ?1 AND state = 'pending'",
+            "UPDATE pending_changes SET base_hash = ?3, base_blob = NULL
+             WHERE branch_id = ?1 AND id = ?2 AND state = 'pending'",
         )?
-        .execute(params![id, base_hash])?;
+        .execute(params![branch_id, id, base_hash])?;
     Ok(())
 }
 
-/// Ends a change that is still pending; `false` if it was ended already.
-pub fn end(tx: &WriteTx<'_>, id: &str, ended: Ended) -> Result<bool> {
+/// Ends a change of a branch that is still pending there; `false` if it was ended already.
+pub fn end(tx: &WriteTx<'_>, branch_id: &str, id: &str, ended: Ended) -> Result<bool> {
     let changed = tx
         .sql()
         .prepare_cached(
-            "UPDATE pending_changes SET state = ?2, ended_at = ?3
-             WHERE id = ?1 AND state = 'pending'",
+            "UPDATE pending_changes SET state = ?3, ended_at = ?4
+             WHERE branch_id = ?1 AND id = ?2 AND state = 'pending'",
         )?
-        .execute(params![id, ended.word(), clock::wall_ms()])?;
+        .execute(params![branch_id, id, ended.word(), clock::wall_ms()])?;
     Ok(changed == 1)
 }
 
