@@ -2,7 +2,10 @@
 //! likewise. What is left is all old or all new, and nothing that anybody wrote is lost.
 
 mod calls;
+#[path = "../../editor/mod.rs"]
+mod editor;
 mod killed;
+mod races;
 mod tracer;
 
 use std::collections::BTreeMap;
