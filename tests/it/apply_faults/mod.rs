@@ -5,6 +5,7 @@ mod calls;
 #[path = "../../editor/mod.rs"]
 mod editor;
 mod killed;
+mod power;
 mod races;
 mod tracer;
 
