@@ -5,6 +5,7 @@
 //! crash in between leaves an unreferenced commit or a lagging ref, both harmless and repaired;
 //! never a row that points nowhere.
 
+mod describe;
 mod find;
 mod select;
 pub mod tree;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 pub use find::{Place, ProjectError, find, place_for_new};
-pub use select::{DecidedBy, SelectError, Selected, find_plan};
+pub use select::{DecidedBy, SelectError, Selected, find_among, find_plan};
 
 use crate::config::LockToken;
 use crate::lock::{self, LockError, Locks, Notice, Patience, operation, owner};
@@ -67,6 +68,15 @@ pub struct Project {
     workers: Workers,
     /// What repairs said, until somebody asks.
     repaired: parking_lot::Mutex<Vec<String>>,
+}
+
+/// Where a new plan's name comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    /// From whoever made it.
+    Given,
+    /// From nobody: its first prompt will name it.
+    Draft,
 }
 
 /// The author of versions that no actor is known for.
@@ -160,6 +170,26 @@ impl Project {
         patience: Patience,
         on_wait: &mut dyn FnMut(&Notice),
     ) -> Result<Plan> {
+        self.make_plan(name, Naming::Given, patience, on_wait)
+    }
+
+    /// As [`Self::new_plan`] for a plan that nobody named: its first prompt will.
+    pub fn new_draft(
+        &self,
+        name: &str,
+        patience: Patience,
+        on_wait: &mut dyn FnMut(&Notice),
+    ) -> Result<Plan> {
+        self.make_plan(name, Naming::Draft, patience, on_wait)
+    }
+
+    fn make_plan(
+        &self,
+        name: &str,
+        naming: Naming,
+        patience: Patience,
+        on_wait: &mut dyn FnMut(&Notice),
+    ) -> Result<Plan> {
         if self.store.read(|tx| plans::by_name(tx, name))?.is_some() {
             return Err(SelectError::Taken(name.to_owned()).into());
         }
@@ -168,10 +198,17 @@ impl Project {
         // between, a repository without a row is left, which doctor lists.
         let repo = PlanRepo::create(&self.repo_path(&new.id), &new.branch_id)?;
         let now = crate::platform::clock::wall_ms();
+        let about = tree::PlanAbout {
+            name: name.to_owned(),
+            is_draft: naming == Naming::Draft,
+            archived_at: None,
+            deleted_at: None,
+            deleted_by: None,
+        };
         let head = repo
             .commit(
                 None,
-                &[tree::plan(name)],
+                &[tree::plan(&about)],
                 self.author(),
                 &format!("New plan {name}"),
                 now,
@@ -183,7 +220,10 @@ impl Project {
             if plans::by_name(tx, name)?.is_some() {
                 return Err(SelectError::Taken(name.to_owned()).into());
             }
-            plans::create(tx, &new, name, &version)?;
+            match naming {
+                Naming::Given => plans::create(tx, &new, name, &version)?,
+                Naming::Draft => plans::create_draft(tx, &new, name, &version)?,
+            }
             let selection = Selection {
                 plan_id: new.id.clone(),
                 branch: "main".to_owned(),
@@ -232,8 +272,13 @@ impl Project {
             .terminal
             .as_deref()
             .unwrap_or(selections::PROJECT);
-        // The first choice of all is the project's too, so that scripts find a plan.
-        if selections::of(tx, selections::PROJECT)?.is_none() {
+        // The first choice of all is the project's too, so that scripts find a plan; and the first
+        // one after its plan was deleted.
+        let of_project = match selections::of(tx, selections::PROJECT)? {
+            Some(chosen) => plans::by_id(tx, &chosen.plan_id)?,
+            None => None,
+        };
+        if of_project.is_none_or(|plan| plan.deleted_at.is_some()) {
             selections::choose(tx, selections::PROJECT, selection)?;
         }
         selections::choose(tx, terminal, selection)

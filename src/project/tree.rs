@@ -1,7 +1,8 @@
 //! A version's tree: what the plan's repository holds of each row, readable by plain git.
 //!
 //! ```text
-//! plan.json                        the plan's name
+//! plan.json                        the plan's name, and whether it is archived or deleted
+//! settings.json                    what `set-model` chose (absent if nothing)
 //! conversation/000001-user.md      one file a message: a head of `field: value` lines, a blank
 //!                                  line, the text
 //! summary/000012.md                the same of what the messages up to that one were about
@@ -16,23 +17,76 @@
 //! Whoever changes a row changes its file here in the same version, so that a branch's rows can be
 //! made again from its tree.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::repo::TreeChange;
+use crate::store::branch_settings::BranchSetting;
 use crate::store::changes::Change;
 use crate::store::contexts::Context;
 use crate::store::messages::Message;
+use crate::store::plans::Plan;
 use crate::store::summaries::Summary;
 
-/// The plan itself.
-pub fn plan(name: &str) -> TreeChange {
-    #[derive(Serialize)]
-    struct About<'a> {
-        name: &'a str,
+/// The plan itself: what of its row is not found elsewhere in its repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanAbout {
+    /// Its name.
+    pub name: String,
+    /// Whether nobody named it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_draft: bool,
+    /// When it was archived (wall milliseconds).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived_at: Option<i64>,
+    /// When it was deleted (wall milliseconds).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<i64>,
+    /// Who deleted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_by: Option<String>,
+}
+
+impl From<&Plan> for PlanAbout {
+    fn from(plan: &Plan) -> Self {
+        Self {
+            name: plan.name.clone(),
+            is_draft: plan.is_draft,
+            archived_at: plan.archived_at,
+            deleted_at: plan.deleted_at,
+            deleted_by: plan.deleted_by.clone(),
+        }
     }
+}
+
+/// Where [`plan`] is.
+pub const PLAN: &str = "plan.json";
+/// Where [`settings`] are.
+pub const SETTINGS: &str = "settings.json";
+
+/// The plan itself.
+pub fn plan(about: &PlanAbout) -> TreeChange {
     TreeChange::Put {
-        path: "plan.json".to_owned(),
-        bytes: json(&About { name }),
+        path: PLAN.to_owned(),
+        bytes: json(about),
+    }
+}
+
+/// What `set-model` chose for the branch; nothing chosen, no file.
+pub fn settings(chosen: &[BranchSetting]) -> TreeChange {
+    let path = SETTINGS.to_owned();
+    if chosen.is_empty() {
+        return TreeChange::Remove { path };
+    }
+    let pairs = chosen
+        .iter()
+        .map(|one| (one.name.as_str(), one.value.as_str()));
+    let map: BTreeMap<&str, &str> = pairs.collect();
+    TreeChange::Put {
+        path,
+        bytes: json(&map),
     }
 }
 

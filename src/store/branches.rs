@@ -107,6 +107,40 @@ pub fn of_plan(tx: &ReadTx<'_>, plan_id: &str) -> Result<Vec<Branch>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// A branch as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The branch.
+    pub branch: Branch,
+    /// Wall time of its making.
+    pub created_at: i64,
+    /// The name of the branch that it was forked from, live or deleted.
+    pub parent: Option<String>,
+    /// How many changes are pending on it.
+    pub pending: u64,
+}
+
+/// The live branches of a plan with what a list shows of them, in the order of [`of_plan`].
+pub fn list(tx: &ReadTx<'_>, plan_id: &str) -> Result<Vec<Listed>> {
+    let columns = format!("b.{}", COLUMNS.replace(", ", ", b."));
+    let mut select = tx.sql().prepare_cached(&format!(
+        "SELECT {columns}, b.created_at, p.name, (SELECT count(*) FROM pending_changes c
+            WHERE c.branch_id = b.id AND c.state = 'pending')
+         FROM branches b LEFT JOIN branches p ON p.id = b.parent_id
+         WHERE b.plan_id = ?1 AND b.deleted_at IS NULL ORDER BY b.created_at, b.id"
+    ))?;
+    let rows = select.query_map([plan_id], |row| {
+        let pending: i64 = row.get(10)?;
+        Ok(Listed {
+            branch: from_row(row)?,
+            created_at: row.get(8)?,
+            parent: row.get(9)?,
+            pending: pending.unsigned_abs(),
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The live branch of a plan called `name`.
 pub fn by_name(tx: &ReadTx<'_>, plan_id: &str, name: &str) -> Result<Option<Branch>> {
     Ok(tx
@@ -158,6 +192,14 @@ pub fn set_status(tx: &WriteTx<'_>, id: &str, status: Status, error: Option<&str
     Ok(())
 }
 
+/// Deletes the branch: its name is free again, its rows and versions stay.
+pub fn delete(tx: &WriteTx<'_>, id: &str) -> Result<()> {
+    tx.sql()
+        .prepare_cached("UPDATE branches SET deleted_at = ?2, updated_at = ?2 WHERE id = ?1")?
+        .execute(params![id, clock::wall_ms()])?;
+    Ok(())
+}
+
 /// Forks `from` into the new branch `name`: same head, same context, conversation and pending
 /// changes under the same ids, which are those that the head's tree has; returns the new branch's
 /// id. Fails if a live branch of the plan has that name.
@@ -194,6 +236,8 @@ pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
          FROM plan_builds WHERE branch_id = ?1",
         "INSERT INTO summaries SELECT id, ?2, up_to, source, text, created_at
          FROM summaries WHERE branch_id = ?1",
+        "INSERT INTO branch_settings SELECT ?2, name, value
+         FROM branch_settings WHERE branch_id = ?1",
     ] {
         tx.sql()
             .prepare_cached(copy)?

@@ -16,6 +16,7 @@
 
 pub mod applies;
 pub mod audit;
+pub mod branch_settings;
 pub mod branches;
 pub mod changes;
 pub mod contexts;
