@@ -131,6 +131,8 @@ CREATE TABLE pending_changes (
     message_id  TEXT NOT NULL,
     path        TEXT NOT NULL,
     base_hash   TEXT,
+    -- That content, in the plan's repository too; NULL where it is not kept.
+    base_blob   TEXT,
     blob        TEXT,
     target_hash TEXT,
     -- Whether the file is to be a program; NULL leaves that as it is.
@@ -150,6 +152,8 @@ CREATE TABLE pending_changes (
 
 CREATE UNIQUE INDEX pending_changes_path ON pending_changes (branch_id, path)
     WHERE state = 'pending';
+-- Which plans want a file.
+CREATE INDEX pending_changes_wanted ON pending_changes (path) WHERE state = 'pending';
 
 -- What a conversation was about up to and with the message `up_to`, in the words of the model that
 -- was asked for it. Written by a run whose conversation had outgrown the model's window, or by

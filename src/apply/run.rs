@@ -165,6 +165,7 @@ fn finish(
             let change = change.clone();
             Some(Change {
                 base_hash,
+                base_blob: None,
                 ..change
             })
         })
@@ -174,7 +175,7 @@ fn finish(
         .flat_map(|change| tree::without_pending(change));
     let still = rebased
         .iter()
-        .flat_map(|change| tree::pending(change, None));
+        .flat_map(|change| tree::pending(change, None, None));
     let tree: Vec<TreeChange> = gone.chain(still).collect();
     let paths: Vec<&str> = ended.iter().map(|change| change.path.as_str()).collect();
     let noun = if paths.len() == 1 {

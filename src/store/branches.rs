@@ -187,8 +187,8 @@ pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
         "INSERT INTO convo_messages SELECT id, ?2, number, role, kind, source, text, state,
             kept, created_at, completed_at
          FROM convo_messages WHERE branch_id = ?1 AND state <> 'open'",
-        "INSERT INTO pending_changes SELECT id, ?2, message_id, path, base_hash, blob,
-            target_hash, executable, moved_from, added, removed, notes, state, created_at, ended_at
+        "INSERT INTO pending_changes SELECT id, ?2, message_id, path, base_hash, base_blob,
+            blob, target_hash, executable, moved_from, added, removed, notes, state, created_at, ended_at
          FROM pending_changes WHERE branch_id = ?1 AND state = 'pending'",
         "INSERT INTO plan_builds SELECT id, ?2, message_id, '', path, status, error, created_at
          FROM plan_builds WHERE branch_id = ?1",

@@ -122,6 +122,7 @@ impl Ground {
             message_id: "m".to_owned(),
             path: path.to_owned(),
             base_hash: hash(base),
+            base_blob: None,
             blob: target.map(|_| "blob".to_owned()),
             target_hash: hash(target),
             executable: None,
