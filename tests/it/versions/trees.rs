@@ -32,8 +32,22 @@ pub(crate) fn files(sandbox: &Sandbox, repo: &Path, version: &str) -> BTreeMap<S
 /// Each live branch's rows and the tree of its head say the same.
 #[track_caller]
 pub(crate) fn check(sandbox: &Sandbox, what: &str) {
+    check_those(sandbox, what, |_| true);
+}
+
+/// As [`check`], of the branches called so.
+#[track_caller]
+pub(crate) fn check_branch(sandbox: &Sandbox, name: &str, what: &str) {
+    check_those(sandbox, what, |branch| branch == name);
+}
+
+#[track_caller]
+fn check_those(sandbox: &Sandbox, what: &str, is_wanted: impl Fn(&str) -> bool) {
     let connection = Connection::open(sandbox.state_dir().join("plandex.db")).unwrap();
     for (repo, branch) in heads(sandbox) {
+        if !is_wanted(&branch.name) {
+            continue;
+        }
         let head = branch.head.unwrap();
         let found = shown(&files(sandbox, &repo, &head));
         let expected = rows(sandbox, &connection, &repo, &branch.id);
@@ -197,6 +211,9 @@ fn pending(
             let mut thing = json!({"about": about});
             if let Some(blob) = row.get_unwrap::<_, Option<String>>("blob") {
                 thing["content"] = content(blob).into();
+            }
+            if let Some(blob) = row.get_unwrap::<_, Option<String>>("base_blob") {
+                thing["base"] = content(blob).into();
             }
             things.insert(format!("pending/{}", text(row, "id")), thing);
         },
