@@ -21,9 +21,11 @@ pub const SCHEMA_VERSION: i64 = 2;
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 
+type Step = fn(&Connection) -> Result<()>;
+
 /// What each version changes of the content: the version that it leads to, and its work, which is
 /// done when the tables have their newest form.
-const STEPS: [(i64, fn(&Connection) -> Result<()>); 1] = [(2, share_ids)];
+const STEPS: [(i64, Step); 1] = [(2, share_ids)];
 
 /// Brings the database to [`SCHEMA_VERSION`], or refuses one that is newer.
 pub(super) fn migrate(connection: &Connection, gate: &Gate, dir: &Path) -> Result<()> {
