@@ -67,12 +67,8 @@ impl Outcome {
     }
 
     fn note(&mut self, message_id: &str, path: &str, fate: Fate) {
-        self.records.push(Build {
-            message_id: message_id.to_owned(),
-            stream_id: self.stream_id.clone(),
-            path: path.to_owned(),
-            fate,
-        });
+        let build = Build::new(message_id, &self.stream_id, path, fate);
+        self.records.push(build);
     }
 
     /// Builds one file from a reply's edits.
@@ -197,7 +193,7 @@ impl Outcome {
 
     /// What the version's tree gets.
     pub(super) fn tree_changes(&self) -> Vec<TreeChange> {
-        let mut files = Vec::new();
+        let mut files: Vec<TreeChange> = self.records.iter().map(tree::build).collect();
         for pending in &self.built {
             files.extend(pending.replaces.iter().flat_map(tree::without_pending));
             files.extend(tree::pending(

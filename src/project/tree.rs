@@ -1,17 +1,23 @@
 //! A version's tree: what the plan's repository holds of each row, readable by plain git.
 //!
 //! ```text
-//! plan.json                        the plan's name
-//! conversation/000001-user.md      one file a message: a head of `field: value` lines, a blank
-//!                                  line, the text
-//! summary/000012.md                the same of what the messages up to that one were about
-//! context/<id>/about.json          what was loaded, from where, when
-//! context/<id>/body                the content at that moment
-//! pending/<id>/about.json          path, base and target hash of a change not yet applied
-//! pending/<id>/content             the new content (absent for a deletion)
-//! pending/<id>/base                the content that it was built on (absent for a new file, and
-//!                                  where it is not kept)
+//! plan.json                           the plan's name
+//! branch.json                         the branch's name, and the branch that it was forked from
+//! conversation/0000/000001-user.md    one file a message, a directory a hundred: a head of
+//!                                     `field: value` lines, a blank line, the text
+//! builds/<xx>/<id>.json               what became of a reply's edits to one path
+//! summary/000012.md                   what the messages up to that one were about, as a message
+//! context/<xx>/<id>/about.json        what was loaded, from where, when
+//! context/<xx>/<id>/body              the content at that moment
+//! pending/<xx>/<id>/about.json        path, base and target hash of a change not yet applied
+//! pending/<xx>/<id>/content           the new content (absent for a deletion)
+//! pending/<xx>/<id>/base              the content that it was built on (absent for a new file,
+//!                                     and where it is not kept)
 //! ```
+//!
+//! `<xx>` are the last two digits of the id: a version writes every directory that it goes through,
+//! so none may be long. Versions made before schema version 2 have no such directories (nor
+//! branch.json and builds); a thing that is put or removed leaves its old place.
 //!
 //! Whoever changes a row changes its file here in the same version, so that a branch's rows can be
 //! made again from its tree.
@@ -19,7 +25,8 @@
 use serde::Serialize;
 
 use crate::repo::TreeChange;
-use crate::store::changes::Change;
+use crate::store::branches::Branch;
+use crate::store::changes::{Build, Change};
 use crate::store::contexts::Context;
 use crate::store::messages::Message;
 use crate::store::summaries::Summary;
@@ -39,7 +46,8 @@ pub fn plan(name: &str) -> TreeChange {
 /// One message.
 pub fn message(message: &Message) -> TreeChange {
     let path = format!(
-        "conversation/{:06}-{}.md",
+        "conversation/{:04}/{:06}-{}.md",
+        message.number / 100,
         message.number,
         message.role.word()
     );
@@ -82,8 +90,48 @@ pub fn summary(summary: &Summary) -> TreeChange {
     }
 }
 
+/// One build.
+pub fn build(build: &Build) -> TreeChange {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct About<'a> {
+        message_id: &'a str,
+        run: &'a str,
+        path: &'a str,
+        status: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        report: Option<&'a str>,
+        created_at: i64,
+    }
+    let about = About {
+        message_id: &build.message_id,
+        run: &build.stream_id,
+        path: &build.path,
+        status: build.fate.word(),
+        report: build.error(),
+        created_at: build.created_at,
+    };
+    TreeChange::Put {
+        path: format!("{}.json", place("builds", &build.id)),
+        bytes: json(&about),
+    }
+}
+
+/// Where the thing `id` is below `room`.
+fn place(room: &str, id: &str) -> String {
+    let digits = id.get(id.len().saturating_sub(2)..).unwrap_or("00");
+    format!("{room}/{digits}/{id}")
+}
+
+/// The removal of the thing `id` from where it was before schema version 2.
+fn without_old(room: &str, id: &str) -> TreeChange {
+    TreeChange::Remove {
+        path: format!("{room}/{id}"),
+    }
+}
+
 /// One context entry with its body.
-pub fn context(entry: &Context, body: Vec<u8>) -> [TreeChange; 2] {
+pub fn context(entry: &Context, body: Vec<u8>) -> [TreeChange; 3] {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct About<'a> {
@@ -108,8 +156,10 @@ pub fn context(entry: &Context, body: Vec<u8>) -> [TreeChange; 2] {
         created_at: entry.created_at,
         updated_at: entry.updated_at,
     };
-    let at = |name: &str| format!("context/{}/{name}", entry.id);
+    let place = place("context", &entry.id);
+    let at = |name: &str| format!("{place}/{name}");
     [
+        without_old("context", &entry.id),
         TreeChange::Put {
             path: at("about.json"),
             bytes: json(&about),
@@ -119,6 +169,12 @@ pub fn context(entry: &Context, body: Vec<u8>) -> [TreeChange; 2] {
             bytes: body,
         },
     ]
+}
+
+/// The removal of a context entry.
+pub fn without_context(id: &str) -> [TreeChange; 2] {
+    let path = place("context", id);
+    [TreeChange::Remove { path }, without_old("context", id)]
 }
 
 /// One pending change with its new content (`None` for a deletion, or to leave it as it is) and what
@@ -156,7 +212,8 @@ pub fn pending(
         notes: &change.notes,
         created_at: change.created_at,
     };
-    let at = |name: &str| format!("pending/{}/{name}", change.id);
+    let place = place("pending", &change.id);
+    let at = |name: &str| format!("{place}/{name}");
     let mut files = vec![TreeChange::Put {
         path: at("about.json"),
         bytes: json(&about),
@@ -178,8 +235,11 @@ pub fn pending(
 
 /// The removal of a pending change that ended.
 pub fn without_pending(change: &Change) -> Vec<TreeChange> {
-    let path = format!("pending/{}", change.id);
-    vec![TreeChange::Remove { path }]
+    let path = place("pending", &change.id);
+    vec![
+        TreeChange::Remove { path },
+        without_old("pending", &change.id),
+    ]
 }
 
 fn json(about: &impl Serialize) -> Vec<u8> {

@@ -158,14 +158,27 @@ pub fn set_status(tx: &WriteTx<'_>, id: &str, status: Status, error: Option<&str
     Ok(())
 }
 
-/// Forks `from` into the new branch `name`: same head, same context, conversation and pending
-/// changes under the same ids, which are those that the head's tree has; returns the new branch's
-/// id. Fails if a live branch of the plan has that name.
-pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
+/// A branch as it is forked.
+#[derive(Debug, Clone, Copy)]
+pub struct NewBranch<'a> {
+    /// UUIDv7.
+    pub id: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its first version of its own.
+    pub head: &'a str,
+    /// Wall time.
+    pub created_at: i64,
+}
+
+/// Forks `from`: same context, conversation and pending changes
+/// under the same ids, which are those that the head's tree has. Fails if a live branch of the plan has that name.
+pub fn fork(tx: &WriteTx<'_>, from: &Branch, fork: &NewBranch<'_>) -> Result<()> {
+    let NewBranch { id, name, head } = *fork;
     if by_name(tx, &from.plan_id, name)?.is_some() {
         bail!("the plan has already a branch \"{name}\"");
     }
-    let (id, now) = (new_id(), clock::wall_ms());
+    let now = fork.created_at;
     tx.sql()
         .prepare_cached(
             "INSERT INTO branches (id, plan_id, name, parent_id, head, status, created_at,
@@ -176,7 +189,7 @@ pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
             from.plan_id,
             name,
             from.id,
-            from.head,
+            head,
             from.status.word(),
             now
         ])?;
@@ -188,9 +201,11 @@ pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
             kept, created_at, completed_at
          FROM convo_messages WHERE branch_id = ?1 AND state <> 'open'",
         "INSERT INTO pending_changes SELECT id, ?2, message_id, path, base_hash, base_blob,
-            blob, target_hash, executable, moved_from, added, removed, notes, state, created_at, ended_at
+            blob, target_hash, executable, moved_from, added, removed, notes, state, created_at,
+            ended_at
          FROM pending_changes WHERE branch_id = ?1 AND state = 'pending'",
-        "INSERT INTO plan_builds SELECT id, ?2, message_id, '', path, status, error, created_at
+        "INSERT INTO plan_builds SELECT id, ?2, message_id, stream_id, path, status, error,
+            created_at
          FROM plan_builds WHERE branch_id = ?1",
         "INSERT INTO summaries SELECT id, ?2, up_to, source, text, created_at
          FROM summaries WHERE branch_id = ?1",
@@ -199,5 +214,5 @@ pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
             .prepare_cached(copy)?
             .execute(params![from.id, id])?;
     }
-    Ok(id)
+    Ok(())
 }
