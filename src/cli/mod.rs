@@ -75,11 +75,17 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
     cli.expect_stream(command);
     match command {
         Command::New(args) => plans::new(cli, args),
-        Command::Plans => plans::plans(cli),
+        Command::Plans(args) => plans::plans(cli, args),
         Command::Cd(args) => plans::cd(cli, args),
         Command::Current => plans::current(cli),
+        Command::Rename(args) => plans::rename(cli, args),
+        Command::Archive(args) => plans::archive(cli, args),
+        Command::Unarchive(args) => plans::unarchive(cli, args),
+        Command::DeletePlan(args) => plans::delete(cli, args),
+        Command::Undelete(args) => plans::undelete(cli, args),
         Command::Branches => branches::branches(cli),
         Command::Checkout(args) => branches::checkout(cli, args),
+        Command::DeleteBranch(args) => branches::delete(cli, args),
         Command::Load(args) => load::load(cli, args),
         Command::Ls => load::ls(cli),
         Command::Tell(args) => run::tell(cli, args),

@@ -18,7 +18,7 @@ use super::verbose;
 use crate::config::{self, Environment, Settings, Wait};
 use crate::lock::Patience;
 use crate::platform::{clock, crash, terminal};
-use crate::project::{self, Place, Project, Selected, Session};
+use crate::project::{self, DecidedBy, Place, Project, Selected, Session};
 use crate::store::Connections;
 use crate::store::tickets::Ticket;
 use crate::ui::{ColourChoice, Printing, Ui, UiSettings};
@@ -258,6 +258,30 @@ impl Cli {
         let project = self.open()?;
         let selected = project.selected()?;
         Ok((project, selected))
+    }
+
+    /// What decided the selected plan, and what its branch, as one would look for it.
+    pub(super) fn decided_by(&self, selected: &Selected) -> (&'static str, &'static str) {
+        let words = |by: DecidedBy,
+                     flag: Option<&String>,
+                     [option, variable]: [&'static str; 2]| {
+            match by {
+                DecidedBy::Named if flag.is_some() => option,
+                DecidedBy::Named => variable,
+                DecidedBy::Terminal | DecidedBy::Project | DecidedBy::Default => by.words(),
+            }
+        };
+        let plan = ["--plan", "PLANDEX_PLAN"];
+        let branch = ["--branch", "PLANDEX_BRANCH"];
+        (
+            words(selected.decided_by, self.global.plan.as_ref(), plan),
+            words(selected.branch_by, self.global.branch.as_ref(), branch),
+        )
+    }
+
+    /// Whether its branch was chosen, and not named for this one command.
+    pub(super) fn has_chosen(&self, selected: &Selected) -> bool {
+        matches!(selected.branch_by, DecidedBy::Terminal | DecidedBy::Project)
     }
 
     /// Who works here, and how.

@@ -1,7 +1,8 @@
 //! A version's tree: what the plan's repository holds of each row, readable by plain git.
 //!
 //! ```text
-//! plan.json                           the plan's name
+//! plan.json                           the plan's name, and whether it is archived or deleted
+//! settings.json                       what `set-model` chose (absent if nothing)
 //! branch.json                         the branch's name, and the branch that it was forked from
 //! conversation/0000/000001-user.md    one file a message, a directory a hundred: a head of
 //!                                     `field: value` lines, a blank line, the text
@@ -22,24 +23,115 @@
 //! Whoever changes a row changes its file here in the same version, so that a branch's rows can be
 //! made again from its tree.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::repo::TreeChange;
+use crate::store::branch_settings::BranchSetting;
 use crate::store::branches::Branch;
 use crate::store::changes::{Build, Change};
 use crate::store::contexts::Context;
 use crate::store::messages::Message;
+use crate::store::plans::Plan;
 use crate::store::summaries::Summary;
 
-/// The plan itself.
-pub fn plan(name: &str) -> TreeChange {
-    #[derive(Serialize)]
-    struct About<'a> {
-        name: &'a str,
+/// The plan itself: what of its row is not found elsewhere in its repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanAbout {
+    /// Its name.
+    pub name: String,
+    /// Wall time of its making; 0 in versions made before schema version 2.
+    #[serde(default)]
+    pub created_at: i64,
+    /// Whether nobody named it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_draft: bool,
+    /// When it was archived (wall milliseconds).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived_at: Option<i64>,
+    /// When it was deleted (wall milliseconds).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<i64>,
+    /// Who deleted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_by: Option<String>,
+}
+
+impl From<&Plan> for PlanAbout {
+    fn from(plan: &Plan) -> Self {
+        Self {
+            name: plan.name.clone(),
+            created_at: plan.created_at,
+            is_draft: plan.is_draft,
+            archived_at: plan.archived_at,
+            deleted_at: plan.deleted_at,
+            deleted_by: plan.deleted_by.clone(),
+        }
     }
+}
+
+/// Where [`plan`] is.
+pub const PLAN: &str = "plan.json";
+/// Where [`settings`] are.
+pub const SETTINGS: &str = "settings.json";
+
+/// The plan itself.
+pub fn plan(about: &PlanAbout) -> TreeChange {
     TreeChange::Put {
-        path: "plan.json".to_owned(),
-        bytes: json(&About { name }),
+        path: PLAN.to_owned(),
+        bytes: json(about),
+    }
+}
+
+/// The branch itself: what of its row is not found elsewhere in its repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BranchAbout {
+    /// Its name.
+    pub name: String,
+    /// The branch that it was forked from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<String>,
+    /// Wall time of its making.
+    pub created_at: i64,
+}
+
+impl From<&Branch> for BranchAbout {
+    fn from(branch: &Branch) -> Self {
+        Self {
+            name: branch.name.clone(),
+            parent_id: branch.parent_id.clone(),
+            created_at: branch.created_at,
+        }
+    }
+}
+
+/// Where [`branch`] is.
+pub const BRANCH: &str = "branch.json";
+
+/// The branch itself.
+pub fn branch(about: &BranchAbout) -> TreeChange {
+    TreeChange::Put {
+        path: BRANCH.to_owned(),
+        bytes: json(about),
+    }
+}
+
+/// What `set-model` chose for the branch; nothing chosen, no file.
+pub fn settings(chosen: &[BranchSetting]) -> TreeChange {
+    let path = SETTINGS.to_owned();
+    if chosen.is_empty() {
+        return TreeChange::Remove { path };
+    }
+    let pairs = chosen
+        .iter()
+        .map(|one| (one.name.as_str(), one.value.as_str()));
+    let map: BTreeMap<&str, &str> = pairs.collect();
+    TreeChange::Put {
+        path,
+        bytes: json(&map),
     }
 }
 

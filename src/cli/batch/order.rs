@@ -38,10 +38,19 @@ pub(super) fn not_in_a_batch(command: &Command) -> Option<&'static str> {
 /// it did, so it stands in the plan's line as a read.
 pub(super) fn of(command: &Command) -> Order {
     match command {
-        Command::New(_) | Command::Cd(_) | Command::Checkout(_) => Order::Alone,
-        Command::Doctor(args) if args.fix => Order::Alone,
+        // What changes which plans and branches there are, what they are called, which is chosen.
+        Command::New(_)
+        | Command::Cd(_)
+        | Command::Checkout(_)
+        | Command::DeleteBranch(_)
+        | Command::Rename(_)
+        | Command::Archive(_)
+        | Command::Unarchive(_)
+        | Command::DeletePlan(_)
+        | Command::Undelete(_) => Order::Alone,
+        Command::Doctor(args) if args.fix || args.prune => Order::Alone,
         Command::Doctor(_)
-        | Command::Plans
+        | Command::Plans(_)
         | Command::Ps(_)
         | Command::Locks(_)
         | Command::Events(_)
@@ -86,6 +95,12 @@ mod tests {
             ("new -n a", Order::Alone),
             ("cd a", Order::Alone),
             ("checkout -b a", Order::Alone),
+            ("rename a", Order::Alone),
+            ("archive", Order::Alone),
+            ("delete-plan -y a", Order::Alone),
+            ("undelete a", Order::Alone),
+            ("delete-branch -y a", Order::Alone),
+            ("doctor --prune -y", Order::Alone),
             ("doctor --fix", Order::Alone),
             ("doctor", Order::AtOnce),
             ("stop", Order::AtOnce),

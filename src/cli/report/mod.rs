@@ -48,6 +48,14 @@ impl UsageError {
 #[error("apply needs a confirmation, and there is no terminal to ask on")]
 pub(super) struct Unconfirmed;
 
+/// There was nobody to ask before something that is not easily undone.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} needs a confirmation, and there is no terminal to ask on")]
+pub(super) struct Unasked {
+    pub(super) what: &'static str,
+    pub(super) hint: &'static str,
+}
+
 /// What an error means to whoever called.
 struct Verdict {
     code: ExitCode,
@@ -193,6 +201,9 @@ fn judge(error: &Error) -> Verdict {
     if error.is::<Unconfirmed>() {
         let hint = "`plandex apply -y`; nothing was written";
         return Verdict::new(ExitCode::Declined, "unconfirmed", hint);
+    }
+    if let Some(unasked) = error.downcast_ref::<Unasked>() {
+        return Verdict::new(ExitCode::Declined, "unconfirmed", unasked.hint);
     }
     if error.is::<Panicked>() {
         return Verdict::new(ExitCode::Failed, "panicked", PANICKED);
@@ -347,6 +358,13 @@ fn project(error: &ProjectError) -> Verdict {
 
 fn select(error: &SelectError) -> Verdict {
     let (kind, hint) = match error {
+        SelectError::Deleted { .. } => (
+            "no_plan",
+            "choose another with `plandex cd NAME`, or get it back with `plandex undelete`",
+        ),
+        SelectError::BranchGone { .. } => {
+            ("no_branch", "choose another with `plandex checkout NAME`")
+        }
         SelectError::Nothing => ("no_plan", "`plandex new`, or `plandex cd NAME`"),
         SelectError::Taken(_) => ("taken", "choose another name, or `plandex cd NAME`"),
         SelectError::NoPlan(_) => ("no_plan", "list them with `plandex plans`"),

@@ -17,8 +17,8 @@ use crate::lock::operation::{self, Operation};
 use crate::model::{Chosen, Provider};
 use crate::plan::{self, Answer, Building, Prompt, Task, Tell, TellError};
 use crate::project::{Project, Selected};
-use crate::store::messages;
 use crate::store::tickets::WritePermit;
+use crate::store::{messages, plans};
 
 /// `plandex tell`
 pub(in super::super) fn tell(cli: &Cli, args: &args::Tell) -> Result<ExitCode> {
@@ -138,7 +138,12 @@ impl Run {
         let told = operate(
             cli,
             &job,
-            move |permit, turn, events| plan::tell(turn, permit, &tell, events),
+            move |permit, turn, events| {
+                if let Task::Tell(prompt) | Task::Chat(prompt) = &tell.task {
+                    turn.name_draft(permit, prompt.text())?;
+                }
+                plan::tell(turn, permit, &tell, events)
+            },
             |recorded| {
                 view.show(&recorded);
                 code = report::run_ended(&recorded.event).or(code);
@@ -148,7 +153,19 @@ impl Run {
             background::failed(cli, &self.project, &self.selected.branch.id, error);
         });
         drop(view);
+        say_named(cli, &self.project, &self.selected);
         ending::conclude(cli, told?, code)
+    }
+}
+
+/// Says what the first prompt named the plan.
+fn say_named(cli: &Cli, project: &Project, selected: &Selected) {
+    let plan = project.store.read(|tx| plans::by_id(tx, &selected.plan.id));
+    if let Ok(Some(plan)) = plan
+        && selected.plan.is_draft
+        && !plan.is_draft
+    {
+        cli.ui.note(format!("The plan is called {} now", plan.name));
     }
 }
 

@@ -73,7 +73,7 @@ fn shown(files: &BTreeMap<String, String>) -> BTreeMap<String, Value> {
     for (path, content) in files {
         let parts: Vec<&str> = path.split('/').collect();
         match parts[..] {
-            ["conversation" | "summary", name] => {
+            ["conversation" | "summary", .., name] => {
                 let (head, text) = content.split_once("\n\n").unwrap();
                 let mut thing = json!({"text": text});
                 for line in head.lines() {
@@ -82,7 +82,15 @@ fn shown(files: &BTreeMap<String, String>) -> BTreeMap<String, Value> {
                 }
                 things.insert(format!("{}/{name}", parts[0]), thing);
             }
-            [kind @ ("context" | "pending"), id, file] => {
+            ["builds", .., name] => {
+                let about: Value = serde_json::from_str(content).unwrap();
+                things.insert(format!("builds/{name}"), about);
+            }
+            ["settings.json" | "branch.json"] => {
+                let about: Value = serde_json::from_str(content).unwrap();
+                things.insert(path.clone(), about);
+            }
+            [kind @ ("context" | "pending"), .., id, file] => {
                 let thing = things.entry(format!("{kind}/{id}")).or_insert(json!({}));
                 if file == "about.json" {
                     thing["about"] = serde_json::from_str(content).unwrap();
@@ -108,6 +116,7 @@ fn rows(
     let content = |id: String| git(sandbox, repo, &["cat-file", "blob", &id]).ok().stdout;
     things.extend(shown_to_it(connection, branch, &content));
     things.extend(pending(connection, branch, &content));
+    things.extend(about(connection, branch));
     things
 }
 
@@ -147,6 +156,55 @@ fn said(connection: &Connection, branch: &str) -> BTreeMap<String, Value> {
                 "text": text(row, "text"),
             });
             things.insert(format!("summary/{up_to:06}.md"), thing);
+        },
+    );
+    things
+}
+
+/// The branch itself, its builds and its settings.
+fn about(connection: &Connection, branch: &str) -> BTreeMap<String, Value> {
+    let mut things = BTreeMap::new();
+    each(
+        connection,
+        "SELECT * FROM plan_builds WHERE branch_id = ?1",
+        branch,
+        |row| {
+            let mut thing = json!({
+                "messageId": text(row, "message_id"),
+                "run": text(row, "stream_id"),
+                "path": text(row, "path"),
+                "status": text(row, "status"),
+                "createdAt": row.get_unwrap::<_, i64>("created_at"),
+            });
+            if let Some(report) = row.get_unwrap::<_, Option<String>>("error") {
+                thing["report"] = report.into();
+            }
+            things.insert(format!("builds/{}.json", text(row, "id")), thing);
+        },
+    );
+    let mut settings = json!({});
+    each(
+        connection,
+        "SELECT * FROM branch_settings WHERE branch_id = ?1",
+        branch,
+        |row| settings[text(row, "name")] = text(row, "value").into(),
+    );
+    if settings != json!({}) {
+        things.insert("settings.json".to_owned(), settings);
+    }
+    each(
+        connection,
+        "SELECT * FROM branches WHERE id = ?1",
+        branch,
+        |row| {
+            let mut thing = json!({
+                "name": text(row, "name"),
+                "createdAt": row.get_unwrap::<_, i64>("created_at"),
+            });
+            if let Some(parent) = row.get_unwrap::<_, Option<String>>("parent_id") {
+                thing["parentId"] = parent.into();
+            }
+            things.insert("branch.json".to_owned(), thing);
         },
     );
     things
