@@ -6,7 +6,7 @@ use super::{
     Applied, ApplyError, Options, Outcome, Recovered, Turn as ApplyTurn, apply, classify,
     plan_writes,
 };
-use crate::project::{Turn, tree};
+use crate::project::{APPLY, Turn, tree};
 use crate::repo::TreeChange;
 use crate::store::applies::{self, Apply, ApplyFile, FileState, State};
 use crate::store::branches::{self, Branch, Status};
@@ -192,7 +192,11 @@ fn finish(
     } else {
         "changes"
     };
-    let message = format!("Apply {} {noun}\n\n{}", paths.len(), paths.join("\n"));
+    let message = format!(
+        "Apply {} {noun}\n\n{}\n\n{APPLY}: {apply_id}",
+        paths.len(),
+        paths.join("\n")
+    );
     turn.advance(permit, &branch, &tree, &message, |tx| {
         for change in &ended {
             changes::end(tx, branch_id, &change.id, Ended::Applied)?;
