@@ -117,12 +117,12 @@ END;
 
 -- One file build: what became of the edits of one reply to one path. Written by a run. A reply
 -- whose edits were kept, or whose run died, and that has no such row is not built yet: the next run
--- that builds does it.
+-- that builds does it. In the tree: builds/<id>.json.
 CREATE TABLE plan_builds (
     id         TEXT NOT NULL,
     branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
     message_id TEXT NOT NULL,
-    -- The run that built it; '' where the row was copied to a forked branch.
+    -- The run that built it, which may have been on the branch that this one was forked from.
     stream_id  TEXT NOT NULL DEFAULT '',
     path       TEXT NOT NULL,
     status     TEXT NOT NULL CHECK (status IN ('built', 'unchanged', 'failed')),

@@ -240,11 +240,7 @@ fn create(cli: &Cli, project: &Arc<Project>, selected: &Selected, name: &str) ->
         &job(project, selected, operation::CREATE_BRANCH),
         move |permit, turn, _: &mut dyn FnMut(())| {
             let from = turn.branch(&from)?;
-            turn.project
-                .store
-                .write(permit, |tx| branches::fork(tx, &from, &new))?;
-            turn.mend_mirrors(permit)?;
-            Ok(())
+            turn.fork(permit, &from, &new)
         },
         |()| {},
     )

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::{AppendTx, ReadTx, WriteTx, new_id};
+use super::{AppendTx, ReadTx, WriteTx};
 use crate::platform::clock;
 
 /// What the last run on a branch is doing, or how it ended.
@@ -77,11 +77,13 @@ pub struct Branch {
     pub status: Status,
     /// Why the last run failed.
     pub error: Option<String>,
+    /// Wall time of its making.
+    pub created_at: i64,
     /// Wall time of its last change.
     pub updated_at: i64,
 }
 
-const COLUMNS: &str = "id, plan_id, name, parent_id, head, status, error, updated_at";
+const COLUMNS: &str = "id, plan_id, name, parent_id, head, status, error, updated_at, created_at";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Branch> {
     let status: String = row.get(5)?;
@@ -94,6 +96,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Branch> {
         status: Status::parse(&status),
         error: row.get(6)?,
         updated_at: row.get(7)?,
+        created_at: row.get(8)?,
     })
 }
 
@@ -124,7 +127,7 @@ pub struct Listed {
 pub fn list(tx: &ReadTx<'_>, plan_id: &str) -> Result<Vec<Listed>> {
     let columns = format!("b.{}", COLUMNS.replace(", ", ", b."));
     let mut select = tx.sql().prepare_cached(&format!(
-        "SELECT {columns}, b.created_at, p.name, (SELECT count(*) FROM pending_changes c
+        "SELECT {columns}, p.name, (SELECT count(*) FROM pending_changes c
             WHERE c.branch_id = b.id AND c.state = 'pending')
          FROM branches b LEFT JOIN branches p ON p.id = b.parent_id
          WHERE b.plan_id = ?1 AND b.deleted_at IS NULL ORDER BY b.created_at, b.id"
@@ -200,14 +203,31 @@ pub fn delete(tx: &WriteTx<'_>, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Forks `from` into the new branch `name`: same head, same context, conversation and pending
-/// changes under the same ids, which are those that the head's tree has; returns the new branch's
-/// id. Fails if a live branch of the plan has that name.
-pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
+/// A branch as it is forked.
+#[derive(Debug, Clone, Copy)]
+pub struct NewBranch<'a> {
+    /// UUIDv7.
+    pub id: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its first version of its own.
+    pub head: &'a str,
+    /// Wall time.
+    pub created_at: i64,
+}
+
+/// Forks `from`: same context, conversation, pending changes and settings under the same ids, which
+/// are those that the head's tree has. Fails if a live branch of the plan has that name.
+pub fn fork(tx: &WriteTx<'_>, from: &Branch, fork: &NewBranch<'_>) -> Result<()> {
+    let NewBranch {
+        id,
+        name,
+        head,
+        created_at: now,
+    } = *fork;
     if by_name(tx, &from.plan_id, name)?.is_some() {
         bail!("the plan has already a branch \"{name}\"");
     }
-    let (id, now) = (new_id(), clock::wall_ms());
     tx.sql()
         .prepare_cached(
             "INSERT INTO branches (id, plan_id, name, parent_id, head, status, created_at,
@@ -218,7 +238,7 @@ pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
             from.plan_id,
             name,
             from.id,
-            from.head,
+            head,
             from.status.word(),
             now
         ])?;
@@ -229,10 +249,12 @@ pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
         "INSERT INTO convo_messages SELECT id, ?2, number, role, kind, source, text, state,
             kept, created_at, completed_at
          FROM convo_messages WHERE branch_id = ?1 AND state <> 'open'",
-        "INSERT INTO pending_changes SELECT id, ?2, message_id, path, base_hash, base_blob, blob,
-            target_hash, executable, moved_from, added, removed, notes, state, created_at, ended_at
+        "INSERT INTO pending_changes SELECT id, ?2, message_id, path, base_hash, base_blob,
+            blob, target_hash, executable, moved_from, added, removed, notes, state, created_at,
+            ended_at
          FROM pending_changes WHERE branch_id = ?1 AND state = 'pending'",
-        "INSERT INTO plan_builds SELECT id, ?2, message_id, '', path, status, error, created_at
+        "INSERT INTO plan_builds SELECT id, ?2, message_id, stream_id, path, status, error,
+            created_at
          FROM plan_builds WHERE branch_id = ?1",
         "INSERT INTO summaries SELECT id, ?2, up_to, source, text, created_at
          FROM summaries WHERE branch_id = ?1",
@@ -243,5 +265,5 @@ pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
             .prepare_cached(copy)?
             .execute(params![from.id, id])?;
     }
-    Ok(id)
+    Ok(())
 }

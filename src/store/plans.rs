@@ -50,6 +50,8 @@ pub struct NewPlan {
     pub id: String,
     /// The id of its branch "main".
     pub branch_id: String,
+    /// Wall time of their making.
+    pub created_at: i64,
 }
 
 impl NewPlan {
@@ -58,6 +60,7 @@ impl NewPlan {
         Self {
             id: new_id(),
             branch_id: new_id(),
+            created_at: clock::wall_ms(),
         }
     }
 }
@@ -68,7 +71,7 @@ pub fn create(tx: &ChooseTx<'_>, new: &NewPlan, name: &str, head: &str) -> Resul
     if by_name(tx, name)?.is_some() {
         bail!("there is already a plan \"{name}\"");
     }
-    let now = clock::wall_ms();
+    let now = new.created_at;
     tx.sql()
         .prepare_cached(
             "INSERT INTO plans (id, name, created_at, updated_at) VALUES (?1, ?2, ?3, ?3)",

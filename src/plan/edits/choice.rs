@@ -61,7 +61,10 @@ pub(super) fn choose(text: &Text<'_>, starts: &[usize], leads: &Leads<'_>) -> Op
     let mut left = starts.to_vec();
     if let Some(behind) = behind_anchors(text, leads.anchors) {
         keep(&mut left, |start| {
-            behind.sections.iter().any(|section| section.contains(&start))
+            behind
+                .sections
+                .iter()
+                .any(|section| section.contains(&start))
         });
         // Anchors that are there but have no place below them contradict all of these.
         left.retain(|start| *start >= behind.first);
@@ -88,7 +91,9 @@ fn by_number(starts: &[usize], number: Number) -> Option<usize> {
         return Some(number.at);
     }
     let within = |lines: usize| {
-        let near = starts.iter().filter(move |start| start.abs_diff(number.at) <= lines);
+        let near = starts
+            .iter()
+            .filter(move |start| start.abs_diff(number.at) <= lines);
         near.copied().collect::<Vec<usize>>()
     };
     let near = within(NEAR_LINES_MAX);
@@ -168,7 +173,13 @@ fn section_end(text: &Text<'_>, anchor: usize) -> usize {
 /// The lines that they may lead to; none if one of the anchors is not there.
 pub(super) fn only_anchor(text: &Text<'_>, anchors: &[String]) -> Result<usize, Vec<usize>> {
     let places: Vec<usize> = behind_anchors(text, anchors)
-        .map(|behind| behind.sections.iter().map(|section| *section.start()).collect())
+        .map(|behind| {
+            behind
+                .sections
+                .iter()
+                .map(|section| *section.start())
+                .collect()
+        })
         .unwrap_or_default();
     match places.as_slice() {
         [only] => Ok(*only),

@@ -386,7 +386,13 @@ impl<'a> Build<'a> {
             // In a diff, what follows `@@` only tells what the place belongs to.
             1 + only_anchor(text, &hunk.anchors).map_err(|places| {
                 let anchors: Vec<&str> = hunk.anchors.iter().map(String::as_str).collect();
-                Flaw::missed(&anchors, Miss { places, tiers_tried: vec![Tier::Exact] })
+                Flaw::missed(
+                    &anchors,
+                    Miss {
+                        places,
+                        tiers_tried: vec![Tier::Exact],
+                    },
+                )
             })?
         } else {
             let note = "a hunk that only adds needs lines of the file around it: \

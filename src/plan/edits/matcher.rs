@@ -147,7 +147,10 @@ pub(super) struct Sighting {
 /// The tiers that were tried in vain.
 pub(super) fn sightings(text: &mut Text<'_>, line: &str) -> Result<Vec<Sighting>, Vec<Tier>> {
     let mut tried = Vec::new();
-    for attempt in ATTEMPTS.iter().filter(|attempt| matches!(attempt.lines, Lines::All)) {
+    for attempt in ATTEMPTS
+        .iter()
+        .filter(|attempt| matches!(attempt.lines, Lines::All))
+    {
         if attempt.tier > Tier::TrailingSpace && text.size() > LOOSE_BYTES_MAX {
             break;
         }

@@ -321,7 +321,6 @@ impl Flaw {
             loaded_at: None,
             note: self.note,
             tiers_tried: self.tiers_tried,
-            note: None,
         }
     }
 }
