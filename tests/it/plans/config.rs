@@ -36,19 +36,19 @@ fn everything_has_a_value_and_a_place_that_it_comes_from() {
     expect(
         &sandbox.run(&["config"]),
         "$ plandex config\n--- stdout\n\
-         Setting                Value    From\n\
-         auto-build             true     default\n\
-         auto-apply             false    default\n\
-         auto-commit            false    default\n\
-         auto-update-context    false    default\n\
-         auto-continue          false    default\n\
-         skip-changes-menu      true     default\n\
-         editor                 vi       default\n\
-         wait                   30s      default\n\
-         context.max-file-size  1 MiB    default\n\
-         lock.heartbeat         3s       default\n\
-         lock.lease             1m       default\n\
-         queue.max              100      default\n--- exit 0\n",
+         Setting                Value  From\n\
+         auto-build             true   default\n\
+         auto-apply             false  default\n\
+         auto-commit            false  default\n\
+         auto-update-context    false  default\n\
+         auto-continue          false  default\n\
+         skip-changes-menu      true   default\n\
+         editor                 vi     default\n\
+         wait                   30s    default\n\
+         context.max-file-size  1 MiB  default\n\
+         lock.heartbeat         3s     default\n\
+         lock.lease             1m     default\n\
+         queue.max              100    default\n--- exit 0\n",
     );
     expect(
         &sandbox.run(&["set-config", "wait", "2m"]),

@@ -188,7 +188,9 @@ fn pruning_is_for_good_and_asks() {
         .says("there is no plan");
     // What was held and by whom stays in the audit; of the plan nothing does.
     let dump = sandbox.dump();
-    let rest = dump.lines().filter(|line| !line.starts_with("repo_locks_audit"));
+    let rest = dump
+        .lines()
+        .filter(|line| !line.starts_with("repo_locks_audit"));
     let rest: String = rest.collect();
     assert!(
         !rest.contains("billing") && !rest.contains("a.txt"),
