@@ -370,7 +370,7 @@ fn select(error: &SelectError) -> Verdict {
     let (kind, hint) = match error {
         SelectError::Deleted { .. } => (
             "no_plan",
-            "choose another with `plandex cd NAME`, or get it back with `plandex undelete`",
+            "choose another with `plandex cd NAME`, or get it back with `plandex undelete NAME`",
         ),
         SelectError::BranchGone { .. } => {
             ("no_branch", "choose another with `plandex checkout NAME`")
