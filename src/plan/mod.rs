@@ -29,6 +29,9 @@ mod summary;
 mod tell;
 mod twins;
 
+#[cfg(test)]
+mod tests;
+
 pub use build::{BuiltFile, FailedFile, Op};
 pub use event::{Event, FileStatus, Recorded};
 pub use rebuild::rebuild;
