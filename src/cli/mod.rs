@@ -19,7 +19,9 @@ mod history;
 mod load;
 mod locks;
 mod operate;
+mod pending;
 mod plans;
+mod reject;
 mod report;
 mod run;
 mod session;
@@ -27,6 +29,7 @@ mod status;
 mod stop;
 mod verbose;
 mod waiting;
+mod who;
 
 use anyhow::Result;
 use clap::Parser as _;
@@ -90,6 +93,8 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Convo => history::convo(cli),
         Command::Log(args) => history::log(cli, args),
         Command::Diff(args) => diff::diff(cli, args),
+        Command::Reject(args) => reject::reject(cli, args),
+        Command::Who(args) => who::who(cli, args),
         Command::Status => status::status(cli),
         Command::Ps(args) => locks::ps(cli, args),
         Command::Locks(args) => locks::locks(cli, args),

@@ -16,6 +16,7 @@ mod lines;
 mod listen;
 mod outcome;
 mod parallel;
+mod patch;
 pub mod pending;
 mod place;
 mod rebuild;

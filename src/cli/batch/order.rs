@@ -43,6 +43,7 @@ pub(super) fn of(command: &Command) -> Order {
         Command::Doctor(_)
         | Command::Plans
         | Command::Ps(_)
+        | Command::Who(_)
         | Command::Locks(_)
         | Command::Events(_)
         | Command::Connect(_)
@@ -58,6 +59,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Continue(_)
         | Command::Build(_)
         | Command::Summary(_)
+        | Command::Reject(_)
         | Command::Apply(_) => Order::OfPlan(Scope::Write),
         Command::Exec(args) if args.read && args.root => Order::OfWholePlan,
         Command::Exec(args) if args.read => Order::OfPlan(Scope::Read),
@@ -95,6 +97,7 @@ mod tests {
             ("continue --print-prompt", read),
             ("build", write),
             ("apply -y", write),
+            ("reject -a -y", write),
             ("apply --dry-run", read),
             ("exec -- true", write),
             ("exec --read -- true", read),
