@@ -47,6 +47,7 @@ impl Group {
                 closest: None,
                 candidates: Vec::new(),
                 stale: false,
+                loaded_at: None,
                 tiers_tried: Vec::new(),
                 note: note.clone(),
             });

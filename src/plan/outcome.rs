@@ -90,12 +90,8 @@ impl Outcome {
             }
             Ok(made) => self.note_made(message_id, made)?,
         };
-        self.records.push(Build {
-            message_id: message_id.to_owned(),
-            stream_id: self.stream_id.clone(),
-            path: group.path.clone(),
-            fate,
-        });
+        self.records
+            .push(Build::new(message_id, &self.stream_id, &group.path, fate));
         Ok(())
     }
 
@@ -253,8 +249,8 @@ impl Outcome {
 
     /// What the version's tree gets.
     pub(super) fn tree_changes(&self) -> Vec<TreeChange> {
-        let mut files: Vec<TreeChange> =
-            self.ended.iter().flat_map(tree::without_pending).collect();
+        let mut files: Vec<TreeChange> = self.records.iter().map(tree::build).collect();
+        files.extend(self.ended.iter().flat_map(tree::without_pending));
         for pending in &self.pending {
             files.extend(pending.replaces.iter().flat_map(tree::without_pending));
             let Sheet { content, base, .. } = &pending.sheet;
