@@ -127,7 +127,12 @@ pub(super) enum Command {
     Log(Log),
     /// Show the pending changes.
     #[command(visible_alias = "diffs")]
-    Diff(Diff),
+    Diff(super::diff::Diff),
+    /// Give up pending changes: they are not built again.
+    #[command(visible_alias = "rj")]
+    Reject(super::reject::Reject),
+    /// Tell which plans want a file.
+    Who(super::who::Who),
     /// Write the pending changes to the project, all or none.
     #[command(visible_alias = "ap")]
     Apply(Apply),
@@ -216,14 +221,6 @@ pub(super) struct Log {
     /// Show at most so many versions.
     #[arg(long, short = 'n', default_value_t = 1000)]
     pub(super) limit: usize,
-}
-
-/// `plandex diff`
-#[derive(Debug, Args)]
-pub(super) struct Diff {
-    /// Show the last finished version without waiting for a running operation.
-    #[arg(long)]
-    pub(super) snapshot: bool,
 }
 
 /// `plandex apply`

@@ -64,6 +64,8 @@ pub const BUILD: Operation<WritePermit> = Operation::new("build changes", "Build
 pub const LOAD: Operation<AppendPermit> = Operation::new("load context", "Load context");
 /// `diff`.
 pub const DIFF: Operation<ReadPermit> = Operation::new("view diffs", "View diffs");
+/// `reject`.
+pub const REJECT: Operation<WritePermit> = Operation::new("reject changes", "Rejecting changes");
 /// `apply`.
 pub const APPLY: Operation<WritePermit> = Operation::new("apply changes", "Applying changes");
 /// `checkout -b`.
@@ -111,6 +113,7 @@ pub const TITLES: &[(&str, &str)] = &[
     (BUILD.reason, BUILD.title),
     (LOAD.reason, LOAD.title),
     (DIFF.reason, DIFF.title),
+    (REJECT.reason, REJECT.title),
     (APPLY.reason, APPLY.title),
     (CREATE_BRANCH.reason, CREATE_BRANCH.title),
     (DELETE_BRANCH.reason, DELETE_BRANCH.title),
