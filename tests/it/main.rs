@@ -22,6 +22,7 @@ mod log;
 mod looking;
 mod model;
 mod queue;
+mod replay;
 mod runs;
 mod schema;
 mod scripts;
