@@ -264,6 +264,7 @@ fn refuse(edits: &[Edit], reason: Reason) -> FailedFile {
             loaded_at: None,
             note: None,
             tiers_tried: Vec::new(),
+            note: None,
         })
         .collect();
     FailedFile { path, failures }

@@ -28,4 +28,5 @@ mod schema;
 mod scripts;
 mod support;
 mod tidy;
+mod versions;
 mod waiting;

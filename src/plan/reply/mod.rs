@@ -89,6 +89,7 @@ impl Malformed {
             loaded_at: None,
             note: None,
             tiers_tried: Vec::new(),
+            note: None,
         }
     }
 }

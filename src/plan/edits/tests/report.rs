@@ -126,6 +126,7 @@ fn the_json_form_is_fixed() {
         loaded_at: None,
         note: None,
         tiers_tried: vec![Tier::Exact, Tier::TrailingSpace],
+        note: None,
     };
     let json = serde_json::to_string(&failure).unwrap();
     assert_eq!(
