@@ -61,7 +61,10 @@ pub(super) fn choose(text: &Text<'_>, starts: &[usize], leads: &Leads<'_>) -> Op
     let mut left = starts.to_vec();
     if let Some(behind) = behind_anchors(text, leads.anchors) {
         keep(&mut left, |start| {
-            behind.sections.iter().any(|section| section.contains(&start))
+            behind
+                .sections
+                .iter()
+                .any(|section| section.contains(&start))
         });
         // Anchors that are there but have no place below them contradict all of these.
         left.retain(|start| *start >= behind.first);
@@ -88,7 +91,9 @@ fn by_number(starts: &[usize], number: Number) -> Option<usize> {
         return Some(number.at);
     }
     let within = |lines: usize| {
-        let near = starts.iter().filter(move |start| start.abs_diff(number.at) <= lines);
+        let near = starts
+            .iter()
+            .filter(move |start| start.abs_diff(number.at) <= lines);
         near.copied().collect::<Vec<usize>>()
     };
     let near = within(NEAR_LINES_MAX);
@@ -168,10 +173,25 @@ fn section_end(text: &Text<'_>, anchor: usize) -> usize {
 /// The lines that they may lead to; none if one of the anchors is not there.
 pub(super) fn only_anchor(text: &Text<'_>, anchors: &[String]) -> Result<usize, Vec<usize>> {
     let places: Vec<usize> = behind_anchors(text, anchors)
-        .map(|behind| behind.sections.iter().map(|section| *section.start()).collect())
+        .map(|behind| {
+            behind
+                .sections
+                .iter()
+                .map(|section| *section.start())
+                .collect()
+        })
         .unwrap_or_default();
     match places.as_slice() {
         [only] => Ok(*only),
         _ => Err(places),
     }
+}
+
+/// Whether the next line with text stands deeper.
+pub(super) fn heads_block(text: &Text<'_>, at: usize) -> bool {
+    let depth = |line: &str| indent(line).len();
+    let mut lines = text.window(at..text.lines().len());
+    let own = lines.next().map_or(0, depth);
+    let next = lines.find(|line| !is_blank(line));
+    next.is_some_and(|line| depth(line) > own)
 }

@@ -117,20 +117,18 @@ pub(super) fn locate(
     })
 }
 
-/// The only place where lines stand as they are, but for trailing blanks.
-pub(super) fn locate_strictly(text: &mut Text<'_>, lines: &[&str]) -> Option<Range<usize>> {
+/// Where lines stand as they are, but for trailing blanks: as they are, if that is anywhere.
+pub(super) fn locate_strictly(text: &mut Text<'_>, lines: &[&str]) -> Vec<Range<usize>> {
     for likeness in [Likeness::Exact, Likeness::UpToTrailingSpace] {
         let hits = find_all(text, lines, likeness);
-        match hits.starts.as_slice() {
-            [] => {}
-            [start] => {
-                let range = *start..*start + lines.len();
-                return compare(text, range.clone(), lines, likeness).map(|_| range);
-            }
-            _ => return None,
+        let ranges = hits.starts.iter().map(|start| *start..start + lines.len());
+        let ranges = ranges.filter(|range| compare(text, range.clone(), lines, likeness).is_some());
+        let ranges: Vec<Range<usize>> = ranges.collect();
+        if !ranges.is_empty() {
+            return ranges;
         }
     }
-    None
+    Vec::new()
 }
 
 /// A place of one line.
@@ -147,7 +145,10 @@ pub(super) struct Sighting {
 /// The tiers that were tried in vain.
 pub(super) fn sightings(text: &mut Text<'_>, line: &str) -> Result<Vec<Sighting>, Vec<Tier>> {
     let mut tried = Vec::new();
-    for attempt in ATTEMPTS.iter().filter(|attempt| matches!(attempt.lines, Lines::All)) {
+    for attempt in ATTEMPTS
+        .iter()
+        .filter(|attempt| matches!(attempt.lines, Lines::All))
+    {
         if attempt.tier > Tier::TrailingSpace && text.size() > LOOSE_BYTES_MAX {
             break;
         }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use build::build_file;
 pub use path::{PathMatch, PathRefusal, check_path, is_auto_run, resolve_path};
-pub use report::describe;
+pub use report::{describe, remedy};
 
 mod build;
 mod choice;
@@ -27,8 +27,8 @@ mod matcher;
 mod numbers;
 mod path;
 mod report;
-mod segments;
 pub(super) mod search_replace;
+mod segments;
 mod text;
 pub(super) mod whole_file;
 

@@ -48,7 +48,8 @@ pub(super) fn put_segments<'a>(
 ) -> Result<Placed, Flaw> {
     let file: Vec<&str> = text.window(0..text.lines().len()).collect();
     let references = find_references(path, content, &file).map_err(|at| {
-        Flaw::elided(content[at]).with_note("the file itself has such a line, so that it may mean that one")
+        Flaw::elided(content[at])
+            .with_note("the file itself has such a line, so that it may mean that one")
     })?;
     let (segments, below) = split(content, &references)?;
     let mut ways = Vec::with_capacity(segments.len());
@@ -92,7 +93,10 @@ fn split<'a>(
     let mut segments: Vec<Segment<'a>> = Vec::new();
     let mut above: Option<(usize, Reference)> = None;
     let mut blanks_before = 0;
-    let ends = references.iter().copied().map(|(at, kind)| (at, Some(kind)));
+    let ends = references
+        .iter()
+        .copied()
+        .map(|(at, kind)| (at, Some(kind)));
     let mut start = 0;
     for (end, kind) in ends.chain([(content.len(), None)]) {
         let part = &content[start..end];
@@ -123,15 +127,19 @@ fn split<'a>(
             let note = "nothing below it tells where the removed lines end";
             Err(Flaw::elided(content[at]).with_note(note))
         }
-        _ if segments.is_empty() => {
-            Err(Flaw::elided(references.first().map_or("", |(at, _)| content[*at])))
-        }
+        _ if segments.is_empty() => Err(Flaw::elided(
+            references.first().map_or("", |(at, _)| content[*at]),
+        )),
         below => Ok((segments, below.map(|(_, kind)| kind))),
     }
 }
 
 /// All ways to place one segment by itself.
-fn ways_of(text: &mut Text<'_>, segment: &Segment<'_>, pinned_below: bool) -> Result<Vec<Way>, Flaw> {
+fn ways_of(
+    text: &mut Text<'_>,
+    segment: &Segment<'_>,
+    pinned_below: bool,
+) -> Result<Vec<Way>, Flaw> {
     let lines = &segment.lines;
     let (first, last) = (lines[0], lines[lines.len() - 1]);
     let missed = |line: &str, tiers_tried| {
@@ -157,7 +165,13 @@ fn ways_of(text: &mut Text<'_>, segment: &Segment<'_>, pinned_below: bool) -> Re
     if starts.len().saturating_mul(ends.len()) > WAYS_MAX {
         let places = starts.iter().map(|found| found.at).collect();
         let tiers_tried = vec![starts[0].tier];
-        return Err(Flaw::missed(&[first], Miss { places, tiers_tried }));
+        return Err(Flaw::missed(
+            &[first],
+            Miss {
+                places,
+                tiers_tried,
+            },
+        ));
     }
     if lines.len() == 1 {
         starts.retain(|found| ends.iter().any(|end| end.at == found.at));
@@ -186,7 +200,10 @@ fn way(start: &Sighting, end: &Sighting) -> Way {
 
 /// Whether a line says too little to tell one place from another: brackets, or hardly a word.
 fn is_trivial(line: &str) -> bool {
-    line.chars().filter(|c| c.is_alphanumeric() || *c == '_').count() < 4
+    line.chars()
+        .filter(|c| c.is_alphanumeric() || *c == '_')
+        .count()
+        < 4
 }
 
 /// Whether the first line opens a block that the last one closes: all between stands deeper.
@@ -244,14 +261,20 @@ fn only_chain(ways: &[Vec<Way>]) -> Result<Vec<Way>, Fault> {
             Some((ways, counts)) => {
                 let fitting = ways.iter().zip(counts);
                 let fitting = fitting.filter(|(other, _)| other.range.end <= way.range.start);
-                fitting.map(|(_, count)| u32::from(*count)).sum::<u32>().min(2)
+                fitting
+                    .map(|(_, count)| u32::from(*count))
+                    .sum::<u32>()
+                    .min(2)
             }
         };
         // Both lists are bounded; two long ones in a row have too many ways anyhow.
         if before.is_some_and(|(ways, _)| ways.len().saturating_mul(here.len()) > 100 * WAYS_MAX) {
             return Err(Fault::Several(index));
         }
-        let here: Vec<u8> = here.iter().map(|way| u8::try_from(count(way)).unwrap_or(2)).collect();
+        let here: Vec<u8> = here
+            .iter()
+            .map(|way| u8::try_from(count(way)).unwrap_or(2))
+            .collect();
         if here.iter().all(|count| *count == 0) {
             return Err(Fault::None(index));
         }
@@ -278,7 +301,11 @@ fn only_chain(ways: &[Vec<Way>]) -> Result<Vec<Way>, Fault> {
 type Rows<'a> = Vec<(Range<usize>, Vec<Row<'a>>)>;
 
 /// What takes the place of what, from top to bottom.
-fn changes<'a>(text: &Text<'a>, segments: &[Segment<'a>], chosen: &[Way]) -> Result<Rows<'a>, Flaw> {
+fn changes<'a>(
+    text: &Text<'a>,
+    segments: &[Segment<'a>],
+    chosen: &[Way],
+) -> Result<Rows<'a>, Flaw> {
     let mut changes = Vec::new();
     let mut end = 0;
     for (segment, way) in segments.iter().zip(chosen) {
@@ -308,7 +335,10 @@ fn rows<'a>(text: &Text<'a>, lines: &[&'a str], way: &Way) -> Result<Vec<Row<'a>
         Tier::Exact => Likeness::Exact,
         _ => Likeness::UpToTrailingSpace,
     };
-    let theirs: Vec<_> = text.window(way.range.clone()).map(|line| form(line, likeness)).collect();
+    let theirs: Vec<_> = text
+        .window(way.range.clone())
+        .map(|line| form(line, likeness))
+        .collect();
     let ours: Vec<_> = lines.iter().map(|line| form(line, likeness)).collect();
     let start = way.range.start;
     let mut rows = Vec::with_capacity(lines.len());

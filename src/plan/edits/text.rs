@@ -262,7 +262,10 @@ impl<'a> Text<'a> {
         ];
         for likeness in ALL {
             if let Some(keys) = &mut self.keys[likeness as usize] {
-                keys.splice(range.clone(), with.iter().map(|line| key(&line.text, likeness)));
+                keys.splice(
+                    range.clone(),
+                    with.iter().map(|line| key(&line.text, likeness)),
+                );
             }
         }
         self.lines.splice(range, with);

@@ -18,7 +18,15 @@ pub(super) struct Change {
 /// All different changes of text files, in an order that does not change; or why there is no
 /// history here.
 pub(super) fn changes() -> Result<Vec<Change>, String> {
-    let raw = git(&["log", "--no-merges", "--root", "--raw", "--no-abbrev", "--no-renames", "--format="])?;
+    let raw = git(&[
+        "log",
+        "--no-merges",
+        "--root",
+        "--raw",
+        "--no-abbrev",
+        "--no-renames",
+        "--format=",
+    ])?;
     let mut touched = BTreeSet::new();
     for line in raw.lines() {
         let Some((meta, path)) = line.split_once('\t') else {
@@ -28,15 +36,24 @@ pub(super) fn changes() -> Result<Vec<Change>, String> {
         let [old_mode, new_mode, old, new, _] = fields[..] else {
             return Err(format!("git log says {line:?}"));
         };
-        let is_plain = |mode: &str| mode.trim_start_matches(':').starts_with("100") || mode.ends_with("000000");
+        let is_plain = |mode: &str| {
+            mode.trim_start_matches(':').starts_with("100") || mode.ends_with("000000")
+        };
         // A quoted path is not one that a label would give.
         if is_plain(old_mode) && is_plain(new_mode) && old != new && !path.starts_with('"') {
             touched.insert((path.to_owned(), old.to_owned(), new.to_owned()));
         }
     }
-    let blobs = blobs(touched.iter().flat_map(|(_, old, new)| [old.as_str(), new.as_str()]))?;
+    let blobs = blobs(
+        touched
+            .iter()
+            .flat_map(|(_, old, new)| [old.as_str(), new.as_str()]),
+    )?;
     let text = |id: &str| match blobs.get(id) {
-        Some(bytes) => String::from_utf8(bytes.clone()).ok().filter(|text| !text.contains('\0')).map(Some),
+        Some(bytes) => String::from_utf8(bytes.clone())
+            .ok()
+            .filter(|text| !text.contains('\0'))
+            .map(Some),
         None => Some(None),
     };
     let changes = touched.iter().filter_map(|(path, old, new)| {
@@ -50,7 +67,9 @@ pub(super) fn changes() -> Result<Vec<Change>, String> {
 }
 
 fn git(args: &[&str]) -> Result<String, String> {
-    let output = command(args).output().map_err(|error| format!("git: {error}"))?;
+    let output = command(args)
+        .output()
+        .map_err(|error| format!("git: {error}"))?;
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
@@ -60,13 +79,18 @@ fn git(args: &[&str]) -> Result<String, String> {
 fn command(args: &[&str]) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new("git");
-    command.args(["-c", "core.quotePath=false"]).args(args).current_dir(root);
+    command
+        .args(["-c", "core.quotePath=false"])
+        .args(args)
+        .current_dir(root);
     command
 }
 
 /// The contents of blobs, by one git that reads them all.
 fn blobs<'i>(ids: impl Iterator<Item = &'i str>) -> Result<HashMap<String, Vec<u8>>, String> {
-    let ids: BTreeSet<&str> = ids.filter(|id| id.bytes().any(|byte| byte != b'0')).collect();
+    let ids: BTreeSet<&str> = ids
+        .filter(|id| id.bytes().any(|byte| byte != b'0'))
+        .collect();
     let list: String = ids.iter().map(|id| format!("{id}\n")).collect();
     let mut child = command(&["cat-file", "--batch"])
         .stdin(Stdio::piped())
@@ -82,7 +106,11 @@ fn blobs<'i>(ids: impl Iterator<Item = &'i str>) -> Result<HashMap<String, Vec<u
         for id in &ids {
             let mut head = String::new();
             stdout.read_line(&mut head).unwrap();
-            let size = head.trim_end().rsplit(' ').next().and_then(|size| size.parse().ok());
+            let size = head
+                .trim_end()
+                .rsplit(' ')
+                .next()
+                .and_then(|size| size.parse().ok());
             let Some(size) = size else {
                 // Beyond where a shallow clone ends.
                 continue;

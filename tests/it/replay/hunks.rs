@@ -2,6 +2,8 @@
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
+use plandex::plan::edits::Format;
+
 use super::layout::Lines;
 
 /// One line of a hunk.
@@ -22,6 +24,8 @@ pub(super) struct Hunk {
     pub(super) number: usize,
     /// The last line above that starts with a name, as git has it.
     pub(super) heading: Option<String>,
+    /// The line above.
+    pub(super) above: Option<String>,
     /// Whether the old, and the new, last line is in here and has no line end.
     pub(super) bare_ends: (bool, bool),
     /// Whether the old rows reach the end of the file.
@@ -32,6 +36,14 @@ impl Hunk {
     pub(super) fn side(&self, sign: char) -> Vec<&str> {
         let rows = self.rows.iter().filter(|row| row.sign != sign);
         rows.map(|row| row.text.as_str()).collect()
+    }
+
+    /// What follows `@@`. A careful model leads a patch that only adds to the very line above.
+    pub(super) fn anchor(&self, format: Format) -> Option<String> {
+        match format {
+            Format::ApplyPatch if self.old().is_empty() => self.above.clone(),
+            _ => self.heading.clone(),
+        }
     }
 
     pub(super) fn old(&self) -> Vec<&str> {
@@ -59,7 +71,10 @@ fn is_change(op: &DiffOp) -> bool {
 fn hunk(before: &Lines, after: &Lines, ops: &[DiffOp]) -> Hunk {
     let mut rows = Vec::new();
     let mut put = |sign: char, lines: &[String]| {
-        rows.extend(lines.iter().map(|text| Row { sign, text: text.clone() }));
+        rows.extend(lines.iter().map(|text| Row {
+            sign,
+            text: text.clone(),
+        }));
     };
     for op in ops {
         match op {
@@ -74,16 +89,26 @@ fn hunk(before: &Lines, after: &Lines, ops: &[DiffOp]) -> Hunk {
     let old_end = ops.last().map_or(0, |op| op.old_range().end);
     let new_end = ops.last().map_or(0, |op| op.new_range().end);
     let is_at_end = old_end == before.lines.len();
-    let heading = before.lines[..start].iter().rev().find(|line| {
-        line.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '$')
-    });
+    let heading = before.lines[..start]
+        .iter()
+        .rev()
+        .find(|line| line.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '$'));
     // Where nothing is removed, a diff gives the line before.
     let is_insertion = rows.iter().all(|row| row.sign == '+');
     Hunk {
         number: start + usize::from(!is_insertion),
         rows,
         start,
-        heading: heading.map(|line| line.chars().take(80).collect::<String>().trim_end().to_owned()),
+        above: start
+            .checked_sub(1)
+            .map(|above| before.lines[above].clone()),
+        heading: heading.map(|line| {
+            line.chars()
+                .take(80)
+                .collect::<String>()
+                .trim_end()
+                .to_owned()
+        }),
         bare_ends: (
             is_at_end && !before.final_newline,
             new_end == after.lines.len() && !after.final_newline,

@@ -14,7 +14,10 @@ impl Lines {
         if lines.last().is_some_and(String::is_empty) {
             lines.pop();
         }
-        Self { lines, final_newline }
+        Self {
+            lines,
+            final_newline,
+        }
     }
 
     /// The file with these line ends.
@@ -30,6 +33,8 @@ impl Lines {
     pub(super) fn keyed(&self) -> Vec<(&str, bool)> {
         let last = self.lines.len();
         let keyed = self.lines.iter().zip(1..);
-        keyed.map(|(line, number)| (line.as_str(), number == last && !self.final_newline)).collect()
+        keyed
+            .map(|(line, number)| (line.as_str(), number == last && !self.final_newline))
+            .collect()
     }
 }

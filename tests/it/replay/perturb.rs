@@ -53,7 +53,9 @@ pub(super) fn shallower(hunks: &[Hunk]) -> Vec<Hunk> {
     let mut hunks = hunks.to_vec();
     for hunk in &mut hunks {
         let texts = || hunk.rows.iter().filter(|row| !row.text.trim().is_empty());
-        let depth = texts().map(|row| row.text.len() - row.text.trim_start_matches(' ').len()).min();
+        let depth = texts()
+            .map(|row| row.text.len() - row.text.trim_start_matches(' ').len())
+            .min();
         for row in &mut hunk.rows {
             let cut = depth.unwrap_or(0).min(row.text.len());
             if !row.text.trim().is_empty() {
@@ -76,7 +78,10 @@ pub(super) fn plain_characters(hunks: &[Hunk]) -> Vec<Hunk> {
 
 fn each_row(hunks: &[Hunk], change: impl Fn(&mut Row)) -> Vec<Hunk> {
     let mut hunks = hunks.to_vec();
-    hunks.iter_mut().flat_map(|hunk| &mut hunk.rows).for_each(change);
+    hunks
+        .iter_mut()
+        .flat_map(|hunk| &mut hunk.rows)
+        .for_each(change);
     hunks
 }
 
@@ -91,7 +96,9 @@ pub(super) fn wrong_numbers(hunks: &[Hunk], dice: &mut Dice) -> Vec<Hunk> {
             // The file as it was when the model saw it.
             1 => hunk.number + by,
             2 => hunk.number.saturating_sub(by).max(1),
-            _ => (hunk.number + dice.below(30)).saturating_sub(dice.below(30)).max(1),
+            _ => (hunk.number + dice.below(30))
+                .saturating_sub(dice.below(30))
+                .max(1),
         };
     }
     hunks
@@ -102,7 +109,9 @@ pub(super) fn dropped_context(hunks: &[Hunk], dice: &mut Dice) -> Vec<Hunk> {
     let mut hunks = hunks.to_vec();
     for hunk in &mut hunks {
         let above = context_above(hunk).min(dice.below(4));
-        hunk.rows.drain(..above);
+        if let Some(last) = hunk.rows.drain(..above).next_back() {
+            hunk.above = Some(last.text);
+        }
         hunk.start += above;
         hunk.number += above;
         let below = context_below(hunk).min(dice.below(4));
@@ -135,7 +144,11 @@ fn context_above(hunk: &Hunk) -> usize {
 }
 
 fn context_below(hunk: &Hunk) -> usize {
-    hunk.rows.iter().rev().take_while(|row| row.sign == ' ').count()
+    hunk.rows
+        .iter()
+        .rev()
+        .take_while(|row| row.sign == ' ')
+        .count()
 }
 
 /// Whether a perturbed hunk says, to the letter, another place of the file: then it is another
@@ -147,7 +160,15 @@ pub(super) fn means_another_place(before: &Lines, hunk: &Hunk) -> bool {
     if old.is_empty() || old.len() > before.lines.len() {
         return false;
     }
-    before.lines.windows(old.len()).enumerate().any(|(at, window)| {
-        at != hunk.start && window.iter().zip(&old).all(|(theirs, ours)| said(theirs) == *ours)
-    })
+    before
+        .lines
+        .windows(old.len())
+        .enumerate()
+        .any(|(at, window)| {
+            at != hunk.start
+                && window
+                    .iter()
+                    .zip(&old)
+                    .all(|(theirs, ours)| said(theirs) == *ours)
+        })
 }

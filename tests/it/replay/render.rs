@@ -1,5 +1,7 @@
 //! A change as a careful model writes it, in each format.
 
+use plandex::plan::edits::Format;
+
 use super::hunks::{Hunk, Row};
 use super::layout::Lines;
 
@@ -34,7 +36,8 @@ pub(super) fn blocks(path: &str, hunks: &[Hunk]) -> Option<String> {
             })
         })?;
         let sign = |sign: &str| sign.repeat(length);
-        let lines = |lines: &[&str]| -> String { lines.iter().map(|line| format!("{line}\n")).collect() };
+        let lines =
+            |lines: &[&str]| -> String { lines.iter().map(|line| format!("{line}\n")).collect() };
         reply.push_str(&format!(
             "{path}\n{} SEARCH\n{}{}\n{}{} REPLACE\n\n",
             sign("<"),
@@ -48,7 +51,12 @@ pub(super) fn blocks(path: &str, hunks: &[Hunk]) -> Option<String> {
 }
 
 /// A unified diff as git prints it, in a fence.
-pub(super) fn diff(path: &str, before: Option<&Lines>, after: Option<&Lines>, hunks: &[Hunk]) -> String {
+pub(super) fn diff(
+    path: &str,
+    before: Option<&Lines>,
+    after: Option<&Lines>,
+    hunks: &[Hunk],
+) -> String {
     let mut text = format!("diff --git a/{path} b/{path}\n");
     let side = |letter: char, lines: Option<&Lines>| match lines {
         Some(_) => format!("{letter}/{path}"),
@@ -59,7 +67,11 @@ pub(super) fn diff(path: &str, before: Option<&Lines>, after: Option<&Lines>, hu
         (_, None) => text.push_str("deleted file mode 100644\n"),
         _ => {}
     }
-    text.push_str(&format!("--- {}\n+++ {}\n", side('a', before), side('b', after)));
+    text.push_str(&format!(
+        "--- {}\n+++ {}\n",
+        side('a', before),
+        side('b', after)
+    ));
     let mut added = 0_isize;
     for hunk in hunks {
         let (old, new) = (hunk.old().len(), hunk.new_lines().len());
@@ -86,7 +98,8 @@ fn rows(text: &mut String, hunk: &Hunk) {
     let (last_old, last_new) = (last('+'), last('-'));
     for (at, Row { sign, text: line }) in hunk.rows.iter().enumerate() {
         text.push_str(&format!("{sign}{line}\n"));
-        let is_bare = (hunk.bare_ends.0 && last_old == Some(at)) || (hunk.bare_ends.1 && last_new == Some(at));
+        let is_bare = (hunk.bare_ends.0 && last_old == Some(at))
+            || (hunk.bare_ends.1 && last_new == Some(at));
         if is_bare {
             text.push_str("\\ No newline at end of file\n");
         }
@@ -94,7 +107,12 @@ fn rows(text: &mut String, hunk: &Hunk) {
 }
 
 /// The `*** Begin Patch` envelope.
-pub(super) fn patch(path: &str, before: Option<&Lines>, after: Option<&Lines>, hunks: &[Hunk]) -> String {
+pub(super) fn patch(
+    path: &str,
+    before: Option<&Lines>,
+    after: Option<&Lines>,
+    hunks: &[Hunk],
+) -> String {
     let mut text = "*** Begin Patch\n".to_owned();
     match (before, after) {
         (None, Some(after)) => {
@@ -105,11 +123,15 @@ pub(super) fn patch(path: &str, before: Option<&Lines>, after: Option<&Lines>, h
         _ => {
             text.push_str(&format!("*** Update File: {path}\n"));
             for hunk in hunks {
-                match &hunk.heading {
+                match hunk.anchor(Format::ApplyPatch) {
                     Some(heading) => text.push_str(&format!("@@ {heading}\n")),
                     None => text.push_str("@@\n"),
                 }
-                text.extend(hunk.rows.iter().map(|row| format!("{}{}\n", row.sign, row.text)));
+                text.extend(
+                    hunk.rows
+                        .iter()
+                        .map(|row| format!("{}{}\n", row.sign, row.text)),
+                );
                 if hunk.is_at_end {
                     text.push_str("*** End of File\n");
                 }
@@ -138,20 +160,32 @@ pub(super) fn segments(path: &str, before: &Lines, hunks: &[Hunk]) -> Option<Str
         };
         let first = hunk.rows.iter().position(telling)?;
         let last = hunk.rows.iter().rposition(telling)?;
-        let is_whole = hunk.rows[..first].iter().chain(&hunk.rows[last + 1..]).all(|row| row.sign == ' ');
+        let is_whole = hunk.rows[..first]
+            .iter()
+            .chain(&hunk.rows[last + 1..])
+            .all(|row| row.sign == ' ');
         if !is_whole {
             return None;
         }
         let old_first = hunk.start + first;
-        if before.lines[end..old_first].iter().any(|line| !line.trim().is_empty()) {
+        if before.lines[end..old_first]
+            .iter()
+            .any(|line| !line.trim().is_empty())
+        {
             text.push_str(&format!("{mark}\n"));
         }
         let rows = hunk.rows[first..=last].iter();
-        text.extend(rows.filter(|row| row.sign != '-').map(|row| format!("{}\n", row.text)));
+        text.extend(
+            rows.filter(|row| row.sign != '-')
+                .map(|row| format!("{}\n", row.text)),
+        );
         let old_rows = hunk.rows[..=last].iter().filter(|row| row.sign != '+');
         end = hunk.start + old_rows.count();
     }
-    if before.lines[end..].iter().any(|line| !line.trim().is_empty()) {
+    if before.lines[end..]
+        .iter()
+        .any(|line| !line.trim().is_empty())
+    {
         text.push_str(&format!("{mark}\n"));
     }
     Some(text)

@@ -111,7 +111,9 @@ fn no_tier_is_looser_than_an_ambiguous_one() {
 fn a_shift_is_the_same_for_all_lines() {
     let spot = |file: &str, search: &[&str]| {
         let mut text = Text::read(file.as_bytes()).unwrap();
-        locate(&mut text, search, &Leads::default()).map(|spot| spot.shift).ok()
+        locate(&mut text, search, &Leads::default())
+            .map(|spot| spot.shift)
+            .ok()
     };
     let deeper = |more: &str| Some(Shift::Deeper(more.to_owned()));
     let shallower = |less: &str| Some(Shift::Shallower(less.to_owned()));
@@ -163,7 +165,10 @@ fn files_of_equal_lines_take_linear_time() {
     let search = vec!["same"; 100_000];
     let mut text = Text::read(file.as_bytes()).unwrap();
     assert_eq!(
-        locate(&mut text, &search, &Leads::default()).unwrap_err().places.len(),
+        locate(&mut text, &search, &Leads::default())
+            .unwrap_err()
+            .places
+            .len(),
         100_001
     );
     let almost = [vec!["same"; 100_000], vec!["other"]].concat();
@@ -187,9 +192,9 @@ fn too_many_shifts_to_look_at_count_as_several_places() {
 }
 
 #[test]
-fn a_strict_place_is_the_only_one_too() {
+fn strict_places_are_told_all() {
     let mut text = Text::read(b"a \nb\nc\nb\n").unwrap();
-    assert_eq!(locate_strictly(&mut text, &["a", "b"]), Some(0..2));
-    assert_eq!(locate_strictly(&mut text, &["b"]), None);
-    assert_eq!(locate_strictly(&mut text, &[" c"]), None);
+    assert_eq!(locate_strictly(&mut text, &["a", "b"]), [0..2]);
+    assert_eq!(locate_strictly(&mut text, &["b"]), [1..2, 3..4]);
+    assert_eq!(locate_strictly(&mut text, &[" c"]), []);
 }
