@@ -29,7 +29,8 @@ impl Kind {
         }
     }
 
-    fn parse(word: &str) -> Self {
+    /// What the row with this word says.
+    pub fn parse(word: &str) -> Self {
         match word {
             "tree" => Self::Tree,
             "note" => Self::Note,

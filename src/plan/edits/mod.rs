@@ -221,9 +221,6 @@ pub struct EditFailure {
     /// With `stale`, when the model's copy was read: wall time in milliseconds. Set by the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loaded_at: Option<i64>,
-    /// What more there is to say, for a person.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
     /// The tiers that were tried, strictest first.
     pub tiers_tried: Vec<Tier>,
     /// What else there is to say, as a sentence without a period: where the file went, which other

@@ -25,7 +25,6 @@ pub fn describe(failure: &EditFailure) -> String {
     let mut lines = vec![format!("{path}  edit {edit}/{of} ({format})  {reason}")];
     lines.push(explain(failure));
     lines.extend(failure.note.clone());
-    lines.extend(failure.note.clone());
     if let Some(closest) = &failure.closest {
         describe_closest(closest, &mut lines);
     }
@@ -348,7 +347,6 @@ impl Flaw {
             loaded_at: None,
             note: self.note,
             tiers_tried: self.tiers_tried,
-            note: None,
         }
     }
 }

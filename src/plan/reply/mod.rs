@@ -87,7 +87,6 @@ impl Malformed {
             candidates: Vec::new(),
             stale: false,
             loaded_at: None,
-            note: None,
             tiers_tried: Vec::new(),
             note: None,
         }

@@ -153,7 +153,6 @@ fn the_json_form_is_fixed() {
         candidates: vec![],
         stale: false,
         loaded_at: None,
-        note: None,
         tiers_tried: vec![Tier::Exact, Tier::TrailingSpace],
         note: None,
     };

@@ -71,7 +71,9 @@ fn removed_code_goes() {
     let removed = "// Plandex: removed code\n";
     check(
         BASE,
-        &format!("{KEPT}    second();\n}}\n\n{removed}\nfn three() {{\n{KEPT}"),
+        &format!(
+            "{KEPT}fn one() {{\n    first();\n    second();\n}}\n\n{removed}\nfn three() {{\n{KEPT}"
+        ),
         &BASE.replace("fn two() {\n    third();\n}\n\n", ""),
     );
     fails(
