@@ -3,7 +3,9 @@
 //! An operation is given out when the next header or the end shows that it is whole. One that
 //! cannot be read spoils nothing but its file.
 
-use super::patch::{Flow, Found, Indent, PartFlaw, ROWS_PER_REPORT, Rows, edit, too_large};
+use super::patch::{
+    Flow, Found, HUNKS_MAX, Indent, PartFlaw, ROWS_PER_REPORT, Rows, edit, too_large, too_many,
+};
 use super::{Edit, EditBody, FILE_BYTES_MAX, Format, Reason};
 
 /// A line of three stars that means something.
@@ -411,7 +413,9 @@ impl Envelope {
         part.bytes += rows.bytes();
         // A patched file has a last line end.
         rows.hunk.final_newline = Some(true);
+        let is_full = done.len() == HUNKS_MAX;
         match rows.close() {
+            Ok(_) if is_full => self.spoil(too_many(), found),
             Ok(hunk) => {
                 let body = EditBody::Hunk(hunk);
                 done.push(edit(&part.path, Format::ApplyPatch, line, body));

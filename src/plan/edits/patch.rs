@@ -6,6 +6,9 @@ use super::{Edit, EditBody, FILE_BYTES_MAX, Format, Hunk, Reason};
 /// A [`Found::Rows`] is given for every so many rows.
 pub(crate) const ROWS_PER_REPORT: usize = 20;
 
+/// The most hunks of one file; each costs memory, however short it is.
+pub(crate) const HUNKS_MAX: usize = 100_000;
+
 /// What the lines of a patch came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -207,6 +210,11 @@ pub(crate) fn too_large(line: usize) -> String {
         "the part that starts at line {line} is larger than {} MB",
         FILE_BYTES_MAX / 1_000_000
     )
+}
+
+/// Why a part with [`HUNKS_MAX`] hunks takes no more.
+pub(crate) fn too_many() -> String {
+    format!("it has more than {HUNKS_MAX} hunks")
 }
 
 /// An edit with one reading.

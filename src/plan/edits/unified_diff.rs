@@ -4,6 +4,7 @@
 //! The counts only decide what the signs leave open: whether text behind a diff that stands bare in
 //! a reply is text, or a row that lost its sign.
 
+use super::diff_names::{Name, git_pair, unprefixed};
 use super::hunk_header::{self, HunkHeader};
 use super::patch::{Flow, Found, Indent, PartFlaw, ROWS_PER_REPORT, Rows, too_large};
 use super::{FILE_BYTES_MAX, Reason};
@@ -65,8 +66,10 @@ enum Size {
 
 /// Tells whether a line starts a diff by itself.
 pub(crate) fn is_git_header(line: &str) -> bool {
-    line.strip_prefix("diff --git ")
-        .is_some_and(|names| super::diff_names::git_pair(names).is_some())
+    line.strip_prefix("diff --git ").is_some_and(|names| {
+        // Two names with blanks are told apart by the lines below.
+        git_pair(names).is_some() || (names.starts_with("a/") && names.contains(" b/"))
+    })
 }
 
 /// Tells whether a line may be the first of the two that name a file.
@@ -162,13 +165,28 @@ impl Diff {
         }
     }
 
-    /// Tells whether the held lines are a removed and an added row, as the hunk's numbers say.
+    /// Tells whether the held lines are a removed and an added row: the hunk's numbers say so, or
+    /// it has no such row yet, or they would name two files.
     fn are_rows(&self) -> bool {
         let Some(hunk) = &self.hunk else {
             return false;
         };
         let (old, new) = (hunk.rows.old_count, hunk.rows.new_count);
         hunk.counts == Some((old + 1, new + 1))
+            || hunk.rows.removed + hunk.rows.added == 0
+            || !self.are_names()
+    }
+
+    fn are_names(&self) -> bool {
+        let name = |at: usize| self.held.get(at).and_then(|(row, _)| Name::read(&row[4..]));
+        match (name(0), name(1)) {
+            (Some(Name::File(old)), Some(Name::File(new))) => {
+                let (old, new) = unprefixed(&old, &new);
+                old == new
+            }
+            (Some(_), Some(_)) => true,
+            (None, _) | (_, None) => false,
+        }
     }
 
     /// The held lines are rows.

@@ -72,6 +72,7 @@ impl ReplyParser {
         if let Some(tag) = Tag::read(line) {
             return self.open_tag_in_fence(tag, line);
         }
+        self.stray_tag(line);
         self.text_of_fence(line);
     }
 

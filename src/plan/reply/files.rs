@@ -79,6 +79,7 @@ impl ReplyParser {
             self.start_file(path.clone(), Format::PlandexBlock);
         }
         self.recent.clear();
+        self.tagged.clone_from(&path);
         self.open = Open::Tagged(TaggedFile::open(path, line, self.line_count));
     }
 
@@ -114,6 +115,15 @@ impl ReplyParser {
                     self.open_tagged(tag, line);
                 }
             }
+        }
+    }
+
+    /// A closing tag outside of a block: the one before it ended too early, or never began.
+    pub(super) fn stray_tag(&mut self, line: &str) {
+        if Tag::is_end(line) {
+            let number = self.line_count;
+            let message = format!("the closing tag at line {number} ends no block");
+            self.malformed(self.tagged.clone(), Format::PlandexBlock, number, message);
         }
     }
 

@@ -118,6 +118,8 @@ pub struct ReplyParser {
     previous: Option<String>,
     /// The last file of the last patch.
     patched: Option<String>,
+    /// The file of the last block between tags.
+    tagged: Option<String>,
     /// A line outside of blocks that is the start of a diff if the next one goes with it.
     held_name: Option<String>,
     /// Blocks whose REPLACE marker was not as long as their SEARCH marker.
@@ -307,6 +309,7 @@ impl ReplyParser {
         if let Some(tag) = Tag::read(line) {
             return self.open_tagged(tag, line);
         }
+        self.stray_tag(line);
         match Fence::open(line) {
             Some(fence) => self.open_fence(fence, line),
             None => self.prose(line),

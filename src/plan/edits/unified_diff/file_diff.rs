@@ -1,7 +1,7 @@
 //! One file of a diff: what its header says, its hunks, and the edits these are.
 
 use crate::plan::edits::diff_names::{Name, git_pair, plain, unprefixed};
-use crate::plan::edits::patch::{Rows, edit};
+use crate::plan::edits::patch::{HUNKS_MAX, Rows, edit, too_many};
 use crate::plan::edits::{Edit, EditBody, Format, Reason};
 
 /// A file of a diff whose end has not come yet.
@@ -9,6 +9,8 @@ use crate::plan::edits::{Edit, EditBody, Format, Reason};
 pub(super) struct FileDiff {
     /// Where it starts in the reply, 1-based.
     pub(super) line: usize,
+    /// Whether it starts with git's own line, which may not tell its names.
+    is_git: bool,
     /// Whether it was announced.
     pub(super) is_started: bool,
     pub(super) rows: usize,
@@ -49,6 +51,7 @@ impl FileDiff {
     pub(super) fn open(line: usize, git: Option<&str>, label: Option<String>) -> Self {
         Self {
             line,
+            is_git: git.is_some(),
             is_started: false,
             rows: 0,
             bytes: 0,
@@ -77,7 +80,7 @@ impl FileDiff {
         if let Some(text) = line.strip_prefix("+++ ") {
             return self.new.is_none() && set(&mut self.new, Name::read(text));
         }
-        if self.git.is_none() {
+        if !self.is_git {
             return false;
         }
         if let Some(text) = line.strip_prefix("rename from ") {
@@ -147,6 +150,9 @@ impl FileDiff {
         if rows.removed + rows.added == 0 {
             return Err(format!("the hunk at line {} changes nothing", rows.line));
         }
+        if self.hunks.len() == HUNKS_MAX {
+            return Err(too_many());
+        }
         let line = rows.line;
         self.hunks.push(Gathered { line, rows });
         Ok(())
@@ -165,17 +171,19 @@ impl FileDiff {
     /// The old and the new name; `None` for a file that is not there.
     fn names(&self) -> Result<(Option<String>, Option<String>), (Refusal, Option<String>)> {
         let git = self.git.as_ref();
-        if let (Some(pair), Some(old), Some(new)) = (git, &self.old, &self.new)
+        let renamed = self.renamed_from.clone().zip(self.renamed_to.clone());
+        if let (Some(pair), Some(old), Some(new)) = (renamed.as_ref().or(git), &self.old, &self.new)
             && !agrees(pair, old, new)
         {
             let message = "its header names other files than the lines below".to_owned();
-            let shown = self.renamed_from.as_ref().or(Some(old));
-            let shown = shown
-                .and_then(|name| text(name).ok())
-                .map(|name| plain(&name));
+            let shown = match (text(old), text(new)) {
+                (Ok(old), Ok(new)) => Some(plain(unprefixed(&old, &new).1)),
+                (Ok(one), Err(_)) | (Err(_), Ok(one)) => Some(plain(&one)),
+                (Err(_), Err(_)) => None,
+            };
             return Err(((Reason::Malformed, message), shown));
         }
-        if let (Some(from), Some(to)) = (&self.renamed_from, &self.renamed_to) {
+        if let Some((from, to)) = &renamed {
             return Ok((Some(plain(&text(from)?)), Some(plain(&text(to)?))));
         }
         let old = self.old.as_ref().or(git.map(|(old, _)| old));

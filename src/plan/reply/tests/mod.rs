@@ -6,6 +6,7 @@ mod cuts;
 mod diffs;
 mod patches;
 mod references;
+mod round_trip;
 
 use super::*;
 use crate::plan::edits::{EditBody, Hunk};
