@@ -161,6 +161,11 @@ impl Block {
         (!self.is_matched).then_some(self.signs)
     }
 
+    /// What its SEARCH marker is made of.
+    pub(crate) fn signs(&self) -> Signs {
+        self.signs
+    }
+
     /// How many lines of the block have come.
     pub(crate) fn row_count(&self) -> usize {
         self.row_count

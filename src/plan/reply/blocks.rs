@@ -4,10 +4,10 @@ use super::{Ending, LINES_PER_EVENT, Malformed, Open, ReplyEvent, ReplyParser, l
 use crate::plan::edits::search_replace::{Block, BlockStep, Marker, Signs};
 use crate::plan::edits::{Format, Reason};
 
-/// A block that was closed by a marker of another length. Models miscount; but if the marker was
-/// text, the block's true end is still to come.
+/// A block that was closed. If the marker that did it was text, the block's true end is still to
+/// come.
 #[derive(Debug)]
-pub(super) struct Unmatched {
+pub(super) struct Ended {
     path: Option<String>,
     signs: Signs,
 }
@@ -53,11 +53,15 @@ impl ReplyParser {
         }
         let (path, at) = (block.path.take(), block.line);
         if let Some(signs) = block.unmatched() {
-            self.unmatched.push(Unmatched {
+            self.unmatched.push(Ended {
                 path: path.clone(),
                 signs,
             });
         }
+        self.ended = Some(Ended {
+            path: path.clone(),
+            signs: block.signs(),
+        });
         self.open = Open::Nothing;
         match step {
             BlockStep::Row => {}
@@ -96,26 +100,41 @@ impl ReplyParser {
     pub(super) fn stray_end(&mut self) {
         let line = self.line_count;
         let message = format!("the REPLACE marker at line {line} ends no block");
-        self.malformed(self.previous.clone(), Format::SearchReplace, line, message);
+        let ended = self.ended.as_ref().and_then(|block| block.path.clone());
+        let path = ended.or_else(|| self.previous.clone());
+        self.malformed(path, Format::SearchReplace, line, message);
     }
 
     /// Reports a block that was taken to end before its end. Another block with such a SEARCH
-    /// marker shows that the model had miscounted.
+    /// marker shows that the model had miscounted, or that what follows is that one's.
     pub(super) fn look_for_late_end(&mut self, line: &str) {
+        if self.unmatched.is_empty() && (self.ended.is_none() || !self.is_in_other()) {
+            return;
+        }
         let (is_start, signs) = match Marker::read(line.trim_start()) {
             Some(Marker::Search(signs)) => (true, signs),
             Some(Marker::Replace(signs)) => (false, signs),
             Some(Marker::Divider(_)) | None => return,
         };
-        let ended: Vec<Unmatched> = self
+        let is_alike = |block: &mut Ended| block.signs == signs;
+        let mut ended: Vec<Ended> = self
             .unmatched
-            .extract_if(.., |block| block.signs == signs)
+            .extract_if(.., |block| is_alike(block))
             .collect();
+        // Outside of any block such a marker is reported anyway.
+        if self.is_in_other() {
+            ended.extend(self.ended.take_if(is_alike));
+        }
         let at = self.line_count;
         for block in ended.into_iter().filter(|_| !is_start) {
             let message = format!("the REPLACE marker at line {at} ends a block that had ended");
             self.malformed(block.path, Format::SearchReplace, at, message);
         }
+    }
+
+    /// Tells whether an edit of another kind is open.
+    fn is_in_other(&self) -> bool {
+        !matches!(self.open, Open::Nothing | Open::Block(_))
     }
 
     pub(super) fn unclosed_block(&mut self, block: Block, ending: Ending) {

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use blocks::Unmatched;
+use blocks::Ended;
 use code_fence::{CodeFence, Content};
 
 use super::edits::apply_patch::Envelope;
@@ -122,8 +122,10 @@ pub struct ReplyParser {
     tagged: Option<String>,
     /// A line outside of blocks that is the start of a diff if the next one goes with it.
     held_name: Option<String>,
+    /// The last block that ended.
+    ended: Option<Ended>,
     /// Blocks whose REPLACE marker was not as long as their SEARCH marker.
-    unmatched: Vec<Unmatched>,
+    unmatched: Vec<Ended>,
     events: Vec<ReplyEvent>,
 }
 
@@ -241,9 +243,7 @@ impl ReplyParser {
             Some(unmarked) if self.line_count == 1 => unmarked,
             _ => line,
         };
-        if !self.unmatched.is_empty() {
-            self.look_for_late_end(line);
-        }
+        self.look_for_late_end(line);
         if let Some(held) = self.held_name.take()
             && self.after_held(&held, line)
         {
