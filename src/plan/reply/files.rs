@@ -118,6 +118,20 @@ impl ReplyParser {
         }
     }
 
+    /// Reports a block between tags that was taken to end before its end, which stands in another
+    /// edit. A tag that opens there has an end of its own.
+    pub(super) fn look_for_late_tag(&mut self, line: &str) {
+        if self.tagged.is_none() || matches!(self.open, Open::Nothing | Open::Tagged(_)) {
+            return;
+        }
+        if Tag::read(line).is_some() {
+            self.tagged = None;
+        }
+        if Tag::is_end(line) {
+            self.stray_tag(line);
+        }
+    }
+
     /// A closing tag outside of a block: the one before it ended too early, or never began.
     pub(super) fn stray_tag(&mut self, line: &str) {
         if Tag::is_end(line) {

@@ -244,6 +244,7 @@ impl ReplyParser {
             _ => line,
         };
         self.look_for_late_end(line);
+        self.look_for_late_tag(line);
         if let Some(held) = self.held_name.take()
             && self.after_held(&held, line)
         {
