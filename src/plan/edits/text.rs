@@ -185,7 +185,7 @@ impl<'a> Text<'a> {
     pub(super) fn from_edit(content: &'a str, layout: Option<Layout>) -> Self {
         let plain = Layout {
             byte_order_mark: false,
-            final_newline: true,
+            final_newline: content.is_empty() || content.ends_with('\n'),
             end: LineEnd::Lf,
         };
         // An existing file has its mark from the layout.
