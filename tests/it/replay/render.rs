@@ -67,6 +67,10 @@ pub(super) fn diff(
         (_, None) => text.push_str("deleted file mode 100644\n"),
         _ => {}
     }
+    if hunks.is_empty() {
+        // An empty file has no lines to tell of.
+        return format!("```diff\n{text}```\n");
+    }
     text.push_str(&format!(
         "--- {}\n+++ {}\n",
         side('a', before),
@@ -144,7 +148,7 @@ pub(super) fn patch(
 
 /// The file with comments in the place of what stays: each part begins and ends with a line of the
 /// file that says something. `None` if there is no such line near enough.
-pub(super) fn segments(path: &str, before: &Lines, hunks: &[Hunk]) -> Option<String> {
+pub(super) fn references(path: &str, before: &Lines, hunks: &[Hunk]) -> Option<String> {
     let mark = match path.rsplit('.').next() {
         Some("md") => "<!-- ... existing code ... -->",
         Some("rs") => "// ... existing code ...",
@@ -188,5 +192,7 @@ pub(super) fn segments(path: &str, before: &Lines, hunks: &[Hunk]) -> Option<Str
     {
         text.push_str(&format!("{mark}\n"));
     }
-    Some(text)
+    Some(format!(
+        "- {path}:\n\n<PlandexBlock lang=\"text\" path=\"{path}\">\n{text}</PlandexBlock>\n"
+    ))
 }
