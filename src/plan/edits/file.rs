@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::choice::{Leads, Pin, heads_block, only_anchor};
+use super::choice::{Leads, Of, Pin, heads_block, only_anchor};
 use super::elision::{Old, find_elided};
 use super::hunk::{Placed, already_there, put_peeled, put_pieces, put_whole};
 use super::matcher::Miss;
@@ -340,6 +340,7 @@ impl<'a> Build<'a> {
             after: self.after,
             number: self.numbers.next(hunk.line),
             pin: pin(hunk),
+            of: Of::Before,
         };
         let path = self.path;
         let text = self.text()?;

@@ -90,7 +90,7 @@ pub(super) fn locate(
             continue;
         }
         let chosen = match hits.are_all {
-            true => choose(text, &hits.starts, leads),
+            true => choose(text, &hits.starts, lines.len(), leads),
             false => None,
         };
         let Some(start) = chosen else {

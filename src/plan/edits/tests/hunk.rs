@@ -382,3 +382,21 @@ fn text_that_stands_for_other_text_is_not_written_by_hunks() {
     let built = build_file("a", None, &[diff(hunk("+// ... rest of the file ...\n"))]);
     assert_eq!(built.unwrap_err()[0].reason, Reason::Elided);
 }
+
+#[test]
+fn lines_that_a_diff_moved_are_not_its_next_hunks() {
+    let base = "fn a() {\n}\n\nfn b() {\n    moved();\n}\n";
+    let to_a = diff(hunk(" fn a() {\n+    moved();\n+}\n+\n+fn c() {\n }\n"));
+    let expect = "fn a() {\n    moved();\n}\n\nfn c() {\n}\n\nfn b() {\n}\n";
+    // Without a number nobody knows, whatever the anchor says.
+    let rows = "-    moved();\n";
+    let edits = [to_a.clone(), diff(anchored(rows, &["fn a() {"]))];
+    fails(base, &edits, Reason::Ambiguous);
+    check(base, &[to_a.clone(), diff(numbered(rows, 5))], expect);
+    // What only an earlier hunk wrote may still be meant.
+    let edits = [
+        diff(hunk("-fn a() {\n+fn aa() {\n")),
+        diff(hunk("-fn aa() {\n+fn aaa() {\n")),
+    ];
+    check(base, &edits, &base.replace("fn a()", "fn aaa()"));
+}
