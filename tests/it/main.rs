@@ -23,6 +23,7 @@ mod looking;
 mod model;
 mod plans;
 mod queue;
+mod replay;
 mod runs;
 mod schema;
 mod scripts;
