@@ -13,6 +13,7 @@ mod ending;
 mod endpoint;
 mod explain;
 mod failure;
+mod fetch;
 mod hear;
 mod http;
 mod openai;
@@ -38,6 +39,7 @@ pub use endpoint::{
     Chosen, Dialect, Endpoint, Key, Limits, MaxTokensField, Program, RESERVE_DEFAULT, Words,
 };
 pub use failure::{Kind, ModelError};
+pub use fetch::{PAGE_BYTES_MAX, Page, fetch};
 
 use crate::platform::cancel::Cancel;
 

@@ -181,7 +181,8 @@ pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
         ])?;
     for copy in [
         "INSERT INTO contexts SELECT plandex_new_id(), ?2, kind,
-            name, path, blob, hash, size, mtime_ns, tokens, created_at, updated_at
+            name, path, url, link, detail, forced, listing, blob, hash, size, mtime_ns, tokens,
+            created_at, updated_at
          FROM contexts WHERE branch_id = ?1",
         "INSERT INTO convo_messages SELECT plandex_new_id(), ?2,
             number, role, kind, source, text, state, kept, created_at, completed_at

@@ -27,6 +27,7 @@ mod migrate;
 mod open;
 pub mod plans;
 mod probe;
+pub mod ratios;
 pub mod selections;
 pub mod settings;
 pub mod streams;
