@@ -6,7 +6,9 @@
 --
 -- Conventions. Times are integer milliseconds of wall time since 1970 (UTC) and serve people; only
 -- lease_stamp is monotonic. Ids are UUIDv7 text, but for tickets and fences, which are counted.
--- Every set of words is checked. Every transaction that may write starts IMMEDIATE, behind the
+-- An id of a context, a message, a build, a pending change or a summary names the thing, which a
+-- fork shares with the branch that it was forked from: a row is found by its branch and its id, and
+-- the tree of a version names things as its rows do. Every set of words is checked. Every transaction that may write starts IMMEDIATE, behind the
 -- gate (the flock on write.lock). Durability is the transaction's: NORMAL for tickets, heartbeats,
 -- audit and stream events, FULL for everything else.
 --
@@ -56,7 +58,7 @@ CREATE UNIQUE INDEX branches_live_name ON branches (plan_id, name) WHERE deleted
 -- an image, `forced` where the ignore rules were passed over, `listing` (a hash of the paths,
 -- sizes and times) of a tree or a map.
 CREATE TABLE contexts (
-    id         TEXT PRIMARY KEY,
+    id         TEXT NOT NULL,
     branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
     kind       TEXT NOT NULL CHECK (kind IN
         ('file', 'tree', 'map', 'note', 'piped', 'url', 'image')),
@@ -73,7 +75,8 @@ CREATE TABLE contexts (
     mtime_ns   INTEGER NOT NULL DEFAULT 0,
     tokens     INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (branch_id, id)
 ) STRICT;
 
 CREATE INDEX contexts_branch ON contexts (branch_id, created_at);
@@ -94,7 +97,7 @@ CREATE TABLE token_ratios (
 -- One message of a branch's conversation. Inserted by a run (the reply in state 'open'),
 -- completed once, and never changed after: the trigger refuses it.
 CREATE TABLE convo_messages (
-    id         TEXT PRIMARY KEY,
+    id         TEXT NOT NULL,
     branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
     number     INTEGER NOT NULL,
     role       TEXT NOT NULL CHECK (role IN ('user', 'assistant')),
@@ -110,6 +113,7 @@ CREATE TABLE convo_messages (
     kept       INTEGER NOT NULL DEFAULT 0 CHECK (kept IN (0, 1)),
     created_at INTEGER NOT NULL,
     completed_at INTEGER,
+    PRIMARY KEY (branch_id, id),
     UNIQUE (branch_id, number)
 ) STRICT;
 
@@ -123,7 +127,7 @@ END;
 -- whose edits were kept, or whose run died, and that has no such row is not built yet: the next run
 -- that builds does it.
 CREATE TABLE plan_builds (
-    id         TEXT PRIMARY KEY,
+    id         TEXT NOT NULL,
     branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
     message_id TEXT NOT NULL,
     -- The run that built it; '' where the row was copied to a forked branch.
@@ -132,21 +136,24 @@ CREATE TABLE plan_builds (
     status     TEXT NOT NULL CHECK (status IN ('built', 'unchanged', 'failed')),
     -- The failure report as JSON (MODEL.md 3.5), or NULL.
     error      TEXT,
-    created_at INTEGER NOT NULL
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (branch_id, id)
 ) STRICT;
 
 CREATE INDEX plan_builds_branch ON plan_builds (branch_id, created_at);
-CREATE INDEX plan_builds_message ON plan_builds (message_id);
+CREATE INDEX plan_builds_message ON plan_builds (branch_id, message_id);
 
 -- A built file change that is not yet in the project. `base_hash` is the SHA-256 of the content
 -- it was built on (NULL: the file was to be new), `blob` the new content in the plan's repository
 -- (NULL: deletion). Written by a run, ended by `apply` or `reject`; one pending row a path.
 CREATE TABLE pending_changes (
-    id          TEXT PRIMARY KEY,
+    id          TEXT NOT NULL,
     branch_id   TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
     message_id  TEXT NOT NULL,
     path        TEXT NOT NULL,
     base_hash   TEXT,
+    -- That content, in the plan's repository too; NULL where it is not kept.
+    base_blob   TEXT,
     blob        TEXT,
     target_hash TEXT,
     -- Whether the file is to be a program; NULL leaves that as it is.
@@ -160,22 +167,26 @@ CREATE TABLE pending_changes (
     state       TEXT NOT NULL DEFAULT 'pending'
         CHECK (state IN ('pending', 'applied', 'rejected', 'replaced')),
     created_at  INTEGER NOT NULL,
-    ended_at    INTEGER
+    ended_at    INTEGER,
+    PRIMARY KEY (branch_id, id)
 ) STRICT;
 
 CREATE UNIQUE INDEX pending_changes_path ON pending_changes (branch_id, path)
     WHERE state = 'pending';
+-- Which plans want a file.
+CREATE INDEX pending_changes_wanted ON pending_changes (path) WHERE state = 'pending';
 
 -- What a conversation was about up to and with the message `up_to`, in the words of the model that
 -- was asked for it. Written by a run whose conversation had outgrown the model's window, or by
 -- `summary`; what is sent then holds it in place of those messages. The newest one counts.
 CREATE TABLE summaries (
-    id         TEXT PRIMARY KEY,
+    id         TEXT NOT NULL,
     branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
     up_to      INTEGER NOT NULL,
     source     TEXT NOT NULL,
     text       TEXT NOT NULL,
     created_at INTEGER NOT NULL,
+    PRIMARY KEY (branch_id, id),
     UNIQUE (branch_id, up_to)
 ) STRICT;
 

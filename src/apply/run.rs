@@ -165,6 +165,7 @@ fn finish(
             let change = change.clone();
             Some(Change {
                 base_hash,
+                base_blob: None,
                 ..change
             })
         })
@@ -174,7 +175,7 @@ fn finish(
         .flat_map(|change| tree::without_pending(change));
     let still = rebased
         .iter()
-        .flat_map(|change| tree::pending(change, None));
+        .flat_map(|change| tree::pending(change, None, None));
     let tree: Vec<TreeChange> = gone.chain(still).collect();
     let paths: Vec<&str> = ended.iter().map(|change| change.path.as_str()).collect();
     let noun = if paths.len() == 1 {
@@ -185,10 +186,10 @@ fn finish(
     let message = format!("Apply {} {noun}\n\n{}", paths.len(), paths.join("\n"));
     turn.advance(permit, &branch, &tree, &message, |tx| {
         for change in &ended {
-            changes::end(tx, &change.id, Ended::Applied)?;
+            changes::end(tx, branch_id, &change.id, Ended::Applied)?;
         }
         for change in &rebased {
-            changes::rebase(tx, &change.id, change.base_hash.as_deref())?;
+            changes::rebase(tx, branch_id, &change.id, change.base_hash.as_deref())?;
         }
         applies::finish(tx, apply_id, State::Done)?;
         branches::set_status(tx, branch_id, Status::Ready, None)

@@ -262,6 +262,7 @@ fn refuse(edits: &[Edit], reason: Reason) -> FailedFile {
             candidates: Vec::new(),
             stale: false,
             tiers_tried: Vec::new(),
+            note: None,
         })
         .collect();
     FailedFile { path, failures }

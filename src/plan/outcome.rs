@@ -129,6 +129,7 @@ impl Outcome {
             message_id: message_id.to_owned(),
             path,
             base_hash: base.hash.clone(),
+            base_blob: None,
             blob: built.content.as_deref().map(repo::blob_id).transpose()?,
             target_hash: built.content.as_deref().map(digest::sha256_hex),
             executable: built.executable,
@@ -199,7 +200,11 @@ impl Outcome {
         let mut files = Vec::new();
         for pending in &self.built {
             files.extend(pending.replaces.iter().flat_map(tree::without_pending));
-            files.extend(tree::pending(&pending.change, pending.content.clone()));
+            files.extend(tree::pending(
+                &pending.change,
+                pending.content.clone(),
+                None,
+            ));
         }
         files
     }

@@ -9,6 +9,8 @@
 //! context/<id>/body                the content at that moment
 //! pending/<id>/about.json          path, base and target hash of a change not yet applied
 //! pending/<id>/content             the new content (absent for a deletion)
+//! pending/<id>/base                the content that it was built on (absent for a new file, and
+//!                                  where it is not kept)
 //! ```
 //!
 //! Whoever changes a row changes its file here in the same version, so that a branch's rows can be
@@ -141,8 +143,13 @@ pub fn without_context(id: &str) -> TreeChange {
     }
 }
 
-/// One pending change with its new content (`None` for a deletion).
-pub fn pending(change: &Change, content: Option<Vec<u8>>) -> Vec<TreeChange> {
+/// One pending change with its new content (`None` for a deletion, or to leave it as it is) and what
+/// it was built on (`None` to leave that as it is, if the change still has it).
+pub fn pending(
+    change: &Change,
+    content: Option<Vec<u8>>,
+    base: Option<Vec<u8>>,
+) -> Vec<TreeChange> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct About<'a> {
@@ -180,19 +187,21 @@ pub fn pending(change: &Change, content: Option<Vec<u8>>) -> Vec<TreeChange> {
         path: at("content"),
         bytes,
     }));
+    match (base, &change.base_blob) {
+        (Some(bytes), _) => files.push(TreeChange::Put {
+            path: at("base"),
+            bytes,
+        }),
+        (None, None) => files.push(TreeChange::Remove { path: at("base") }),
+        (None, Some(_)) => {}
+    }
     files
 }
 
 /// The removal of a pending change that ended.
 pub fn without_pending(change: &Change) -> Vec<TreeChange> {
-    let at = |name: &str| format!("pending/{}/{name}", change.id);
-    let mut files = vec![TreeChange::Remove {
-        path: at("about.json"),
-    }];
-    files.extend(change.blob.as_ref().map(|_| TreeChange::Remove {
-        path: at("content"),
-    }));
-    files
+    let path = format!("pending/{}", change.id);
+    vec![TreeChange::Remove { path }]
 }
 
 fn json(about: &impl Serialize) -> Vec<u8> {

@@ -159,7 +159,8 @@ pub fn set_status(tx: &WriteTx<'_>, id: &str, status: Status, error: Option<&str
 }
 
 /// Forks `from` into the new branch `name`: same head, same context, conversation and pending
-/// changes; returns its id. Fails if a live branch of the plan has that name.
+/// changes under the same ids, which are those that the head's tree has; returns the new branch's
+/// id. Fails if a live branch of the plan has that name.
 pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
     if by_name(tx, &from.plan_id, name)?.is_some() {
         bail!("the plan has already a branch \"{name}\"");
@@ -180,24 +181,19 @@ pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
             now
         ])?;
     for copy in [
-        "INSERT INTO contexts SELECT plandex_new_id(), ?2, kind,
-            name, path, url, link, detail, forced, listing, blob, hash, size, mtime_ns, tokens,
+        "INSERT INTO contexts SELECT id, ?2, kind, name, path, url, link, detail, forced, listing,
+            blob, hash, size, mtime_ns, tokens,
             created_at, updated_at
          FROM contexts WHERE branch_id = ?1",
-        "INSERT INTO convo_messages SELECT plandex_new_id(), ?2,
-            number, role, kind, source, text, state, kept, created_at, completed_at
+        "INSERT INTO convo_messages SELECT id, ?2, number, role, kind, source, text, state,
+            kept, created_at, completed_at
          FROM convo_messages WHERE branch_id = ?1 AND state <> 'open'",
-        "INSERT INTO pending_changes SELECT plandex_new_id(), ?2,
-            message_id, path, base_hash, blob, target_hash, executable, moved_from, added, removed,
-            notes, state,
-            created_at, ended_at
+        "INSERT INTO pending_changes SELECT id, ?2, message_id, path, base_hash, base_blob, blob,
+            target_hash, executable, moved_from, added, removed, notes, state, created_at, ended_at
          FROM pending_changes WHERE branch_id = ?1 AND state = 'pending'",
-        "INSERT INTO plan_builds SELECT plandex_new_id(), ?2,
-            ours.id, '', b.path, b.status, b.error, b.created_at
-         FROM plan_builds b JOIN convo_messages theirs ON theirs.id = b.message_id
-            JOIN convo_messages ours ON ours.branch_id = ?2 AND ours.number = theirs.number
-         WHERE b.branch_id = ?1 ORDER BY b.id",
-        "INSERT INTO summaries SELECT plandex_new_id(), ?2, up_to, source, text, created_at
+        "INSERT INTO plan_builds SELECT id, ?2, message_id, '', path, status, error, created_at
+         FROM plan_builds WHERE branch_id = ?1",
+        "INSERT INTO summaries SELECT id, ?2, up_to, source, text, created_at
          FROM summaries WHERE branch_id = ?1",
     ] {
         tx.sql()

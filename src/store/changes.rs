@@ -1,5 +1,7 @@
 //! Builds and the pending changes they end in.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use rusqlite::{Row, params};
 
@@ -9,7 +11,7 @@ use crate::platform::clock;
 /// A built file change that is not yet in the project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// UUIDv7.
+    /// UUIDv7; a fork's change has that of the change it was forked from.
     pub id: String,
     /// The branch.
     pub branch_id: String,
@@ -19,6 +21,8 @@ pub struct Change {
     pub path: String,
     /// SHA-256 of the content it was built on; `None` if the file was to be new.
     pub base_hash: Option<String>,
+    /// The git blob of that content; `None` also where it is not kept any more.
+    pub base_blob: Option<String>,
     /// The git blob of the new content; `None` for a deletion.
     pub blob: Option<String>,
     /// SHA-256 of the new content; `None` for a deletion.
@@ -45,6 +49,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Change> {
         message_id: row.get("message_id")?,
         path: row.get("path")?,
         base_hash: row.get("base_hash")?,
+        base_blob: row.get("base_blob")?,
         blob: row.get("blob")?,
         target_hash: row.get("target_hash")?,
         executable: row.get("executable")?,
@@ -86,6 +91,75 @@ pub fn pending(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Change>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// A pending change with the plan and the branch that it is pending on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The change.
+    pub change: Change,
+    /// The plan.
+    pub plan_id: String,
+    /// The plan's name.
+    pub plan: String,
+    /// The branch's name.
+    pub branch: String,
+}
+
+fn wanted_from_row(row: &Row<'_>) -> rusqlite::Result<Wanted> {
+    Ok(Wanted {
+        change: from_row(row)?,
+        plan_id: row.get("plan_id")?,
+        plan: row.get("plan_name")?,
+        branch: row.get("branch_name")?,
+    })
+}
+
+/// The pending changes of live branches of plans that are neither deleted nor put away.
+const WANTED: &str = "SELECT c.*, p.id AS plan_id, p.name AS plan_name, b.name AS branch_name
+     FROM pending_changes c JOIN branches b ON b.id = c.branch_id JOIN plans p ON p.id = b.plan_id
+     WHERE c.state = 'pending' AND b.deleted_at IS NULL AND p.deleted_at IS NULL
+        AND p.archived_at IS NULL";
+
+/// Who else wants these files of the branch's own pending changes, by path: other plans, and other
+/// branches of the same plan that want something else of the file (a fork begins with the same).
+pub fn pending_elsewhere(tx: &ReadTx<'_>, branch_id: &str, paths: &[&str]) -> Result<Vec<Wanted>> {
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut select = tx.sql().prepare_cached(&format!(
+        "{WANTED} AND c.branch_id <> ?1 AND EXISTS
+            (SELECT 1 FROM pending_changes mine JOIN branches m ON m.id = mine.branch_id
+             WHERE mine.branch_id = ?1 AND mine.state = 'pending' AND mine.path = c.path
+                AND NOT (m.plan_id = b.plan_id AND mine.target_hash IS c.target_hash
+                    AND mine.executable IS c.executable))
+         ORDER BY c.path, p.created_at, p.id, b.created_at, b.id"
+    ))?;
+    let rows = select.query_map([branch_id], wanted_from_row)?;
+    let all: Vec<Wanted> = rows.collect::<rusqlite::Result<_>>()?;
+    let paths: HashSet<&str> = paths.iter().copied().collect();
+    let of_those = |wanted: &Wanted| paths.contains(wanted.change.path.as_str());
+    Ok(all.into_iter().filter(of_those).collect())
+}
+
+/// Who wants the file `path`: every plan and branch it is pending on.
+pub fn wanting(tx: &ReadTx<'_>, path: &str) -> Result<Vec<Wanted>> {
+    let mut select = tx.sql().prepare_cached(&format!(
+        "{WANTED} AND c.path = ?1 ORDER BY p.created_at, p.id, b.created_at, b.id"
+    ))?;
+    let rows = select.query_map([path], wanted_from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Every file that more than one plan wants, by path, with all who want it.
+pub fn wanted_twice(tx: &ReadTx<'_>) -> Result<Vec<Wanted>> {
+    let mut select = tx.sql().prepare_cached(&format!(
+        "{WANTED} AND c.path IN
+            (SELECT path FROM ({WANTED}) GROUP BY path HAVING count(DISTINCT plan_id) > 1)
+         ORDER BY c.path, p.created_at, p.id, b.created_at, b.id"
+    ))?;
+    let rows = select.query_map([], wanted_from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Adds a pending change, in the place of an earlier one of the same path.
 pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
     tx.sql()
@@ -96,9 +170,10 @@ pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
         .execute(params![change.branch_id, change.path, clock::wall_ms()])?;
     tx.sql()
         .prepare_cached(
-            "INSERT INTO pending_changes (id, branch_id, message_id, path, base_hash, blob,
-                target_hash, executable, moved_from, added, removed, notes, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            "INSERT INTO pending_changes (id, branch_id, message_id, path, base_hash,
+                base_blob, blob, target_hash, executable, moved_from, added, removed, notes,
+                created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .execute(params![
             change.id,
@@ -106,6 +181,7 @@ pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
             change.message_id,
             change.path,
             change.base_hash,
+            change.base_blob,
             change.blob,
             change.target_hash,
             change.executable,
@@ -118,25 +194,27 @@ pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
     Ok(())
 }
 
-/// Notes that a pending change's file has another content by now, one that the change was built on.
-pub fn rebase(tx: &WriteTx<'_>, id: &str, base_hash: Option<&str>) -> Result<()> {
+/// Notes that a pending change's file has another content by now, one that the change was built on;
+/// which is not kept.
+pub fn rebase(tx: &WriteTx<'_>, branch_id: &str, id: &str, base_hash: Option<&str>) -> Result<()> {
     tx.sql()
         .prepare_cached(
-            "UPDATE pending_changes SET base_hash = ?2 WHERE id = ?1 AND state = 'pending'",
+            "UPDATE pending_changes SET base_hash = ?3, base_blob = NULL
+             WHERE branch_id = ?1 AND id = ?2 AND state = 'pending'",
         )?
-        .execute(params![id, base_hash])?;
+        .execute(params![branch_id, id, base_hash])?;
     Ok(())
 }
 
-/// Ends a change that is still pending; `false` if it was ended already.
-pub fn end(tx: &WriteTx<'_>, id: &str, ended: Ended) -> Result<bool> {
+/// Ends a change of a branch that is still pending there; `false` if it was ended already.
+pub fn end(tx: &WriteTx<'_>, branch_id: &str, id: &str, ended: Ended) -> Result<bool> {
     let changed = tx
         .sql()
         .prepare_cached(
-            "UPDATE pending_changes SET state = ?2, ended_at = ?3
-             WHERE id = ?1 AND state = 'pending'",
+            "UPDATE pending_changes SET state = ?3, ended_at = ?4
+             WHERE branch_id = ?1 AND id = ?2 AND state = 'pending'",
         )?
-        .execute(params![id, ended.word(), clock::wall_ms()])?;
+        .execute(params![branch_id, id, ended.word(), clock::wall_ms()])?;
     Ok(changed == 1)
 }
 

@@ -96,7 +96,7 @@ pub struct Origin {
 /// One context entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
-    /// UUIDv7.
+    /// UUIDv7; a fork's entry has that of the entry it was forked from.
     pub id: String,
     /// The branch.
     pub branch_id: String,
@@ -168,7 +168,7 @@ pub fn put(tx: &AppendTx<'_>, entry: &Context) -> Result<()> {
             "INSERT INTO contexts (id, branch_id, kind, name, path, url, link, detail, forced,
                 listing, blob, hash, size, mtime_ns, tokens, created_at, updated_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
-             ON CONFLICT (id) DO UPDATE SET
+             ON CONFLICT (branch_id, id) DO UPDATE SET
                 kind = excluded.kind, name = excluded.name, path = excluded.path,
                 url = excluded.url, link = excluded.link, detail = excluded.detail,
                 forced = excluded.forced, listing = excluded.listing, blob = excluded.blob,

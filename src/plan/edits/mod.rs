@@ -185,6 +185,11 @@ pub enum Reason {
     UnsafePath,
     /// Over [`FILE_BYTES_MAX`] or [`FILE_LINES_MAX`].
     TooLarge,
+    /// The new path differs only by case from another one, with which it would be one file on some
+    /// systems.
+    CaseTwin,
+    /// Building the file failed by a mistake of plandex.
+    Internal,
 }
 
 /// One edit that could not be built. Its JSON form is an interface: keep the names.
@@ -210,6 +215,10 @@ pub struct EditFailure {
     pub stale: bool,
     /// The tiers that were tried, strictest first.
     pub tiers_tried: Vec<Tier>,
+    /// What else there is to say, as a sentence without a period: where the file went, which other
+    /// path is in the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// The place in a file most like the lines that were not found.

@@ -24,6 +24,7 @@ pub fn describe(failure: &EditFailure) -> String {
     } = failure;
     let mut lines = vec![format!("{path}  edit {edit}/{of} ({format})  {reason}")];
     lines.push(explain(failure));
+    lines.extend(failure.note.clone());
     if let Some(closest) = &failure.closest {
         describe_closest(closest, &mut lines);
     }
@@ -65,6 +66,8 @@ fn explain(failure: &EditFailure) -> String {
         Reason::TooLarge => {
             format!("the file is over {FILE_BYTES_MAX} bytes or {FILE_LINES_MAX} lines")
         }
+        Reason::CaseTwin => "the path differs only by case from another one".to_owned(),
+        Reason::Internal => "building it failed by a mistake of plandex".to_owned(),
     }
 }
 
@@ -127,6 +130,8 @@ impl fmt::Display for Reason {
             Self::Binary => "BINARY",
             Self::UnsafePath => "UNSAFE PATH",
             Self::TooLarge => "TOO LARGE",
+            Self::CaseTwin => "CASE TWIN",
+            Self::Internal => "INTERNAL ERROR",
         })
     }
 }
@@ -291,6 +296,7 @@ impl Flaw {
             candidates: self.candidates,
             stale: false,
             tiers_tried: self.tiers_tried,
+            note: None,
         }
     }
 }

@@ -87,6 +87,7 @@ impl Malformed {
             candidates: Vec::new(),
             stale: false,
             tiers_tried: Vec::new(),
+            note: None,
         }
     }
 }

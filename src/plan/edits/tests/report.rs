@@ -124,6 +124,7 @@ fn the_json_form_is_fixed() {
         candidates: vec![],
         stale: false,
         tiers_tried: vec![Tier::Exact, Tier::TrailingSpace],
+        note: None,
     };
     let json = serde_json::to_string(&failure).unwrap();
     assert_eq!(

@@ -1,0 +1,4 @@
+//! Versions: what a plan's repository holds is what its rows say, as plain git sees it.
+
+mod forks;
+pub(crate) mod trees;
