@@ -8,6 +8,7 @@ mod args;
 mod batch;
 mod branches;
 mod choice;
+mod context;
 mod diff;
 mod doctor;
 mod events;
@@ -16,7 +17,6 @@ mod exit;
 mod follow;
 mod frame;
 mod history;
-mod load;
 mod locks;
 mod operate;
 mod plans;
@@ -80,8 +80,12 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Current => plans::current(cli),
         Command::Branches => branches::branches(cli),
         Command::Checkout(args) => branches::checkout(cli, args),
-        Command::Load(args) => load::load(cli, args),
-        Command::Ls => load::ls(cli),
+        Command::Load(args) => context::load(cli, args),
+        Command::Ls => context::ls(cli),
+        Command::Show(args) => context::show(cli, args),
+        Command::Rm(args) => context::remove(cli, args),
+        Command::Clear => context::clear(cli),
+        Command::Update(args) => context::update(cli, args),
         Command::Tell(args) => run::tell(cli, args),
         Command::Continue(args) => run::continue_(cli, args),
         Command::Chat(args) => run::chat(cli, args),

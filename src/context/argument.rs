@@ -11,9 +11,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use super::rules::{Rulebook, STORE_MARK, is_reserved};
 use super::walk::written;
-use super::{
-    ContextError, Directories, FileKind, Ground, LoadOptions, Shape, SkipReason, Skipped,
-};
+use super::{ContextError, Directories, FileKind, Ground, LoadOptions, Shape, SkipReason, Skipped};
 
 /// What the arguments mean; paths are relative to the root and free of links.
 #[derive(Default)]

@@ -120,8 +120,7 @@ fn row(branch: &Branch, item: &Loaded, earlier: Option<&Context>, now: i64) -> R
 
 /// Whether there is room for `entries` among and beside those that are `known`.
 fn check_room(known: &[Context], entries: &[Context], budget: Option<&Budget>) -> Result<()> {
-    let replaced: HashSet<&str> =
-        entries.iter().map(|entry| entry.id.as_str()).collect();
+    let replaced: HashSet<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
     let kept = || {
         let stays = |entry: &&Context| !replaced.contains(entry.id.as_str());
         known.iter().filter(stays)
@@ -149,7 +148,7 @@ fn check_room(known: &[Context], entries: &[Context], budget: Option<&Budget>) -
 }
 
 /// Makes the entries of `outdated` what they are now, as one version.
-pub fn refresh(
+pub(super) fn refresh(
     turn: &Turn<'_>,
     permit: &WritePermit,
     branch: &Branch,

@@ -35,7 +35,10 @@ pub enum Freshness {
 /// Reads a file only when its size is the same and its time does not settle it.
 pub fn freshness(source: &Source<'_>, entries: &[Context]) -> Result<Vec<Option<Freshness>>> {
     let ground = Ground::of(source)?;
-    Ok(entries.iter().map(|entry| of_entry(&ground, entry)).collect())
+    Ok(entries
+        .iter()
+        .map(|entry| of_entry(&ground, entry))
+        .collect())
 }
 
 pub(super) fn of_entry(ground: &Ground<'_>, entry: &Context) -> Option<Freshness> {

@@ -48,9 +48,21 @@ impl Image {
             [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => of("image/png", png(bytes)),
             [0xff, 0xd8, 0xff, ..] => of("image/jpeg", jpeg(bytes)),
             [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => of("image/gif", gif(bytes)),
-            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => {
-                of("image/webp", webp(bytes))
-            }
+            [
+                b'R',
+                b'I',
+                b'F',
+                b'F',
+                _,
+                _,
+                _,
+                _,
+                b'W',
+                b'E',
+                b'B',
+                b'P',
+                ..,
+            ] => of("image/webp", webp(bytes)),
             _ => None,
         }
     }
@@ -65,10 +77,8 @@ impl Image {
         match (counting, detail) {
             (Counting::Tiles, Detail::Low) => BASE,
             (Counting::Tiles, Detail::High) => {
-                let (width, height) = (
-                    known(self.width, LONG_SIDE),
-                    known(self.height, SHORT_SIDE),
-                );
+                let (width, height) =
+                    (known(self.width, LONG_SIDE), known(self.height, SHORT_SIDE));
                 let (width, height) = fitted(width, height, LONG_SIDE / width.max(height));
                 let (width, height) = fitted(width, height, SHORT_SIDE / width.min(height));
                 let tiles = |side: f64| whole(side).div_ceil(TILE_PIXELS);
@@ -147,7 +157,9 @@ fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
             // Filling, and marks without a length.
             0xff => place += 1,
             0x01 | 0xd0..=0xd8 => place += 2,
-            0xc4 | 0xc8 | 0xcc => place += 2 + usize::from(u16::from_be_bytes(at(bytes, place + 2)?)),
+            0xc4 | 0xc8 | 0xcc => {
+                place += 2 + usize::from(u16::from_be_bytes(at(bytes, place + 2)?))
+            }
             0xc0..=0xcf => {
                 let side = |start| Some(u32::from(u16::from_be_bytes(at(bytes, start)?)));
                 return Some((side(place + 7)?, side(place + 5)?));
@@ -195,7 +207,13 @@ mod tests {
                 }
             }
         }
-        for other in [&b""[..], b"\x89PNG", b"<svg/>", b"BM\0\0", b"RIFF\0\0\0\0WAVE"] {
+        for other in [
+            &b""[..],
+            b"\x89PNG",
+            b"<svg/>",
+            b"BM\0\0",
+            b"RIFF\0\0\0\0WAVE",
+        ] {
             assert_eq!(Image::sniff(other), None);
         }
     }

@@ -10,8 +10,8 @@ use super::read::{item, read_all};
 use super::rules::Rulebook;
 use super::walk::{self, Found, written};
 use super::{
-    ContextError, Directories, Gathered, Ground, Ignored, Kind, LoadOptions, Loaded, Shape, Skipped,
-    estimate_tokens,
+    ContextError, Directories, Gathered, Ground, Ignored, Kind, LoadOptions, Loaded, Shape,
+    Skipped, estimate_tokens,
 };
 use crate::platform::digest::sha256_hex;
 use crate::platform::snapshot;
@@ -42,9 +42,15 @@ pub(super) fn list(
         gathered.loaded.push(loaded);
         gathered.skipped.extend(skipped);
     }
-    gathered.loaded.sort_by(|one, other| one.path.cmp(&other.path));
-    gathered.loaded.dedup_by(|one, other| one.path == other.path);
-    gathered.skipped.sort_by(|one, other| one.path.cmp(&other.path));
+    gathered
+        .loaded
+        .sort_by(|one, other| one.path.cmp(&other.path));
+    gathered
+        .loaded
+        .dedup_by(|one, other| one.path == other.path);
+    gathered
+        .skipped
+        .sort_by(|one, other| one.path.cmp(&other.path));
     gathered.skipped.dedup();
     gathered.warnings = book.warnings.into_iter().collect();
     Ok(gathered)
@@ -164,11 +170,7 @@ fn ignored_of(found: Found) -> Vec<Skipped> {
 }
 
 /// Every path; below those of files whose language is known, what they define.
-fn map(
-    ground: &Ground<'_>,
-    found: Found,
-    options: &LoadOptions,
-) -> Result<(String, Vec<Skipped>)> {
+fn map(ground: &Ground<'_>, found: Found, options: &LoadOptions) -> Result<(String, Vec<Skipped>)> {
     if found.files.len() > MAP_FILES_MAX {
         return Err(ContextError::TooMany(MAP_FILES_MAX).into());
     }

@@ -32,12 +32,12 @@ use anyhow::{Context as _, Result};
 
 pub use crate::platform::snapshot::FileKind;
 pub use crate::store::contexts::{Detail, Kind, Origin};
-pub use entries::{Budget, ENTRIES_MAX, add, refresh, remove};
+pub use entries::{Budget, ENTRIES_MAX, add, remove};
 pub use fresh::{Freshness, freshness};
 pub use image::{Counting, Image};
 pub use page::{fetch, is_url};
 pub use read::{note, piped};
-pub use refresh::{Compared, Outdated, Renewal, compare};
+pub use refresh::{Compared, Outdated, Refreshing, Renewal, compare, refresh_branch};
 pub use selector::{SelectorError, select};
 pub use tokens::estimate_tokens;
 

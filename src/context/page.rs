@@ -12,9 +12,39 @@ const UNSEEN: [&str; 7] = [
 ];
 /// Elements that stand on lines of their own.
 const BLOCKS: [&str; 33] = [
-    "address", "article", "aside", "blockquote", "body", "dd", "details", "div", "dl", "dt",
-    "fieldset", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr",
-    "li", "main", "nav", "ol", "p", "pre", "section", "table", "title", "tr", "ul",
+    "address",
+    "article",
+    "aside",
+    "blockquote",
+    "body",
+    "dd",
+    "details",
+    "div",
+    "dl",
+    "dt",
+    "fieldset",
+    "figure",
+    "footer",
+    "form",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hr",
+    "li",
+    "main",
+    "nav",
+    "ol",
+    "p",
+    "pre",
+    "section",
+    "table",
+    "title",
+    "tr",
+    "ul",
 ];
 /// The references that are used; all others are left as they stand.
 const NAMED: [(&str, &str); 16] = [
@@ -82,7 +112,10 @@ fn text_of(url: &str, page: &Page) -> Result<String, ContextError> {
     };
     let is_html = match page.media_type.as_str() {
         "text/html" | "application/xhtml+xml" => true,
-        "" => text.trim_start().to_lowercase().starts_with("<!doctype html"),
+        "" => text
+            .trim_start()
+            .to_lowercase()
+            .starts_with("<!doctype html"),
         _ => false,
     };
     Ok(if is_html { html_text(&text) } else { text })
@@ -248,7 +281,9 @@ fn decoded(text: &str) -> String {
         let (before, tail) = rest.split_at(at);
         out.push_str(before);
         let name = tail[1..].split_once(';').map(|(name, _)| name);
-        let known = name.filter(|name| name.len() <= LONGEST).and_then(reference);
+        let known = name
+            .filter(|name| name.len() <= LONGEST)
+            .and_then(reference);
         match (name, known) {
             (Some(name), Some(known)) => {
                 out.push_str(&known);
@@ -299,9 +334,24 @@ mod tests {
 
     #[test]
     fn whatever_is_called_html_has_a_text() {
-        for html in ["", "<", "<a", "</", "<!--", "<script>", "&", "&#x;", "&#0;", "<p a='", "</pre>ß<"] {
+        for html in [
+            "",
+            "<",
+            "<a",
+            "</",
+            "<!--",
+            "<script>",
+            "&",
+            "&#x;",
+            "&#0;",
+            "<p a='",
+            "</pre>ß<",
+        ] {
             let text = html_text(html);
-            assert!(text.ends_with('\n') && text.len() <= html.len() + 1, "{html:?}: {text:?}");
+            assert!(
+                text.ends_with('\n') && text.len() <= html.len() + 1,
+                "{html:?}: {text:?}"
+            );
         }
     }
 
@@ -314,9 +364,18 @@ mod tests {
         };
         let text = |page: &Page| text_of("http://h/", page);
         assert_eq!(text(&page("text/plain", None, b"<b>")).unwrap(), "<b>");
-        assert_eq!(text(&page("", None, b" <!DOCTYPE HTML><b>x")).unwrap(), "x\n");
-        assert_eq!(text(&page("text/plain", Some("latin1"), b"\xe9")).unwrap(), "é");
-        for (body, reason) in [(&b"a\0b"[..], SkipReason::Binary), (b"\xe9", SkipReason::NotUtf8)] {
+        assert_eq!(
+            text(&page("", None, b" <!DOCTYPE HTML><b>x")).unwrap(),
+            "x\n"
+        );
+        assert_eq!(
+            text(&page("text/plain", Some("latin1"), b"\xe9")).unwrap(),
+            "é"
+        );
+        for (body, reason) in [
+            (&b"a\0b"[..], SkipReason::Binary),
+            (b"\xe9", SkipReason::NotUtf8),
+        ] {
             let error = text(&page("application/octet-stream", None, body)).unwrap_err();
             let name = "http://h/".to_owned();
             assert_eq!(error, ContextError::NotText { name, reason });

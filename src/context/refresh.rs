@@ -1,13 +1,18 @@
 //! What of a branch's context is outdated, and what it becomes.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use super::fresh::{of_entry, options_of};
 use super::read::read_one;
 use super::{
-    ContextError, Freshness, Ground, Kind, LoadOptions, Loaded, SkipReason, Skipped, Source, listing,
+    ContextError, Freshness, Ground, Kind, LoadOptions, Loaded, SkipReason, Skipped, Source,
+    entries, listing,
 };
-use crate::store::contexts::Context;
+use crate::project::Turn;
+use crate::store::contexts::{self, Context};
+use crate::store::tickets::WritePermit;
 
 /// An entry that is no longer true.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +93,38 @@ pub fn compare(
     Ok(compared)
 }
 
+/// What is looked at, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Refreshing<'a> {
+    /// Longer files stay as they were.
+    pub max_file_bytes: u64,
+    /// Pages that were fetched again; others are as they are.
+    pub pages: &'a [Loaded],
+    /// Only the entries with these ids; all if `None`.
+    pub only: Option<&'a BTreeSet<String>>,
+}
+
+/// Makes what is outdated on a branch true again, as one version; none if nothing is.
+pub fn refresh_branch(
+    turn: &Turn<'_>,
+    permit: &WritePermit,
+    branch_name: &str,
+    source: &Source<'_>,
+    refreshing: &Refreshing<'_>,
+) -> Result<Compared> {
+    let branch = turn.branch(branch_name)?;
+    let store = &turn.project.store;
+    let mut all = store.read(|tx| contexts::of_branch(tx, &branch.id))?;
+    if let Some(only) = refreshing.only {
+        all.retain(|entry| only.contains(&entry.id));
+    }
+    let compared = compare(source, &all, refreshing.max_file_bytes, refreshing.pages)?;
+    if !compared.outdated.is_empty() {
+        entries::refresh(turn, permit, &branch, &compared.outdated)?;
+    }
+    Ok(compared)
+}
+
 /// `None` if it is true, or cannot become outdated.
 fn renewed(
     ground: &Ground<'_>,
@@ -97,7 +134,9 @@ fn renewed(
 ) -> Result<Option<Result<Renewal, SkipReason>>> {
     let modified = |item: Loaded| Some(Ok(Renewal::Modified(Box::new(item))));
     if entry.kind == Kind::Url {
-        let page = pages.iter().find(|page| page.origin.url == entry.origin.url);
+        let page = pages
+            .iter()
+            .find(|page| page.origin.url == entry.origin.url);
         let page = page.filter(|page| page.hash != entry.hash);
         return Ok(page.cloned().and_then(modified));
     }

@@ -59,7 +59,8 @@ fn of_word(entries: &[Context], word: &str, below: &str) -> Result<Vec<usize>, S
     };
     let path = from_root(word, below);
     let named = fitting(&|entry| {
-        entry.name == word || entry.path.as_deref() == path.as_deref().filter(|path| !path.is_empty())
+        entry.name == word
+            || entry.path.as_deref() == path.as_deref().filter(|path| !path.is_empty())
     });
     if !named.is_empty() {
         return Ok(named);
@@ -120,7 +121,9 @@ fn numbers(word: &str, count: usize) -> Result<Option<Vec<usize>>, SelectorError
     };
     let (from, to) = match word.split_once('-') {
         _ if word.is_empty() || word == "-" => return Ok(None),
-        Some((from, to)) if is_number(from) && is_number(to) => (place(from, 1)?, place(to, count)?),
+        Some((from, to)) if is_number(from) && is_number(to) => {
+            (place(from, 1)?, place(to, count)?)
+        }
         None if is_number(word) => (place(word, 1)?, place(word, 1)?),
         _ => return Ok(None),
     };

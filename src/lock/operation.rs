@@ -62,6 +62,12 @@ pub const SUMMARIZE: Operation<WritePermit> =
 pub const BUILD: Operation<WritePermit> = Operation::new("build changes", "Building changes");
 /// `load`: the one change made under a read ticket, because it only adds.
 pub const LOAD: Operation<AppendPermit> = Operation::new("load context", "Load context");
+/// `rm`.
+pub const REMOVE: Operation<WritePermit> = Operation::new("remove context", "Remove context");
+/// `clear`.
+pub const CLEAR: Operation<WritePermit> = Operation::new("clear context", "Clear context");
+/// `update`.
+pub const UPDATE: Operation<WritePermit> = Operation::new("update context", "Update context");
 /// `diff`.
 pub const DIFF: Operation<ReadPermit> = Operation::new("view diffs", "View diffs");
 /// `apply`.
@@ -81,6 +87,12 @@ pub fn is_command(reason: &str) -> bool {
     reason == EXEC.reason || reason == EXEC_READ.reason
 }
 
+/// Whether an operation with this reason changes what a plan is shown.
+pub fn is_context(reason: &str) -> bool {
+    let all = [LOAD.reason, REMOVE.reason, CLEAR.reason, UPDATE.reason];
+    all.contains(&reason)
+}
+
 /// Whether an operation with this reason is a run: it has a reply and events that can be followed.
 pub fn is_run(reason: &str) -> bool {
     [TELL, CHAT, CONTINUE, BUILD]
@@ -89,13 +101,16 @@ pub fn is_run(reason: &str) -> bool {
 }
 
 /// Every operation's reason and title.
-pub const TITLES: [(&str, &str); 12] = [
+pub const TITLES: [(&str, &str); 15] = [
     (TELL.reason, TELL.title),
     (CHAT.reason, CHAT.title),
     (CONTINUE.reason, CONTINUE.title),
     (SUMMARIZE.reason, SUMMARIZE.title),
     (BUILD.reason, BUILD.title),
     (LOAD.reason, LOAD.title),
+    (REMOVE.reason, REMOVE.title),
+    (CLEAR.reason, CLEAR.title),
+    (UPDATE.reason, UPDATE.title),
     (DIFF.reason, DIFF.title),
     (APPLY.reason, APPLY.title),
     (CREATE_BRANCH.reason, CREATE_BRANCH.title),

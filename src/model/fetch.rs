@@ -38,7 +38,10 @@ pub fn fetch(url: &str) -> Result<Page, ModelError> {
     let uri: Option<Uri> = url.parse().ok();
     let authority = uri.as_ref().and_then(Uri::authority);
     let Some(authority) = authority.filter(|authority| !authority.host().is_empty()) else {
-        return Err(failed(Kind::NotFound, format!("{} is no URL", shown(url, 200))));
+        return Err(failed(
+            Kind::NotFound,
+            format!("{} is no URL", shown(url, 200)),
+        ));
     };
     if authority.as_str().contains('@') {
         // Not quoted: it may hold a password.

@@ -57,6 +57,9 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Chat(_)
         | Command::Continue(_)
         | Command::Build(_)
+        | Command::Rm(_)
+        | Command::Clear
+        | Command::Update(_)
         | Command::Summary(_)
         | Command::Apply(_) => Order::OfPlan(Scope::Write),
         Command::Exec(args) if args.read && args.root => Order::OfWholePlan,
@@ -67,6 +70,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Current
         | Command::Branches
         | Command::Ls
+        | Command::Show(_)
         | Command::Convo
         | Command::Log(_)
         | Command::Status => Order::OfPlan(Scope::Read),
@@ -100,6 +104,10 @@ mod tests {
             ("exec --read -- true", read),
             ("exec --read --root -- true", Order::OfWholePlan),
             ("load x", read),
+            ("show 1", read),
+            ("rm 1", write),
+            ("clear", write),
+            ("update -y", write),
             ("diff --snapshot", read),
             ("convo", read),
         ] {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::super::context::{self, AutoUpdate, Renew};
 use super::super::exit::ExitCode;
 use super::super::operate::{Job, operate};
 use super::super::report;
@@ -13,9 +14,10 @@ use super::background::{self, Input};
 use super::ending;
 use super::prompt::{self, Sources};
 use super::show::RunView;
+use crate::context::{Compared, Refreshing, Source, refresh_branch};
 use crate::lock::operation::{self, Operation};
 use crate::model::{Chosen, Provider};
-use crate::plan::{self, Answer, Building, Prompt, Task, Tell, TellError};
+use crate::plan::{self, Answer, Building, Prompt, Recorded, Task, Tell, TellError};
 use crate::project::{Project, Selected};
 use crate::store::messages;
 use crate::store::tickets::WritePermit;
@@ -85,6 +87,25 @@ pub(in super::super) fn continue_(cli: &Cli, args: &args::Continue) -> Result<Ex
     run.run(cli, &args.asking, Some(&args.edits))
 }
 
+/// What this terminal hears of a run.
+enum Heard {
+    /// What was loaded again before it.
+    Context(Compared),
+    Run(Recorded),
+}
+
+/// What the flag and the settings say about outdated context.
+fn auto_update(cli: &Cli, project: &Project, flag: Option<bool>) -> Result<AutoUpdate> {
+    let settings = cli.settings(project)?;
+    Ok(match flag {
+        Some(true) => AutoUpdate::Yes,
+        Some(false) => AutoUpdate::No,
+        None if settings.auto_update_context => AutoUpdate::Yes,
+        None if cli.is_set(project, "auto-update-context")? => AutoUpdate::No,
+        None => AutoUpdate::Unsaid,
+    })
+}
+
 /// A run as it is typed.
 struct Run {
     project: Arc<Project>,
@@ -116,6 +137,20 @@ impl Run {
             detached.keep_input();
         }
         cli.stream_about(prompt::about(&self.selected, Some(&chosen)));
+        let is_shown = matches!(
+            chosen.provider,
+            Provider::Endpoint(_) | Provider::Command(_)
+        );
+        let renew = match is_shown {
+            true => {
+                let auto = auto_update(cli, &self.project, asking.auto_update_context)?;
+                context::renew(cli, &self.project, &self.selected, auto)?
+            }
+            false => Some(Renew::Not),
+        };
+        let Some(renew) = renew else {
+            return Ok(ExitCode::Declined);
+        };
         let answer = Answer::new(chosen, &self.task)?;
         let tries = edits.and_then(|edits| edits.fix_tries);
         let tell = Tell {
@@ -135,13 +170,40 @@ impl Run {
             operation: self.operation,
         };
         let (mut view, mut code) = (RunView::new(cli, asking.stream), None);
+        let (root, cwd) = (self.project.root.clone(), cli.cwd.clone());
+        let max_file_bytes = cli.settings(&self.project)?.max_file_size;
         let told = operate(
             cli,
             &job,
-            move |permit, turn, events| plan::tell(turn, permit, &tell, events),
-            |recorded| {
-                view.show(&recorded);
-                code = report::run_ended(&recorded.event).or(code);
+            move |permit, turn, events: &mut dyn FnMut(Heard)| {
+                if renew == Renew::First {
+                    let source = Source {
+                        root: &root,
+                        cwd: &cwd,
+                        cancel: &turn.cancel,
+                    };
+                    let refreshing = Refreshing {
+                        max_file_bytes,
+                        pages: &[],
+                        only: None,
+                    };
+                    let branch = &tell.branch;
+                    let compared = refresh_branch(turn, permit, branch, &source, &refreshing)
+                        .map_err(|error| context::called_off(error, &turn.cancel))?;
+                    events(Heard::Context(compared));
+                }
+                plan::tell(turn, permit, &tell, &mut |recorded| {
+                    events(Heard::Run(recorded));
+                })
+            },
+            |heard| match heard {
+                Heard::Context(compared) => {
+                    context::renewed(cli, &self.project, &self.selected, &compared);
+                }
+                Heard::Run(recorded) => {
+                    view.show(&recorded);
+                    code = report::run_ended(&recorded.event).or(code);
+                }
             },
         )
         .inspect_err(|error| {

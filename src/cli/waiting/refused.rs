@@ -123,7 +123,7 @@ impl Refused {
             .picture
             .as_ref()
             .and_then(|picture| picture.holder.as_ref());
-        let is_context = self.operation == operation::LOAD.reason();
+        let is_context = operation::is_context(self.operation);
         let under_tell = holder.is_some_and(|one| one.reason == operation::TELL.reason());
         let over = GivenUp {
             waited: *waited,
