@@ -85,11 +85,11 @@ CREATE UNIQUE INDEX contexts_path ON contexts (branch_id, kind, path) WHERE path
 CREATE UNIQUE INDEX contexts_url ON contexts (branch_id, url) WHERE url IS NOT NULL;
 
 -- How many tokens a model counts where we estimate one, learned from what it reports of the prompts
--- it was sent: a moving average in thousandths, between a half and the double. Written at the end of
+-- it was sent: a moving average in thousandths, within reason. Written at the end of
 -- a reply; the models used longest ago go when there are more than a hundred.
 CREATE TABLE token_ratios (
     model      TEXT PRIMARY KEY,
-    permille   INTEGER NOT NULL CHECK (permille BETWEEN 500 AND 2000),
+    permille   INTEGER NOT NULL CHECK (permille BETWEEN 600 AND 2000),
     samples    INTEGER NOT NULL,
     updated_at INTEGER NOT NULL
 ) STRICT;

@@ -7,6 +7,7 @@ use super::session::Cli;
 use crate::config::{self, CommandWords, ModelSettings, Origin};
 use crate::model::{self, Chosen, Said};
 use crate::project::Project;
+use crate::store::ratios;
 
 /// Which model to ask.
 #[derive(Debug, Clone, Default, Args)]
@@ -51,13 +52,16 @@ impl ModelChoice {
             ..ModelSettings::default()
         };
         let settings = cli.settings(project)?;
-        Ok(model::choose(&Said {
+        let mut chosen = model::choose(&Said {
             flags: &flags,
             environment: &cli.environment.models,
             plan: None,
             files: &settings.models,
             variable: &config::secret_variable,
             dir: &project.root,
-        })?)
+        })?;
+        let name = chosen.name();
+        chosen.permille = project.store.read(|tx| ratios::permille(tx, &name))?;
+        Ok(chosen)
     }
 }

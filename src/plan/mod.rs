@@ -20,6 +20,7 @@ mod repair;
 pub mod reply;
 mod report;
 mod run;
+mod stale;
 mod summary;
 mod tell;
 

@@ -8,8 +8,9 @@ use crate::platform::clock;
 
 /// Estimates are right until a model has told otherwise.
 pub const EVEN: u32 = 1000;
-/// What a model reports beyond this is no ratio but a mistake (or a prompt that was cut off).
-const LEAST: i64 = 500;
+/// What a model reports beyond this is no ratio but a mistake, or a prompt that was cut off (which is
+/// warned of below six tenths of the estimate).
+const LEAST: i64 = 600;
 const MOST: i64 = 2000;
 /// A prompt shorter than this says more about what is sent around it than about the estimate.
 const SAMPLE_TOKENS_MIN: u64 = 200;
@@ -35,7 +36,7 @@ pub fn corrected(estimate: u64, permille: u32) -> u64 {
         .div_ceil(u64::from(EVEN))
 }
 
-/// Notes that `model` counted `reported` tokens where we estimated `estimated`. Short prompts and
+/// Notes, after a reply, that `model` counted `reported` tokens where we estimated `estimated`. Short prompts and
 /// impossible figures teach nothing.
 pub fn learn(tx: &WriteTx<'_>, model: &str, estimated: u64, reported: u64) -> Result<()> {
     if estimated < SAMPLE_TOKENS_MIN {

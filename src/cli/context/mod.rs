@@ -23,7 +23,6 @@ use crate::lock::LockError;
 use crate::platform::cancel::Cancel;
 use crate::project::Project;
 use crate::store::contexts::Context;
-use crate::store::ratios;
 
 /// Why a command that would change or send the context ended before it did.
 #[derive(Debug, thiserror::Error)]
@@ -131,13 +130,10 @@ fn tokens_of(entries: &[Context]) -> u64 {
 fn budget(cli: &Cli, project: &Project) -> Option<Budget> {
     // Whether it can be asked is found out when it is.
     let chosen = ModelChoice::default().choose(cli, project).ok()?;
-    let room = chosen.window?.saturating_sub(chosen.reserve);
-    let model = chosen.name();
-    let permille = project.store.read(|tx| ratios::permille(tx, &model)).ok()?;
     Some(Budget {
-        model,
-        room,
-        permille,
+        model: chosen.name(),
+        room: chosen.window?.saturating_sub(chosen.reserve),
+        permille: chosen.permille,
     })
 }
 

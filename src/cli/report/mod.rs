@@ -218,6 +218,7 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(runs::model))
         .or_else(|| error.downcast_ref().map(runs::tell))
         .or_else(|| error.downcast_ref().map(runs::too_long))
+        .or_else(|| error.downcast_ref().map(runs::no_images))
         .or_else(|| error.downcast_ref().map(apply))
         .or_else(|| error.downcast_ref().map(exec))
         .or_else(|| error.downcast_ref().map(context));
