@@ -58,17 +58,18 @@ fn of_word(entries: &[Context], word: &str, below: &str) -> Result<Vec<usize>, S
         places.map(|(place, _)| place).collect()
     };
     let path = from_root(word, below);
-    let named = fitting(&|entry| {
-        entry.name == word
-            || entry.path.as_deref() == path.as_deref().filter(|path| !path.is_empty())
-    });
+    let is_path = |entry: &Context| match (&entry.path, &path) {
+        (Some(its), Some(path)) => its == path && !path.is_empty(),
+        _ => false,
+    };
+    let named = fitting(&|entry| entry.name == word || is_path(entry));
     if !named.is_empty() {
         return Ok(named);
     }
     if let Some(places) = numbers(word, entries.len())? {
         return Ok(places);
     }
-    let Some(path) = path else {
+    let Some(path) = path.filter(|_| !word.is_empty()) else {
         return Ok(Vec::new());
     };
     let within = match path.as_str() {

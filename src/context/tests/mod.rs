@@ -146,6 +146,7 @@ pub(super) fn plain() -> LoadOptions {
 pub(super) fn recursive() -> LoadOptions {
     LoadOptions {
         directories: Directories::Load,
+        max_items: 1_000_000,
         ..LoadOptions::default()
     }
 }
