@@ -25,6 +25,8 @@ hint: `plandex load PATHS`
         r#"$ plandex load src/main.rs
 --- stdout
 loaded src/main.rs (~15 tokens)
+--- stderr
+1 item, ~15 tokens; ~15 loaded
 --- exit 0
 "#,
     );
@@ -41,7 +43,7 @@ loaded src/main.rs (~15 tokens)
 --- stderr
 skipped assets/logo.bin: binary
 skipped target/: ignored by /target in .gitignore
-6 items, ~50 tokens
+6 items, ~50 tokens; ~50 loaded
 --- exit 0
 "#,
     );
@@ -52,7 +54,7 @@ skipped target/: ignored by /target in .gitignore
 loaded docs/a.md (~3 tokens)
 loaded docs/b.md (~3 tokens)
 --- stderr
-2 items, ~6 tokens
+2 items, ~6 tokens; ~50 loaded
 --- exit 0
 "#,
     );
@@ -70,6 +72,8 @@ hint: load it all the same with `plandex load -f PATH`
         r#"$ plandex load -f target/out.txt
 --- stdout
 loaded target/out.txt (~2 tokens)
+--- stderr
+1 item, ~2 tokens; ~52 loaded
 --- exit 0
 "#,
     );
@@ -78,6 +82,8 @@ loaded target/out.txt (~2 tokens)
         r#"$ plandex load -n 'keep it short'
 --- stdout
 loaded keep it short (~3 tokens)
+--- stderr
+1 item, ~3 tokens; ~55 loaded
 --- exit 0
 "#,
     );
@@ -87,6 +93,8 @@ loaded keep it short (~3 tokens)
         r#"$ plandex load
 --- stdout
 loaded piped-1 (~4 tokens)
+--- stderr
+1 item, ~4 tokens; ~59 loaded
 --- exit 0
 "#,
     );
@@ -96,6 +104,8 @@ loaded piped-1 (~4 tokens)
         r#"$ plandex load a.md
 --- stdout
 loaded docs/a.md (~3 tokens)
+--- stderr
+1 item, ~3 tokens; ~59 loaded
 --- exit 0
 "#,
     );
