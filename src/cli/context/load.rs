@@ -25,6 +25,9 @@ use crate::store::contexts::{self, Context};
 use crate::store::tickets::AppendPermit;
 use crate::ui::{Bar, render};
 
+/// Fewer files are read before a bar is seen.
+const WORTH_A_BAR: u64 = 200;
+
 /// `plandex load`
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -158,6 +161,9 @@ pub(in super::super) fn load(cli: &Cli, args: &Load) -> Result<ExitCode> {
         &job,
         move |permit, turn, events| run(turn, permit, wanted, events),
         |Progress { done, total }| {
+            if total < WORTH_A_BAR {
+                return;
+            }
             let (bar, shown) = bar.get_or_insert_with(|| (progress.bar(total, "Reading"), 0));
             while *shown < done {
                 bar.advance();

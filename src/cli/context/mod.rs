@@ -137,12 +137,14 @@ fn budget(cli: &Cli, project: &Project) -> Option<Budget> {
     })
 }
 
-/// Gets the pages at `urls`, saying so: it may take seconds.
+/// Gets the pages at `urls`, saying so on a terminal: it may take seconds.
 fn fetch_all(cli: &Cli, urls: &[String]) -> Result<Vec<Loaded>> {
     let progress = cli.ui.progress();
     urls.iter()
         .map(|url| {
-            progress.say(&format!("fetching {url}"), "");
+            if cli.ui.is_live() {
+                progress.say(&format!("fetching {url}"), "");
+            }
             context::fetch(url)
         })
         .collect()

@@ -30,7 +30,7 @@ Examples:
 Exit codes: 0 removed, 2 a word fits nothing, 75 the plan could not be had.")]
 pub(in super::super) struct Remove {
     /// Names, numbers, ranges, patterns, directories.
-    #[arg(value_name = "ENTRY", required = true, allow_hyphen_values = true)]
+    #[arg(value_name = "ENTRY", required = true)]
     entries: Vec<String>,
 }
 

@@ -183,9 +183,10 @@ fn lines(project: &Project, selected: &Selected, outdated: &[Outdated]) -> Vec<T
         let tokens = render::tokens(delta.unsigned_abs());
         let sign = if delta < 0 { "-" } else { "+" };
         lines.push(Text::styled(style, one.mark()).plain(format!(
-            " {}  {sign}{} tokens",
+            " {}  {sign}{} {}",
             one.entry.name,
-            tokens.trim_start_matches('~')
+            tokens.trim_start_matches('~'),
+            if delta.abs() == 1 { "token" } else { "tokens" }
         )));
         let (added, removed) = paths(project, selected, one);
         let marked = |mark, style, paths: Vec<String>| {

@@ -115,16 +115,19 @@ loaded docs/a.md (~3 tokens)
         &sandbox.run(&["ls"]),
         r#"$ plandex ls
 --- stdout
-#  Name            Type   Tokens  Updated
-1  src/main.rs     file   ~15     [TIME]
-2  .gitignore      file   ~3      [TIME]
-3  README.md       file   ~11     [TIME]
-4  docs/a.md       file   ~3      [TIME]  outdated
-5  docs/b.md       file   ~3      [TIME]  missing
-6  src/lib.rs      file   ~15     [TIME]
-7  target/out.txt  file   ~2      [TIME]
-8  keep it short   note   ~3      [TIME]
-9  piped-1         piped  ~4      [TIME]
+#  Name            Type   Tokens  Added                Updated
+1  src/main.rs     file   ~15     [TIME]  [TIME]
+2  .gitignore      file   ~3      [TIME]  [TIME]
+3  README.md       file   ~11     [TIME]  [TIME]
+4  docs/a.md       file   ~3      [TIME]  [TIME]  outdated
+5  docs/b.md       file   ~3      [TIME]  [TIME]  missing
+6  src/lib.rs      file   ~15     [TIME]  [TIME]
+7  target/out.txt  file   ~2      [TIME]  [TIME]
+8  keep it short   note   ~3      [TIME]  [TIME]
+9  piped-1         piped  ~4      [TIME]  [TIME]
+--- stderr
+9 items, ~59 tokens
+hint: load them again with `plandex update`
 --- exit 0
 "#,
     );

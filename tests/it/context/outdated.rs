@@ -34,7 +34,7 @@ fn update_lists_what_changed_and_what_is_gone_with_their_tokens() {
         &sandbox.run(&["update"]),
         r"$ plandex update
 --- stderr
-M README.md  +2 tokens
+M README.md  +1 token
 D src/lib.rs  -15 tokens
 error: update needs a confirmation, and there is no terminal to ask on
 hint: `plandex update --yes`; nothing was changed
@@ -46,9 +46,9 @@ hint: `plandex update --yes`; nothing was changed
         &sandbox.run(&["u", "-y", "README.md"]),
         r"$ plandex u -y README.md
 --- stdout
-M README.md  +2 tokens
+M README.md  +1 token
 --- stderr
-1 item updated; ~43 tokens loaded
+1 item updated; ~42 tokens loaded
 --- exit 0
 ",
     );
@@ -104,7 +104,7 @@ fn a_run_renews_what_is_outdated_if_it_is_told_to() {
     assert!(
         renewed
             .stderr
-            .contains("Updated context:\nM README.md  +2 tokens\nD src/lib.rs"),
+            .contains("Updated context:\nM README.md  +1 token\nD src/lib.rs"),
         "{renewed}"
     );
     let sent = told(&server, 0);
@@ -135,7 +135,7 @@ fn a_run_that_may_not_renew_is_refused_where_nobody_can_be_asked() {
     std::fs::write(&config, "auto-update-context = false\n").unwrap();
     let refused = asking(&sandbox, &server, &["chat", "hi"]).finish().exits(7);
     refused
-        .says("Outdated context: 2 items\nM README.md  +2 tokens\nD src/lib.rs  -15 tokens\n")
+        .says("Outdated context: 2 items\nM README.md  +1 token\nD src/lib.rs  -15 tokens\n")
         .says("error: the context is outdated: 2 items")
         .says("plandex update");
     assert!(server.asked().is_empty());

@@ -19,7 +19,7 @@ fn a_page_is_fetched_at_load_and_again_by_update_alone() {
     let server = ModelServer::start([html("one"), html("one &amp; two"), html("one &amp; two")]);
     let url = address(&server);
     let loaded = sandbox.ok(&["load", &url]);
-    assert_eq!(loaded.stdout, format!("loaded {url} (~3 tokens)\n"));
+    assert_eq!(loaded.stdout, format!("loaded {url} (~4 tokens)\n"));
     assert_eq!(server.asked()[0].path, "/page?x=1");
     assert_eq!(sandbox.ok(&["show", "1"]).stdout, "T\n\none\n");
     assert_eq!(entries(&sandbox)[0]["kind"], "url");
