@@ -14,11 +14,14 @@
 --
 -- The branch row is the truth for where a branch stands (branches.head); the git ref is a mirror.
 
--- A plan: one line of work on the project. Written by `new`, `rename`, `archive`, `delete-plan`.
+-- A plan: one line of work on the project. Written by `new`, `rename`, `archive`, `delete-plan` and
+-- their opposites; its row is in the tree of each of its branches, too (plan.json).
 -- A deleted plan keeps its row (and its repository) until `doctor --prune`.
 CREATE TABLE plans (
     id          TEXT PRIMARY KEY,
     name        TEXT NOT NULL,
+    -- Whether nobody named it: the first prompt does.
+    is_draft    INTEGER NOT NULL DEFAULT 0 CHECK (is_draft IN (0, 1)),
     created_at  INTEGER NOT NULL,
     updated_at  INTEGER NOT NULL,
     archived_at INTEGER,
@@ -49,6 +52,16 @@ CREATE TABLE branches (
 ) STRICT;
 
 CREATE UNIQUE INDEX branches_live_name ON branches (plan_id, name) WHERE deleted_at IS NULL;
+
+-- What `set-model` chose for a branch, a line a setting; a branch forked from it has it, too. Never a
+-- key, a command or an address elsewhere. In the tree: settings.json.
+CREATE TABLE branch_settings (
+    branch_id TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
+    name      TEXT NOT NULL CHECK (name IN ('provider', 'model', 'base-url', 'fallback',
+        'context-window', 'max-tokens')),
+    value     TEXT NOT NULL,
+    PRIMARY KEY (branch_id, name)
+) STRICT;
 
 -- One thing the user has shown a branch. The body is a git blob of the plan's repository, named by
 -- `blob` and immutable. Written by `load`, `update`, `rm`, `clear` and a run that refreshes what it
@@ -125,12 +138,12 @@ END;
 
 -- One file build: what became of the edits of one reply to one path. Written by a run. A reply
 -- whose edits were kept, or whose run died, and that has no such row is not built yet: the next run
--- that builds does it.
+-- that builds does it. In the tree: builds/<id>.json.
 CREATE TABLE plan_builds (
     id         TEXT NOT NULL,
     branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
     message_id TEXT NOT NULL,
-    -- The run that built it; '' where the row was copied to a forked branch.
+    -- The run that built it, which may have been on the branch that this one was forked from.
     stream_id  TEXT NOT NULL DEFAULT '',
     path       TEXT NOT NULL,
     status     TEXT NOT NULL CHECK (status IN ('built', 'unchanged', 'failed')),

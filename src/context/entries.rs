@@ -163,7 +163,7 @@ pub(super) fn refresh(
                 changes.extend(tree::context(&entry, item.body.clone()));
                 rows.push(entry);
             }
-            Renewal::Deleted => changes.push(tree::without_context(&one.entry.id)),
+            Renewal::Deleted => changes.extend(tree::without_context(&one.entry.id)),
         }
     }
     let names: Vec<String> = outdated
@@ -197,7 +197,7 @@ pub fn remove(
 ) -> Result<()> {
     let changes: Vec<TreeChange> = entries
         .iter()
-        .map(|entry| tree::without_context(&entry.id))
+        .flat_map(|entry| tree::without_context(&entry.id))
         .collect();
     let message = headline(what, entries.iter().map(|entry| entry.name.as_str()));
     turn.advance(permit, branch, &changes, &message, |tx| {

@@ -63,7 +63,8 @@ impl State {
             .map_or("open", |(_, word)| word)
     }
 
-    fn parse(word: &str) -> Self {
+    /// What the row with this word says.
+    pub fn parse(word: &str) -> Self {
         WORDS
             .iter()
             .find(|(_, known)| *known == word)
@@ -100,8 +101,8 @@ impl Kind {
             .map_or("tell", |(_, word)| word)
     }
 
-    /// What is not known here is never built.
-    fn parse(word: &str) -> Self {
+    /// What the row with this word says; what is not known here is never built.
+    pub fn parse(word: &str) -> Self {
         KINDS
             .iter()
             .find(|(_, known)| *known == word)
@@ -276,6 +277,30 @@ pub fn add(tx: &WriteTx<'_>, branch_id: &str, new: &NewMessage<'_>) -> Result<Me
             message.completed_at,
         ])?;
     Ok(message)
+}
+
+/// Adds a whole message as it is in a version.
+pub fn put(tx: &WriteTx<'_>, message: &Message) -> Result<()> {
+    tx.sql()
+        .prepare_cached(
+            "INSERT INTO convo_messages (id, branch_id, number, role, kind, source, text, state,
+                kept, created_at, completed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            message.id,
+            message.branch_id,
+            message.number,
+            message.role.word(),
+            message.kind.word(),
+            message.source,
+            message.text,
+            message.state.word(),
+            message.is_kept,
+            message.created_at,
+            message.completed_at,
+        ])?;
+    Ok(())
 }
 
 /// Completes the open message of `whole`'s branch and id with its text, source, state and whether

@@ -16,6 +16,7 @@
 
 pub mod applies;
 pub mod audit;
+pub mod branch_settings;
 pub mod branches;
 pub mod changes;
 pub mod contexts;
@@ -28,6 +29,7 @@ mod open;
 pub mod plans;
 mod probe;
 pub mod ratios;
+pub mod rows;
 pub mod selections;
 pub mod settings;
 pub mod streams;

@@ -3,6 +3,7 @@
 mod list;
 mod load;
 mod remove;
+mod renew;
 mod show;
 mod update;
 
@@ -12,8 +13,9 @@ use serde::Serialize;
 pub(super) use list::ls;
 pub(super) use load::{Load, load};
 pub(super) use remove::{Remove, clear, remove};
+pub(super) use renew::{Renewing, renewed};
 pub(super) use show::{Show, show};
-pub(super) use update::{AutoUpdate, Renew, Update, renew, renewed, update};
+pub(super) use update::{Update, update};
 
 use super::choice::ModelChoice;
 use super::exit::ExitCode;
@@ -160,7 +162,7 @@ fn below(cli: &Cli, project: &Project) -> String {
 }
 
 /// A reading that was called off ends as the wait before it would have.
-pub(super) fn called_off(error: anyhow::Error, cancel: &Cancel) -> anyhow::Error {
+fn called_off(error: anyhow::Error, cancel: &Cancel) -> anyhow::Error {
     match (error.downcast_ref(), cancel.reason()) {
         (Some(ContextError::Cancelled), Some(reason)) => LockError::Cancelled(reason).into(),
         _ => error,

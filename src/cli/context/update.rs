@@ -1,4 +1,4 @@
-//! `update`, and the look at the context before a model is asked.
+//! `update`.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ pub(in super::super) struct Update {
 /// A change of an entry for programs.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ChangeDocument {
+pub(super) struct ChangeDocument {
     name: String,
     kind: &'static str,
     /// "modified" or "deleted".
@@ -121,7 +121,7 @@ pub(in super::super) fn update(cli: &Cli, args: &Update) -> Result<ExitCode> {
     Ok(ExitCode::Done)
 }
 
-fn of_branch(project: &Project, selected: &Selected) -> Result<Vec<Context>> {
+pub(super) fn of_branch(project: &Project, selected: &Selected) -> Result<Vec<Context>> {
     let id = &selected.branch.id;
     project.store.read(|tx| contexts::of_branch(tx, id))
 }
@@ -165,7 +165,7 @@ fn report(cli: &Cli, project: &Project, selected: &Selected, compared: &Compared
 }
 
 /// Lists on stderr what is outdated.
-fn show(cli: &Cli, project: &Project, selected: &Selected, compared: &Compared) {
+pub(super) fn show(cli: &Cli, project: &Project, selected: &Selected, compared: &Compared) {
     for line in lines(project, selected, &compared.outdated) {
         cli.ui.note(line);
     }
@@ -199,7 +199,11 @@ fn lines(project: &Project, selected: &Selected, outdated: &[Outdated]) -> Vec<T
     lines
 }
 
-fn documents(project: &Project, selected: &Selected, all: &[Outdated]) -> Vec<ChangeDocument> {
+pub(super) fn documents(
+    project: &Project,
+    selected: &Selected,
+    all: &[Outdated],
+) -> Vec<ChangeDocument> {
     let document = |one: &Outdated| {
         let (added_paths, removed_paths) = paths(project, selected, one);
         ChangeDocument {
@@ -237,97 +241,4 @@ fn paths(project: &Project, selected: &Selected, one: &Outdated) -> (Vec<String>
         these.difference(those).cloned().collect()
     };
     (without(&now, &before), without(&before, &now))
-}
-
-/// What a run does about outdated context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Renew {
-    /// Nothing: it is true, or is sent as it was loaded.
-    Not,
-    /// It is loaded again under the run's own turn.
-    First,
-}
-
-/// What the settings say about outdated context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum AutoUpdate {
-    /// It is loaded again.
-    Yes,
-    /// A person is asked; without one, the run is refused.
-    No,
-    /// A person is asked; without one, the run says so and goes on.
-    Unsaid,
-}
-
-/// Looks, before anybody waits, whether what the model is shown is outdated, and what to do then.
-///
-/// Fails with [`Halt::Outdated`] if nobody is there to ask and the settings forbid to go on.
-pub(in super::super) fn renew(
-    cli: &Cli,
-    project: &Project,
-    selected: &Selected,
-    auto: AutoUpdate,
-) -> Result<Option<Renew>> {
-    if auto == AutoUpdate::Yes {
-        return Ok(Some(Renew::First));
-    }
-    let source = Source {
-        root: &project.root,
-        cwd: &cli.cwd,
-        cancel: &Cancel::new()?,
-    };
-    let max_file_bytes = cli.settings(project)?.max_file_size;
-    let entries = of_branch(project, selected)?;
-    let compared = context::compare(&source, &entries, max_file_bytes, &[])?;
-    if compared.outdated.is_empty() {
-        return Ok(Some(Renew::Not));
-    }
-    let items = render::counted(compared.outdated.len() as u64, "item");
-    if !cli.json {
-        cli.ui.note(format!("Outdated context: {items}"));
-        show(cli, project, selected, &compared);
-    }
-    Ok(match cli.ui.confirm("Update it first?", Preset::Yes) {
-        Confirmed::Yes => Some(Renew::First),
-        Confirmed::No => Some(Renew::Not),
-        Confirmed::Cancelled => None,
-        Confirmed::NotATerminal if auto == AutoUpdate::No => {
-            return Err(Halt::Outdated(items).into());
-        }
-        Confirmed::NotATerminal => {
-            cli.ui.warning(
-                "the model is shown the context as it was loaded; `plandex update` or \
-                 --auto-update-context loads it again",
-            );
-            Some(Renew::Not)
-        }
-    })
-}
-
-/// Says what a run has loaded again before it asked.
-pub(in super::super) fn renewed(
-    cli: &Cli,
-    project: &Project,
-    selected: &Selected,
-    compared: &Compared,
-) {
-    if compared.outdated.is_empty() && compared.skipped.is_empty() {
-        return;
-    }
-    if cli.json {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Updated {
-            r#type: &'static str,
-            updated: Vec<ChangeDocument>,
-            skipped: Vec<SkippedDocument>,
-        }
-        return cli.ui.json(&cli.stamped(&Updated {
-            r#type: "context.updated",
-            updated: documents(project, selected, &compared.outdated),
-            skipped: skipped_documents(&compared.skipped),
-        }));
-    }
-    cli.ui.note("Updated context:");
-    show(cli, project, selected, compared);
 }

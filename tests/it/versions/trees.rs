@@ -32,8 +32,22 @@ pub(crate) fn files(sandbox: &Sandbox, repo: &Path, version: &str) -> BTreeMap<S
 /// Each live branch's rows and the tree of its head say the same.
 #[track_caller]
 pub(crate) fn check(sandbox: &Sandbox, what: &str) {
+    check_those(sandbox, what, |_| true);
+}
+
+/// As [`check`], of the branches called so.
+#[track_caller]
+pub(crate) fn check_branch(sandbox: &Sandbox, name: &str, what: &str) {
+    check_those(sandbox, what, |branch| branch == name);
+}
+
+#[track_caller]
+fn check_those(sandbox: &Sandbox, what: &str, is_wanted: impl Fn(&str) -> bool) {
     let connection = Connection::open(sandbox.state_dir().join("plandex.db")).unwrap();
     for (repo, branch) in heads(sandbox) {
+        if !is_wanted(&branch.name) {
+            continue;
+        }
         let head = branch.head.unwrap();
         let found = shown(&files(sandbox, &repo, &head));
         let expected = rows(sandbox, &connection, &repo, &branch.id);
@@ -59,7 +73,7 @@ fn shown(files: &BTreeMap<String, String>) -> BTreeMap<String, Value> {
     for (path, content) in files {
         let parts: Vec<&str> = path.split('/').collect();
         match parts[..] {
-            ["conversation" | "summary", name] => {
+            ["conversation" | "summary", .., name] => {
                 let (head, text) = content.split_once("\n\n").unwrap();
                 let mut thing = json!({"text": text});
                 for line in head.lines() {
@@ -68,7 +82,15 @@ fn shown(files: &BTreeMap<String, String>) -> BTreeMap<String, Value> {
                 }
                 things.insert(format!("{}/{name}", parts[0]), thing);
             }
-            [kind @ ("context" | "pending"), id, file] => {
+            ["builds", .., name] => {
+                let about: Value = serde_json::from_str(content).unwrap();
+                things.insert(format!("builds/{name}"), about);
+            }
+            ["settings.json" | "branch.json"] => {
+                let about: Value = serde_json::from_str(content).unwrap();
+                things.insert(path.clone(), about);
+            }
+            [kind @ ("context" | "pending"), .., id, file] => {
                 let thing = things.entry(format!("{kind}/{id}")).or_insert(json!({}));
                 if file == "about.json" {
                     thing["about"] = serde_json::from_str(content).unwrap();
@@ -94,6 +116,7 @@ fn rows(
     let content = |id: String| git(sandbox, repo, &["cat-file", "blob", &id]).ok().stdout;
     things.extend(shown_to_it(connection, branch, &content));
     things.extend(pending(connection, branch, &content));
+    things.extend(about(connection, branch));
     things
 }
 
@@ -133,6 +156,55 @@ fn said(connection: &Connection, branch: &str) -> BTreeMap<String, Value> {
                 "text": text(row, "text"),
             });
             things.insert(format!("summary/{up_to:06}.md"), thing);
+        },
+    );
+    things
+}
+
+/// The branch itself, its builds and its settings.
+fn about(connection: &Connection, branch: &str) -> BTreeMap<String, Value> {
+    let mut things = BTreeMap::new();
+    each(
+        connection,
+        "SELECT * FROM plan_builds WHERE branch_id = ?1",
+        branch,
+        |row| {
+            let mut thing = json!({
+                "messageId": text(row, "message_id"),
+                "run": text(row, "stream_id"),
+                "path": text(row, "path"),
+                "status": text(row, "status"),
+                "createdAt": row.get_unwrap::<_, i64>("created_at"),
+            });
+            if let Some(report) = row.get_unwrap::<_, Option<String>>("error") {
+                thing["report"] = report.into();
+            }
+            things.insert(format!("builds/{}.json", text(row, "id")), thing);
+        },
+    );
+    let mut settings = json!({});
+    each(
+        connection,
+        "SELECT * FROM branch_settings WHERE branch_id = ?1",
+        branch,
+        |row| settings[text(row, "name")] = text(row, "value").into(),
+    );
+    if settings != json!({}) {
+        things.insert("settings.json".to_owned(), settings);
+    }
+    each(
+        connection,
+        "SELECT * FROM branches WHERE id = ?1",
+        branch,
+        |row| {
+            let mut thing = json!({
+                "name": text(row, "name"),
+                "createdAt": row.get_unwrap::<_, i64>("created_at"),
+            });
+            if let Some(parent) = row.get_unwrap::<_, Option<String>>("parent_id") {
+                thing["parentId"] = parent.into();
+            }
+            things.insert("branch.json".to_owned(), thing);
         },
     );
     things
@@ -197,6 +269,9 @@ fn pending(
             let mut thing = json!({"about": about});
             if let Some(blob) = row.get_unwrap::<_, Option<String>>("blob") {
                 thing["content"] = content(blob).into();
+            }
+            if let Some(blob) = row.get_unwrap::<_, Option<String>>("base_blob") {
+                thing["base"] = content(blob).into();
             }
             things.insert(format!("pending/{}", text(row, "id")), thing);
         },
