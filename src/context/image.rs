@@ -158,7 +158,7 @@ fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
             0xff => place += 1,
             0x01 | 0xd0..=0xd8 => place += 2,
             0xc4 | 0xc8 | 0xcc => {
-                place += 2 + usize::from(u16::from_be_bytes(at(bytes, place + 2)?))
+                place += 2 + usize::from(u16::from_be_bytes(at(bytes, place + 2)?));
             }
             0xc0..=0xcf => {
                 let side = |start| Some(u32::from(u16::from_be_bytes(at(bytes, start)?)));

@@ -300,12 +300,9 @@ fn decoded(text: &str) -> String {
 }
 
 fn reference(name: &str) -> Option<String> {
-    let number = match name.strip_prefix('#') {
-        Some(number) => number,
-        None => {
-            let known = NAMED.iter().find(|(known, _)| *known == name)?;
-            return Some(known.1.to_owned());
-        }
+    let Some(number) = name.strip_prefix('#') else {
+        let known = NAMED.iter().find(|(known, _)| *known == name)?;
+        return Some(known.1.to_owned());
     };
     let code = match number.strip_prefix(['x', 'X']) {
         Some(hex) => u32::from_str_radix(hex, 16).ok()?,
