@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{branches, config, events, locks, models, plans, run, stop};
+use super::{branches, config, context, events, locks, models, plans, run, stop};
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
 #[derive(Debug, Parser)]
@@ -102,10 +102,20 @@ pub(super) enum Command {
     DeleteBranch(branches::Delete),
     /// Show files, directories, notes or piped text to the plan.
     #[command(visible_aliases = ["l", "add"])]
-    Load(Load),
+    Load(context::Load),
     /// List what the plan was shown, and what of it is outdated.
     #[command(alias = "list-context")]
     Ls,
+    /// Print an entry of what the plan was shown, as it was loaded.
+    Show(context::Show),
+    /// Take entries out of what the plan is shown.
+    #[command(visible_aliases = ["remove", "unload"])]
+    Rm(context::Remove),
+    /// Take all entries out.
+    Clear,
+    /// Load again what is outdated.
+    #[command(visible_alias = "u")]
+    Update(context::Update),
     /// Ask for changes; they stay pending until `apply`.
     #[command(visible_alias = "t")]
     Tell(run::args::Tell),
@@ -189,22 +199,6 @@ impl Command {
         let asking = self.asking();
         is_build || asking.is_some_and(|asking| asking.background.is_asked())
     }
-}
-
-/// `plandex load`
-#[derive(Debug, Args)]
-pub(super) struct Load {
-    /// Files, directories (with -r) and globs (quoted ones too); none to load standard input.
-    pub(super) paths: Vec<String>,
-    /// Load directories with all they hold, but for what is ignored.
-    #[arg(long, short)]
-    pub(super) recursive: bool,
-    /// Load a remark.
-    #[arg(long, short, value_name = "TEXT")]
-    pub(super) note: Option<String>,
-    /// Load what .gitignore or .plandexignore names, too.
-    #[arg(long, short)]
-    pub(super) force: bool,
 }
 
 /// How a run's events are printed with --json.

@@ -13,6 +13,7 @@ mod bad_input;
 mod batch;
 mod commands;
 mod commit_crash;
+mod context;
 mod crash_points;
 mod disk;
 mod endpoints;
