@@ -75,6 +75,7 @@ fn each_variable_arrives_in_its_own_field() {
         own_editor: None,
         visual: Some("code -w".into()),
         editor: Some("vi".into()),
+        own_pager: None,
         pager: Some("less -R".into()),
         crash_at: cfg!(debug_assertions).then_some(17),
         panic_at: cfg!(debug_assertions).then_some(18),
