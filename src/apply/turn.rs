@@ -29,6 +29,17 @@ pub struct Turn {
     root: Root,
     path: PathBuf,
     recovered: Vec<Recovered>,
+    listener: Listener,
+}
+
+/// Who hears how many paths of an apply are written, of how many.
+#[derive(Default)]
+struct Listener(Option<Box<dyn Fn(usize, usize)>>);
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener").finish_non_exhaustive()
+    }
 }
 
 impl Turn {
@@ -63,7 +74,20 @@ impl Turn {
             root: opened,
             path: root.to_owned(),
             recovered,
+            listener: Listener::default(),
         })
+    }
+
+    /// Calls `hear` with how many paths are written, and of how many, after each.
+    pub fn heard_by(mut self, hear: impl Fn(usize, usize) + 'static) -> Self {
+        self.listener = Listener(Some(Box::new(hear)));
+        self
+    }
+
+    pub(super) fn tell(&self, done: usize, total: usize) {
+        if let Listener(Some(hear)) = &self.listener {
+            hear(done, total);
+        }
     }
 
     /// What earlier applies left and what became of it.
