@@ -10,8 +10,8 @@ use super::classify::Kept;
 use super::journal::{Journal, is_to_move};
 use super::run::{set_back, set_status, settle_rows};
 use super::{
-    Applied, Classified, OnConflict, Options, Turn as ApplyTurn, apply, classify,
-    content, plan_writes,
+    Applied, Classified, Doing, OnConflict, Options, Turn as ApplyTurn, apply, classify, content,
+    plan_writes,
 };
 use crate::project::{Project, Turn, tree};
 use crate::repo::TreeChange;
@@ -37,9 +37,7 @@ pub enum NotUndoable {
 /// The apply that an undo is of: the newest of the branch that is not undone, or the one called
 /// `id` (a part of it is enough where only one has it).
 pub fn undoable(project: &Project, branch_id: &str, id: Option<&str>) -> Result<Apply> {
-    let known = project
-        .store
-        .read(|tx| applies::undoable(tx, branch_id))?;
+    let known = project.store.read(|tx| applies::undoable(tx, branch_id))?;
     let Some(id) = id else {
         let newest = known.into_iter().find(|(_, is_undone)| !is_undone);
         return Ok(newest.ok_or(NotUndoable::Nothing)?.0);
@@ -116,7 +114,7 @@ pub fn undo(
     branch_name: &str,
     undone: &Apply,
     on_conflict: OnConflict,
-    hear: impl Fn(usize, usize) + 'static,
+    hear: impl Fn(Doing, usize, usize) + 'static,
 ) -> Result<Applied> {
     let branch = turn.branch(branch_name)?;
     let project = turn.project;
@@ -207,10 +205,22 @@ pub(super) fn finish(
             blob(&change.base_blob)?,
         ));
     }
-    tree.extend(rebased.iter().flat_map(|change| tree::pending(change, None, None)));
+    tree.extend(
+        rebased
+            .iter()
+            .flat_map(|change| tree::pending(change, None, None)),
+    );
     let paths: Vec<&str> = changes.iter().map(|change| change.path.as_str()).collect();
-    let noun = if paths.len() == 1 { "change" } else { "changes" };
-    let message = format!("Undo apply of {} {noun}\n\n{}", paths.len(), paths.join("\n"));
+    let noun = if paths.len() == 1 {
+        "change"
+    } else {
+        "changes"
+    };
+    let message = format!(
+        "Undo apply of {} {noun}\n\n{}",
+        paths.len(),
+        paths.join("\n")
+    );
     turn.advance(permit, &branch, &tree, &message, |tx| {
         for change in &again {
             changes::reopen(tx, branch_id, &change.id)?;

@@ -86,7 +86,11 @@ pub fn choose(pending: Vec<Change>, words: &[String], below: &str) -> Result<Cho
 
 fn meant(pending: &[Change], word: &str, below: &str) -> Vec<usize> {
     let word = word.strip_prefix("./").unwrap_or(word);
-    let word = if word == "." { "" } else { word.trim_end_matches('/') };
+    let word = if word == "." {
+        ""
+    } else {
+        word.trim_end_matches('/')
+    };
     let here = match (below, word) {
         ("", _) => None,
         (_, "") => Some(below.to_owned()),
@@ -316,9 +320,15 @@ mod tests {
     #[test]
     fn a_word_that_means_nothing_is_named_with_what_is_pending() {
         let error = chosen(&["src/a.rs", "src/x.rs"], "").unwrap_err();
-        assert!(error.starts_with("\"src/x.rs\" is no pending file; pending: -rf,"), "{error}");
+        assert!(
+            error.starts_with("\"src/x.rs\" is no pending file; pending: -rf,"),
+            "{error}"
+        );
         let none = choose(Vec::new(), &["x".to_owned()], "").unwrap_err();
-        assert_eq!(none.to_string(), "\"x\" is no pending file; none is pending");
+        assert_eq!(
+            none.to_string(),
+            "\"x\" is no pending file; none is pending"
+        );
     }
 
     #[test]

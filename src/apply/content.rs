@@ -36,14 +36,6 @@ impl Content {
             (Self::Absent | Self::File { .. } | Self::Other, _) => false,
         }
     }
-
-    /// The SHA-256 of a file.
-    pub(super) fn hash(&self) -> Option<&str> {
-        match self {
-            Self::File { hash, .. } => Some(hash),
-            Self::Absent | Self::Other => None,
-        }
-    }
 }
 
 const PROGRAM: &str = "+x";

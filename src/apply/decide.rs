@@ -63,7 +63,10 @@ impl Options {
     /// Whether anything is to be merged.
     pub(super) fn merges(&self) -> bool {
         self.on_conflict == OnConflict::Merge
-            || self.answers.iter().any(|answer| answer.choice == OnConflict::Merge)
+            || self
+                .answers
+                .iter()
+                .any(|answer| answer.choice == OnConflict::Merge)
     }
 }
 

@@ -105,7 +105,8 @@ impl<'a> Journal<'a> {
             let Some(partner) = self.partners.get(index).copied().flatten() else {
                 continue;
             };
-            let is_out = |file: &ApplyFile| matches!(file.state, FileState::Failed | FileState::Left);
+            let is_out =
+                |file: &ApplyFile| matches!(file.state, FileState::Failed | FileState::Left);
             if is_out(&self.files[partner]) && self.files[index].state == FileState::Planned {
                 let why = format!("stays, for \"{}\" does", self.files[partner].path);
                 let file = &mut self.files[index];

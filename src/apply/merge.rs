@@ -101,19 +101,39 @@ mod tests {
     fn what_is_apart_merges_and_what_touches_does_not() {
         let base = "a\nb\nc\nd\ne\n";
         for (ours, theirs, expected) in [
-            ("A\nb\nc\nd\ne\n", "a\nb\nc\nd\nE\n", Some("A\nb\nc\nd\nE\n")),
-            ("a\nb\nc\nd\nE\n", "A\nb\nc\nd\ne\n", Some("A\nb\nc\nd\nE\n")),
+            (
+                "A\nb\nc\nd\ne\n",
+                "a\nb\nc\nd\nE\n",
+                Some("A\nb\nc\nd\nE\n"),
+            ),
+            (
+                "a\nb\nc\nd\nE\n",
+                "A\nb\nc\nd\ne\n",
+                Some("A\nb\nc\nd\nE\n"),
+            ),
             // An insertion at the top, a line gone below.
-            ("new\na\nb\nc\nd\ne\n", "a\nb\nc\ne\n", Some("new\na\nb\nc\ne\n")),
+            (
+                "new\na\nb\nc\nd\ne\n",
+                "a\nb\nc\ne\n",
+                Some("new\na\nb\nc\ne\n"),
+            ),
             // The same on both sides.
-            ("a\nB\nc\nd\ne\n", "a\nB\nc\nd\nE\n", Some("a\nB\nc\nd\nE\n")),
+            (
+                "a\nB\nc\nd\ne\n",
+                "a\nB\nc\nd\nE\n",
+                Some("a\nB\nc\nd\nE\n"),
+            ),
             // The same lines, and lines beside each other.
             ("a\nX\nc\nd\ne\n", "a\nY\nc\nd\ne\n", None),
             ("a\nX\nc\nd\ne\n", "a\nb\nY\nd\ne\n", None),
             ("a\nb\nX\nc\nd\ne\n", "a\nb\nY\nc\nd\ne\n", None),
             ("", "a\nb\nc\nd\nE\n", None),
             // A line apart is enough.
-            ("a\nX\nc\nd\ne\n", "a\nb\nc\nY\ne\n", Some("a\nX\nc\nY\ne\n")),
+            (
+                "a\nX\nc\nd\ne\n",
+                "a\nb\nc\nY\ne\n",
+                Some("a\nX\nc\nY\ne\n"),
+            ),
             // The last line lost its end on one side.
             ("A\nb\nc\nd\ne\n", "a\nb\nc\nd\ne", Some("A\nb\nc\nd\ne")),
             ("a\nb\nc\nd\ne", "a\nb\nc\nd\nE\n", None),

@@ -28,6 +28,7 @@ mod classify;
 mod content;
 mod decide;
 mod evidence;
+pub mod git;
 mod journal;
 mod leftovers;
 mod merge;
@@ -51,7 +52,7 @@ pub use decide::{Answer, Decision, OnConflict, OnFailure, Options, plan_writes};
 pub use offer::offer_merges;
 pub use recover::{Outcome, Recovered, recover_files};
 pub use run::{run, run_by_sudo, settle, words_of};
-pub use turn::Turn;
+pub use turn::{Doing, Turn};
 pub use write::{Applied, Commit, Contents, apply, foresee};
 
 /// A path and why it is in the list.

@@ -24,8 +24,8 @@ pub fn offer_merges(project: &Project, plan_id: &str, classified: &mut [Classifi
     let root = Root::open(&project.root, Kernel::Current)
         .with_context(|| format!("opening {}", project.root.display()))?;
     for one in classified.iter_mut().filter(|one| is_drifted(one)) {
-        one.merged = merged(&root, &repo, one)
-            .with_context(|| format!("merging {}", one.change.path))?;
+        one.merged =
+            merged(&root, &repo, one).with_context(|| format!("merging {}", one.change.path))?;
     }
     Ok(())
 }

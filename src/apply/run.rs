@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use anyhow::{Context as _, Result};
 
 use super::{
-    Applied, ApplyError, Options, Outcome, Recovered, Turn as ApplyTurn, apply, back, classify,
-    content, offer_merges, plan_writes, sudo,
+    Applied, ApplyError, Doing, Options, Outcome, Recovered, Turn as ApplyTurn, apply, back,
+    classify, content, offer_merges, plan_writes, sudo,
 };
 use crate::project::{Turn, tree};
 use crate::repo::TreeChange;
@@ -25,7 +25,7 @@ pub fn run(
     branch_name: &str,
     wanted: &[String],
     options: &Options,
-    hear: impl Fn(usize, usize) + 'static,
+    hear: impl Fn(Doing, usize, usize) + 'static,
 ) -> Result<Applied> {
     let branch = turn.branch(branch_name)?;
     let project = turn.project;

@@ -11,11 +11,13 @@ use anyhow::{Context as _, Result, bail};
 use super::classify::parent;
 use super::content;
 use super::journal::{self, Journal, is_to_move};
-use super::write::Contents;
+use super::write::{Contents, Progress};
 use super::{ApplyError, Class, Classified, Turn, is_of_one_path, words};
 use crate::platform::cancel::Cancel;
 use crate::platform::crash::crash_point;
-use crate::platform::root::{Descent, Dir, Opened, Spot, copy_attributes, inherit_group, set_program};
+use crate::platform::root::{
+    Descent, Dir, Opened, Spot, copy_attributes, inherit_group, set_program,
+};
 use crate::platform::{clock, digest, file, fs_type};
 use crate::store::applies::{self, Apply, ApplyFile, FileState, SlotPlace, State};
 use crate::store::tickets::{Permit as _, WritePermit};
@@ -175,7 +177,7 @@ pub(super) fn stage(
     journal: &mut Journal<'_>,
     changes: &[&Classified],
     contents: &Contents<'_>,
-    cancel: &Cancel,
+    (progress, cancel): (&Progress<'_>, &Cancel),
 ) -> Result<()> {
     let private = make_private(journal).map_err(|error| named(journal, error, "the new files"))?;
     journal.private = Some(private);
@@ -202,6 +204,7 @@ pub(super) fn stage(
             }
             Err(error) => return Err(named(journal, error, &one.change.path)),
         }
+        progress.one_more();
     }
     journal.fail_halves();
     if sync == Sync::AllAtOnce {

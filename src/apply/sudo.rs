@@ -20,8 +20,8 @@ use anyhow::{Context as _, Result};
 use super::content::{self, Content};
 use super::journal::{self, Journal, dirs, existing, is_to_move};
 use super::{
-    Applied, ApplyError, Classified, Commit, Contents, Decision, Turn, is_of_one_path, stage, words,
-    write,
+    Applied, ApplyError, Classified, Commit, Contents, Decision, Turn, is_of_one_path, stage,
+    words, write,
 };
 use crate::platform::cancel::Cancel;
 use crate::platform::crash::crash_point;
@@ -44,7 +44,9 @@ pub(super) fn apply(
     commit: &mut Commit<'_>,
     cancel: &Cancel,
 ) -> Result<Applied> {
-    let changes: Vec<&Classified> = decision.write.iter().chain(&decision.already).collect();
+    let mut changes: Vec<&Classified> = decision.write.iter().chain(&decision.already).collect();
+    // A file that is moved is at its new place before it goes from its old one.
+    changes.sort_by_key(|one| one.change.target_hash.is_none());
     if changes.is_empty() {
         return Ok(Applied {
             skipped: decision.skip.iter().map(super::decide::reported).collect(),
@@ -53,9 +55,8 @@ pub(super) fn apply(
     }
     let mut journal = stage::open_by_sudo(store, permit, turn, &changes)?;
     let id = journal.apply.id.clone();
-    let staged = stage_all(&mut journal, &changes, contents).and_then(|()| {
-        store.write(permit, |tx| applies::start_writing(tx, &id, &journal.files))
-    });
+    let staged = stage_all(&mut journal, &changes, contents)
+        .and_then(|()| store.write(permit, |tx| applies::start_writing(tx, &id, &journal.files)));
     if let Err(error) = staged {
         journal.abandon()?;
         drop(store.write(permit, |tx| applies::finish(tx, &id, State::Undone)));
@@ -63,11 +64,15 @@ pub(super) fn apply(
     }
     journal.apply.state = State::Writing;
     for (index, one) in changes.iter().enumerate() {
+        journal.fail_halves();
         if journal.files[index].state != FileState::Planned {
             continue;
         }
         let (state, error) = match cancel.reason() {
-            Some(_) => (FileState::Failed, Some("was not tried: cancelled".to_owned())),
+            Some(_) => (
+                FileState::Failed,
+                Some("was not tried: cancelled".to_owned()),
+            ),
             None => write_one(&journal, index, one)
                 .with_context(|| format!("writing {} through sudo", one.change.path))?,
         };
@@ -307,7 +312,10 @@ fn facts(journal: &Journal<'_>, one: &Classified) -> io::Result<Option<(u32, u32
 /// Runs `sudo COMMAND…` in `dir`; what it said, if it failed.
 fn run(command: &[OsString], dir: &Dir) -> Result<(), String> {
     // The child opens it by our descriptor before that is closed on exec.
-    let here = format!("/proc/self/fd/{}", std::os::fd::AsFd::as_fd(dir).as_raw_fd());
+    let here = format!(
+        "/proc/self/fd/{}",
+        std::os::fd::AsFd::as_fd(dir).as_raw_fd()
+    );
     let done = Command::new("sudo")
         .args(command)
         .current_dir(Path::new(&here))

@@ -32,9 +32,18 @@ pub struct Turn {
     listener: Listener,
 }
 
+/// What an apply does with its files, one after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doing {
+    /// Their new contents are written beside them.
+    Staging,
+    /// They are put in place.
+    Writing,
+}
+
 /// Who hears how many paths of an apply are written, of how many.
 #[derive(Default)]
-struct Listener(Option<Box<dyn Fn(usize, usize)>>);
+struct Listener(Option<Box<dyn Fn(Doing, usize, usize)>>);
 
 impl std::fmt::Debug for Listener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -78,15 +87,15 @@ impl Turn {
         })
     }
 
-    /// Calls `hear` with how many paths are written, and of how many, after each.
-    pub fn heard_by(mut self, hear: impl Fn(usize, usize) + 'static) -> Self {
+    /// Calls `hear` with what is done, for how many paths by now, and of how many, after each.
+    pub fn heard_by(mut self, hear: impl Fn(Doing, usize, usize) + 'static) -> Self {
         self.listener = Listener(Some(Box::new(hear)));
         self
     }
 
-    pub(super) fn tell(&self, done: usize, total: usize) {
+    pub(super) fn tell(&self, doing: Doing, done: usize, total: usize) {
         if let Listener(Some(hear)) = &self.listener {
-            hear(done, total);
+            hear(doing, done, total);
         }
     }
 

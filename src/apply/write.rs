@@ -11,7 +11,7 @@ use super::decide::reported;
 use super::journal::{Journal, is_to_move};
 use super::step::Step;
 use super::{
-    ApplyError, Class, Classified, Decision, OnConflict, OnFailure, Reported, Turn,
+    ApplyError, Class, Classified, Decision, Doing, OnConflict, OnFailure, Reported, Turn,
     is_of_one_path, journal, prune, stage, words,
 };
 use crate::platform::cancel::Cancel;
@@ -81,7 +81,8 @@ pub fn apply(
     // Neighbours one after another: each directory is opened and synced once.
     changes.sort_by_key(|one| (parent(&one.change.path), one.change.path.as_str()));
     let mut journal = stage::open(store, permit, turn, &changes, decision.undoes.as_deref())?;
-    let prepared = stage::stage(&mut journal, &changes, contents, cancel)
+    let staging = Progress::of(turn, &journal, Doing::Staging);
+    let prepared = stage::stage(&mut journal, &changes, contents, (&staging, cancel))
         .and_then(|()| look_again(&mut journal, &changes, decision.on_conflict))
         .and_then(|()| all_or_nothing(&journal, decision.on_failure))
         .and_then(|()| not_cancelled(cancel))
@@ -89,7 +90,7 @@ pub fn apply(
     if let Err(error) = prepared {
         return Err(give_up(&mut journal, permit, error));
     }
-    let progress = Progress::of(turn, &journal);
+    let progress = Progress::of(turn, &journal, Doing::Writing);
     let written = write_all(&mut journal, decision, &progress)
         .and_then(|()| all_or_nothing(&journal, decision.on_failure));
     if let Err(error) = written {
@@ -296,8 +297,8 @@ fn obstacle(spot: &Spot, stamp: &Stamp) -> bool {
 /// What of the paths that are to be written would fail, and why, as far as that can be seen without
 /// writing: for who only wants to know.
 pub fn foresee(root: &std::path::Path, decision: &Decision) -> Result<Vec<Reported>> {
-    let opened = Root::open(root, Kernel::Current)
-        .with_context(|| format!("opening {}", root.display()))?;
+    let opened =
+        Root::open(root, Kernel::Current).with_context(|| format!("opening {}", root.display()))?;
     let mut failing = Vec::new();
     for one in &decision.write {
         let path = &one.change.path;
@@ -414,26 +415,30 @@ fn take_halves_back(journal: &mut Journal<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Who is told how many paths are written.
-struct Progress<'t> {
+/// Who is told how far an apply is.
+pub(super) struct Progress<'t> {
     turn: &'t Turn,
+    doing: Doing,
     total: usize,
     done: Cell<usize>,
 }
 
 impl<'t> Progress<'t> {
-    fn of(turn: &'t Turn, journal: &Journal<'_>) -> Self {
+    /// Nothing is done yet of what is planned.
+    pub(super) fn of(turn: &'t Turn, journal: &Journal<'_>, doing: Doing) -> Self {
         let planned = |file: &&ApplyFile| file.state == FileState::Planned;
         Self {
             turn,
+            doing,
             total: journal.files.iter().filter(planned).count(),
             done: Cell::new(0),
         }
     }
 
-    fn one_more(&self) {
+    /// One more path is done.
+    pub(super) fn one_more(&self) {
         self.done.set(self.done.get() + 1);
-        self.turn.tell(self.done.get(), self.total);
+        self.turn.tell(self.doing, self.done.get(), self.total);
     }
 }
 

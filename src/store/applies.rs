@@ -289,9 +289,9 @@ pub fn forget(tx: &JournalTx<'_>, id: &str) -> Result<()> {
 /// The applies of the whole project that stand in one of `states`, oldest first.
 pub fn standing(tx: &ReadTx<'_>, states: &[State]) -> Result<Vec<Apply>> {
     let mut all = Vec::new();
-    let mut select = tx.sql().prepare_cached(
-        "SELECT * FROM applies WHERE state = ?1",
-    )?;
+    let mut select = tx
+        .sql()
+        .prepare_cached("SELECT * FROM applies WHERE state = ?1")?;
     for state in states {
         for apply in select.query_map([state.word()], from_row)? {
             all.push(apply?);
@@ -324,7 +324,9 @@ pub fn undoable(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<(Apply, bool)>> 
          FROM applies a WHERE branch_id = ?1 AND state = 'done' AND undoes IS NULL
          ORDER BY created_at DESC, id DESC",
     )?;
-    let rows = select.query_map([branch_id], |row| Ok((from_row(row)?, row.get("is_undone")?)))?;
+    let rows = select.query_map([branch_id], |row| {
+        Ok((from_row(row)?, row.get("is_undone")?))
+    })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

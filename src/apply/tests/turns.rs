@@ -18,10 +18,7 @@ fn ground_with_changes() -> Ground {
 }
 
 fn decision(ground: &Ground) -> Decision {
-    let options = Options {
-        on_conflict: OnConflict::Abort,
-        answers: Vec::new(),
-    };
+    let options = Options::all(OnConflict::Abort);
     plan_writes(ground.classify(), &options).unwrap()
 }
 
