@@ -13,7 +13,7 @@ use super::{
     Applied, Classified, Doing, OnConflict, Options, Turn as ApplyTurn, apply, classify, content,
     plan_writes,
 };
-use crate::project::{Project, Turn, tree};
+use crate::project::{APPLY, Project, Turn, tree};
 use crate::repo::TreeChange;
 use crate::store::applies::{self, Apply, ApplyFile, FileState, State};
 use crate::store::branches::{self, Status};
@@ -217,7 +217,7 @@ pub(super) fn finish(
         "changes"
     };
     let message = format!(
-        "Undo apply of {} {noun}\n\n{}",
+        "Undo apply of {} {noun}\n\n{}\n\n{APPLY}: {apply_id}",
         paths.len(),
         paths.join("\n")
     );
@@ -226,7 +226,7 @@ pub(super) fn finish(
             changes::reopen(tx, branch_id, &change.id)?;
         }
         for change in &rebased {
-            changes::rebase(tx, &change.id, change.base_hash.as_deref())?;
+            changes::rebase(tx, branch_id, &change.id, change.base_hash.as_deref())?;
         }
         applies::finish(tx, apply_id, State::Done)?;
         branches::set_status(tx, branch_id, Status::Ready, None)

@@ -8,7 +8,7 @@ use super::{
     Applied, ApplyError, Doing, Options, Outcome, Recovered, Turn as ApplyTurn, apply, back,
     classify, content, offer_merges, plan_writes, sudo,
 };
-use crate::project::{Turn, tree};
+use crate::project::{APPLY, Turn, tree};
 use crate::repo::TreeChange;
 use crate::store::applies::{self, Apply, ApplyFile, FileState, State};
 use crate::store::branches::{self, Branch, Status};
@@ -102,9 +102,9 @@ pub fn run_by_sudo(
     applied
 }
 
-/// Sets the branch's status back where no rows followed the files. After an error those are as
-/// before, or decided and waiting for the next write turn; whoever comes next sets the status if
-/// this cannot.
+/// Sets the branch's status back where no rows followed the files: then all is as before, and so is
+/// the status. Or something waits for the next write turn: then the status says so, and even a
+/// reader takes that turn first.
 pub(super) fn set_back(
     turn: &Turn<'_>,
     permit: &WritePermit,
@@ -112,9 +112,16 @@ pub(super) fn set_back(
     applied: &Result<Applied>,
 ) {
     let is_followed = applied.as_ref().is_ok_and(Applied::has_followed);
-    if !is_followed {
+    if !is_followed && !waits(turn, branch).unwrap_or(true) {
         set_status(turn, permit, branch, branch.status).ok();
     }
+}
+
+/// Whether files or rows of an apply of the branch wait to be settled.
+fn waits(turn: &Turn<'_>, branch: &Branch) -> Result<bool> {
+    let open = [applies::UNDECIDED, applies::UNSETTLED].concat();
+    let standing = turn.project.store.read(|tx| applies::standing(tx, &open))?;
+    Ok(standing.iter().any(|apply| apply.branch_id == branch.id))
 }
 
 /// What a dead apply left, mended by the next writer of its plan: files first, under the apply
@@ -244,13 +251,17 @@ fn finish(
     } else {
         "changes"
     };
-    let message = format!("Apply {} {noun}\n\n{}", paths.len(), paths.join("\n"));
+    let message = format!(
+        "Apply {} {noun}\n\n{}\n\n{APPLY}: {apply_id}",
+        paths.len(),
+        paths.join("\n")
+    );
     turn.advance(permit, &branch, &tree, &message, |tx| {
         for change in &ended {
-            changes::end(tx, &change.id, Ended::Applied)?;
+            changes::end(tx, branch_id, &change.id, Ended::Applied)?;
         }
         for change in &rebased {
-            changes::rebase(tx, &change.id, change.base_hash.as_deref())?;
+            changes::rebase(tx, branch_id, &change.id, change.base_hash.as_deref())?;
         }
         applies::finish(tx, apply_id, State::Done)?;
         branches::set_status(tx, branch_id, Status::Ready, None)

@@ -24,6 +24,7 @@ pub const POINTS: &[&str] = &[
     "git.after",
     "sudo.before",
     "sudo.after",
+    "schema.change",
 ];
 
 #[cfg(debug_assertions)]

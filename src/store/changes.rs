@@ -11,7 +11,7 @@ use crate::platform::clock;
 /// A built file change that is not yet in the project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// UUIDv7.
+    /// UUIDv7; a fork's change has that of the change it was forked from.
     pub id: String,
     /// The branch.
     pub branch_id: String,
@@ -196,12 +196,13 @@ pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
 
 /// Notes that a pending change's file has another content by now, one that the change was built on;
 /// which is not kept.
-pub fn rebase(tx: &WriteTx<'_>, id: &str, base_hash: Option<&str>) -> Result<()> {
+pub fn rebase(tx: &WriteTx<'_>, branch_id: &str, id: &str, base_hash: Option<&str>) -> Result<()> {
     tx.sql()
         .prepare_cached(
-            "UPDATE pending_changes SET base_hash = ?2, base_blob = NULL WHERE id = ?1 AND state = 'pending'",
+            "UPDATE pending_changes SET base_hash = ?3, base_blob = NULL
+             WHERE branch_id = ?1 AND id = ?2 AND state = 'pending'",
         )?
-        .execute(params![id, base_hash])?;
+        .execute(params![branch_id, id, base_hash])?;
     Ok(())
 }
 
@@ -228,15 +229,15 @@ pub fn reopen(tx: &WriteTx<'_>, branch_id: &str, id: &str) -> Result<bool> {
     Ok(changed == 1)
 }
 
-/// Ends a change that is still pending; `false` if it was ended already.
-pub fn end(tx: &WriteTx<'_>, id: &str, ended: Ended) -> Result<bool> {
+/// Ends a change of a branch that is still pending there; `false` if it was ended already.
+pub fn end(tx: &WriteTx<'_>, branch_id: &str, id: &str, ended: Ended) -> Result<bool> {
     let changed = tx
         .sql()
         .prepare_cached(
-            "UPDATE pending_changes SET state = ?2, ended_at = ?3
-             WHERE id = ?1 AND state = 'pending'",
+            "UPDATE pending_changes SET state = ?3, ended_at = ?4
+             WHERE branch_id = ?1 AND id = ?2 AND state = 'pending'",
         )?
-        .execute(params![id, ended.word(), clock::wall_ms()])?;
+        .execute(params![branch_id, id, ended.word(), clock::wall_ms()])?;
     Ok(changed == 1)
 }
 
@@ -251,9 +252,31 @@ pub enum Fate {
     Failed(String),
 }
 
+impl Fate {
+    /// The word in the table.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Built => "built",
+            Self::Unchanged => "unchanged",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// What the row with this word and report says.
+    pub fn parse(word: &str, report: Option<String>) -> Self {
+        match word {
+            "built" => Self::Built,
+            "unchanged" => Self::Unchanged,
+            _ => Self::Failed(report.unwrap_or_default()),
+        }
+    }
+}
+
 /// One file build: what became of a reply's edits to one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
+    /// UUIDv7; a fork's build has that of the build it was forked from.
+    pub id: String,
     /// The reply.
     pub message_id: String,
     /// The run that built it.
@@ -262,9 +285,23 @@ pub struct Build {
     pub path: String,
     /// What became of it.
     pub fate: Fate,
+    /// Wall time of its end.
+    pub created_at: i64,
 }
 
 impl Build {
+    /// A build that ended now.
+    pub fn new(message_id: &str, stream_id: &str, path: &str, fate: Fate) -> Self {
+        Self {
+            id: new_id(),
+            message_id: message_id.to_owned(),
+            stream_id: stream_id.to_owned(),
+            path: path.to_owned(),
+            fate,
+            created_at: clock::wall_ms(),
+        }
+    }
+
     /// The failure report, if it failed.
     pub fn error(&self) -> Option<&str> {
         match &self.fate {
@@ -276,25 +313,20 @@ impl Build {
 
 /// Records a finished build.
 pub fn record_build(tx: &WriteTx<'_>, branch_id: &str, build: &Build) -> Result<()> {
-    let status = match build.fate {
-        Fate::Built => "built",
-        Fate::Unchanged => "unchanged",
-        Fate::Failed(_) => "failed",
-    };
     tx.sql()
         .prepare_cached(
             "INSERT INTO plan_builds (id, branch_id, message_id, stream_id, path, status, error,
                 created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
-            new_id(),
+            build.id,
             branch_id,
             build.message_id,
             build.stream_id,
             build.path,
-            status,
+            build.fate.word(),
             build.error(),
-            clock::wall_ms(),
+            build.created_at,
         ])?;
     Ok(())
 }
@@ -302,7 +334,7 @@ pub fn record_build(tx: &WriteTx<'_>, branch_id: &str, build: &Build) -> Result<
 /// All builds of a branch, oldest first.
 pub fn builds(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Build>> {
     let mut select = tx.sql().prepare_cached(
-        "SELECT message_id, stream_id, path, status, error FROM plan_builds WHERE branch_id = ?1
+        "SELECT id, message_id, stream_id, path, status, error, created_at FROM plan_builds WHERE branch_id = ?1
          ORDER BY created_at, id",
     )?;
     let rows = select.query_map([branch_id], build_from_row)?;
@@ -312,10 +344,12 @@ pub fn builds(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Build>> {
 /// The paths that the run could not build, and that it did not build at a second try either.
 pub fn left_by(tx: &ReadTx<'_>, stream_id: &str) -> Result<Vec<String>> {
     let mut select = tx.sql().prepare_cached(
-        "SELECT DISTINCT path FROM plan_builds b
-         WHERE stream_id = ?1 AND status = 'failed' AND NOT EXISTS
-            (SELECT 1 FROM plan_builds later WHERE later.stream_id = b.stream_id
-             AND later.path = b.path AND later.status <> 'failed' AND later.id > b.id)
+        "SELECT DISTINCT path FROM streams s JOIN plan_builds b
+            ON b.branch_id = s.branch_id AND b.stream_id = s.id
+         WHERE s.id = ?1 AND b.status = 'failed' AND NOT EXISTS
+            (SELECT 1 FROM plan_builds later WHERE later.branch_id = b.branch_id
+             AND later.stream_id = b.stream_id AND later.path = b.path
+             AND later.status <> 'failed' AND later.id > b.id)
          ORDER BY path",
     )?;
     let rows = select.query_map([stream_id], |row| row.get(0))?;
@@ -325,13 +359,11 @@ pub fn left_by(tx: &ReadTx<'_>, stream_id: &str) -> Result<Vec<String>> {
 fn build_from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
     let status: String = row.get("status")?;
     Ok(Build {
+        id: row.get("id")?,
         message_id: row.get("message_id")?,
         stream_id: row.get("stream_id")?,
         path: row.get("path")?,
-        fate: match status.as_str() {
-            "built" => Fate::Built,
-            "unchanged" => Fate::Unchanged,
-            _ => Fate::Failed(row.get::<_, Option<String>>("error")?.unwrap_or_default()),
-        },
+        fate: Fate::parse(&status, row.get("error")?),
+        created_at: row.get("created_at")?,
     })
 }

@@ -178,6 +178,7 @@ fn an_apply_beside_an_undecided_one_is_refused() {
         ticket: 0,
         state: State::Writing,
         created_at: 0,
+        undoes: None,
     };
     ground
         .store

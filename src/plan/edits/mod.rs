@@ -15,15 +15,20 @@ pub use path::{PathMatch, PathRefusal, check_path, is_auto_run, resolve_path};
 pub use report::describe;
 
 mod build;
+mod choice;
 mod closest;
+mod count;
 mod elision;
 pub(super) mod fence;
+mod file;
 mod hunk;
 pub(super) mod label;
 mod matcher;
+mod numbers;
 mod path;
 mod report;
 pub(super) mod search_replace;
+mod segments;
 mod text;
 pub(super) mod whole_file;
 
@@ -213,6 +218,9 @@ pub struct EditFailure {
     pub candidates: Vec<usize>,
     /// The file changed after the model saw it. Set by the caller, who knows; false here.
     pub stale: bool,
+    /// With `stale`, when the model's copy was read: wall time in milliseconds. Set by the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loaded_at: Option<i64>,
     /// The tiers that were tried, strictest first.
     pub tiers_tried: Vec<Tier>,
     /// What else there is to say, as a sentence without a period: where the file went, which other

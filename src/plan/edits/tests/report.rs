@@ -123,6 +123,7 @@ fn the_json_form_is_fixed() {
         }),
         candidates: vec![],
         stale: false,
+        loaded_at: None,
         tiers_tried: vec![Tier::Exact, Tier::TrailingSpace],
         note: None,
     };
