@@ -128,13 +128,13 @@ pub fn look(root: &Path, paths: &[&str]) -> Result<Before, GitError> {
     Ok(Before { dirty })
 }
 
-/// Commits `written` with `message`: those that were clean before and that git does not ignore.
+/// Commits `written` with the `message` of what is committed: those that were clean before and that git does not ignore.
 /// `before` is from before they were written; a busy repository is waited for as `patience` says.
 pub fn commit(
     root: &Path,
     before: &Before,
     written: &[String],
-    message: &str,
+    message: impl FnOnce(&[&str]) -> String,
     patience: &Waiting<'_>,
 ) -> Result<Committed, GitError> {
     let mut committed = Committed::default();
@@ -180,7 +180,8 @@ pub fn commit(
         refused_unless(&added)?;
     }
     crash_point("git.before");
-    let message = format!("--message={message}");
+    paths.sort_unstable();
+    let message = format!("--message={}", message(&paths));
     let words = [
         "--literal-pathspecs",
         "commit",
@@ -379,7 +380,7 @@ fn run(root: &Path, words: &[&str], input: &[u8]) -> Result<Output, GitError> {
 }
 
 /// The message of a commit that nobody wrote one for: the plan, and the paths.
-pub fn message(plan: &str, paths: &[String]) -> String {
+pub fn message(plan: &str, paths: &[&str]) -> String {
     const SHOWN: usize = 50;
     let noun = if paths.len() == 1 { "file" } else { "files" };
     let mut text = match paths {

@@ -6,6 +6,7 @@ mod editing;
 #[path = "../../../tests/editor/mod.rs"]
 mod editor;
 mod meddling;
+mod metadata;
 mod paths;
 mod power;
 mod site;

@@ -73,7 +73,7 @@ attributes, but for setuid; a moved file keeps those it had.
 
 With --commit, files that had uncommitted changes of yours, and those that git ignores, are left
 out of the commit. Hooks and signing are git's. If git does not commit, the files stay applied,
-the index is as it was, and the exit code is 10. A locked repository is waited for (--wait).
+the index is as it was, and the exit code is 10, as it is if a file is left out. A locked repository is waited for (--wait).
 
 --undo refuses files that changed since (exit 7); `--on-conflict skip` leaves those and brings the
 others back. What the newest 5 applies of the project replaced is kept.

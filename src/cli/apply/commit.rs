@@ -48,12 +48,14 @@ pub(super) fn commit(
         true => None,
         false => Some(hear_signals(cli, project)?),
     };
-    let own = git::message(&selected.plan.name, &applied.written);
     let waiting = Waiting {
         patience: cli.patience(project)?,
         cancel: &project.cancel,
     };
-    let message = message.unwrap_or(&own);
+    let message = |paths: &[&str]| match message {
+        Some(message) => message.to_owned(),
+        None => git::message(&selected.plan.name, paths),
+    };
     let made = git::commit(&project.root, before, &applied.written, message, &waiting);
     drop(signals);
     let mut outcome = Outcome {

@@ -222,8 +222,9 @@ fn reasons(failed: &[Reported]) -> String {
     const SHOWN: usize = 3;
     let mut reasons: Vec<&str> = Vec::new();
     for one in failed {
-        if !reasons.contains(&one.why.as_str()) {
-            reasons.push(&one.why);
+        let why = bare(&one.why);
+        if !reasons.contains(&why) {
+            reasons.push(why);
         }
     }
     if reasons.len() > SHOWN {
@@ -240,8 +241,13 @@ fn listed(cli: &Cli, head: &str, list: &[Reported]) {
     cli.ui.line(head);
     for one in list {
         cli.ui
-            .line(format!("  - {}: {}", one.path, capitalised(&one.why)));
+            .line(format!("  - {}: {}", one.path, capitalised(bare(&one.why))));
     }
+}
+
+/// A reason that follows a path, without the path.
+fn bare(why: &str) -> &str {
+    why.strip_prefix("is ").unwrap_or(why)
 }
 
 fn capitalised(text: &str) -> String {
