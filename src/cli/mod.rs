@@ -21,7 +21,9 @@ mod history;
 mod locks;
 mod models;
 mod operate;
+mod pending;
 mod plans;
+mod reject;
 mod report;
 mod run;
 mod session;
@@ -29,6 +31,7 @@ mod status;
 mod stop;
 mod verbose;
 mod waiting;
+mod who;
 
 use anyhow::Result;
 use clap::Parser as _;
@@ -102,6 +105,8 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Convo => history::convo(cli),
         Command::Log(args) => history::log(cli, args),
         Command::Diff(args) => diff::diff(cli, args),
+        Command::Reject(args) => reject::reject(cli, args),
+        Command::Who(args) => who::who(cli, args),
         Command::Status => status::status(cli),
         Command::Ps(args) => locks::ps(cli, args),
         Command::Locks(args) => locks::locks(cli, args),

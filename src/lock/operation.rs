@@ -70,6 +70,8 @@ pub const CLEAR: Operation<WritePermit> = Operation::new("clear context", "Clear
 pub const UPDATE: Operation<WritePermit> = Operation::new("update context", "Update context");
 /// `diff`.
 pub const DIFF: Operation<ReadPermit> = Operation::new("view diffs", "View diffs");
+/// `reject`.
+pub const REJECT: Operation<WritePermit> = Operation::new("reject changes", "Rejecting changes");
 /// `apply`.
 pub const APPLY: Operation<WritePermit> = Operation::new("apply changes", "Applying changes");
 /// `checkout -b`.
@@ -126,6 +128,7 @@ pub const TITLES: &[(&str, &str)] = &[
     (CLEAR.reason, CLEAR.title),
     (UPDATE.reason, UPDATE.title),
     (DIFF.reason, DIFF.title),
+    (REJECT.reason, REJECT.title),
     (APPLY.reason, APPLY.title),
     (CREATE_BRANCH.reason, CREATE_BRANCH.title),
     (DELETE_BRANCH.reason, DELETE_BRANCH.title),

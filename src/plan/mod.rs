@@ -16,6 +16,7 @@ mod lines;
 mod listen;
 mod outcome;
 mod parallel;
+mod patch;
 pub mod pending;
 mod place;
 mod rebuild;
@@ -29,6 +30,9 @@ mod stale;
 mod summary;
 mod tell;
 mod twins;
+
+#[cfg(test)]
+mod tests;
 
 pub use build::{BuiltFile, FailedFile, Op};
 pub use event::{Event, FileStatus, Recorded};

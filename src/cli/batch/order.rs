@@ -54,6 +54,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Plans(_)
         | Command::Config
         | Command::Ps(_)
+        | Command::Who(_)
         | Command::Locks(_)
         | Command::Events(_)
         | Command::Connect(_)
@@ -72,6 +73,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Clear
         | Command::Update(_)
         | Command::Summary(_)
+        | Command::Reject(_)
         | Command::SetModel(_)
         | Command::Apply(_) => Order::OfPlan(Scope::Write),
         Command::Exec(args) if args.read && args.root => Order::OfWholePlan,
@@ -118,6 +120,7 @@ mod tests {
             ("continue --print-prompt", read),
             ("build", write),
             ("apply -y", write),
+            ("reject -a -y", write),
             ("apply --dry-run", read),
             ("exec -- true", write),
             ("exec --read -- true", read),
