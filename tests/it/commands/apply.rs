@@ -275,9 +275,14 @@ hint: nothing was written; look with `plandex diff`, then `plandex apply --on-co
 --- stdout
 A new.txt +1 −0
 M src/lib.rs +1 −1  was modified since last read
-✓ 1 file written
-○ 1 file skipped, still pending
-  - src/lib.rs: was modified since last read
+Operation partially completed.
+
+Summary:
+  ✓ 1 file processed successfully
+  ○ 1 file skipped (still pending)
+
+Skipped files:
+  - src/lib.rs: Was modified since last read
 --- exit 10
 "#,
     );
