@@ -19,7 +19,14 @@ fn index(sandbox: &Sandbox) -> String {
 #[test]
 fn a_commit_has_what_was_written_and_nothing_of_anybody_elses() {
     let sandbox = project();
-    tell(&sandbox, &[("a.txt", "2", "two"), ("new/n.txt", "", "n"), ("-rf [x]", "", "odd")]);
+    tell(
+        &sandbox,
+        &[
+            ("a.txt", "2", "two"),
+            ("new/n.txt", "", "n"),
+            ("-rf [x]", "", "odd"),
+        ],
+    );
     // Somebody's work: staged, not staged, and not known to git.
     sandbox.write("b.txt", "staged\n");
     sandbox.write("s.txt", "staged and new\n");
@@ -39,11 +46,20 @@ fn a_commit_has_what_was_written_and_nothing_of_anybody_elses() {
     let outcome = outcome.ok();
     assert!(outcome.stdout.contains("committed as"), "{outcome}");
     let shown = in_head(&sandbox);
-    assert!(shown.contains("M\ta.txt") && shown.contains("A\tnew/n.txt"), "{shown}");
-    assert!(!shown.contains("b.txt") && !shown.contains("s.txt"), "{shown}");
+    assert!(
+        shown.contains("M\ta.txt") && shown.contains("A\tnew/n.txt"),
+        "{shown}"
+    );
+    assert!(
+        !shown.contains("b.txt") && !shown.contains("s.txt"),
+        "{shown}"
+    );
     assert_eq!(sandbox.git(&["diff", "--cached"]), foreign);
     let status = sandbox.git(&["status", "--porcelain"]);
-    assert!(status.contains(" M c.txt") && status.contains("?? u.txt"), "{status}");
+    assert!(
+        status.contains(" M c.txt") && status.contains("?? u.txt"),
+        "{status}"
+    );
     assert!(!sandbox.place().join("other-index").exists());
 }
 
@@ -53,12 +69,18 @@ fn a_hook_that_says_no_leaves_files_applied_and_the_index_as_it_was() {
     tell(&sandbox, &[("a.txt", "2", "two"), ("new/n.txt", "", "n")]);
     sandbox.write("b.txt", "staged\n");
     sandbox.git(&["add", "b.txt"]);
-    let hook = sandbox.write(".git/hooks/pre-commit", "#!/bin/sh\necho 'lint says no' >&2\nexit 1\n");
+    let hook = sandbox.write(
+        ".git/hooks/pre-commit",
+        "#!/bin/sh\necho 'lint says no' >&2\nexit 1\n",
+    );
     std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
     let (before, old) = (index(&sandbox), head(&sandbox));
     let outcome = sandbox.run(&["apply", "-y", "--commit"]).exits(10);
     assert!(outcome.stderr.contains("lint says no"), "{outcome}");
-    assert!(outcome.stderr.contains("applied, and not committed"), "{outcome}");
+    assert!(
+        outcome.stderr.contains("applied, and not committed"),
+        "{outcome}"
+    );
     assert_eq!((index(&sandbox), head(&sandbox)), (before, old));
     assert!(sandbox.read("a.txt").contains("two"));
     assert!(pending(&sandbox).is_empty());
@@ -69,11 +91,16 @@ fn a_busy_index_is_waited_for_and_its_lock_never_removed() {
     let sandbox = project();
     tell(&sandbox, &[("a.txt", "2", "two"), ("new/n.txt", "", "n")]);
     let lock = sandbox.write(".git/index.lock", "");
-    let outcome = sandbox.run(&["apply", "-y", "--commit", "--wait", "1s"]).exits(10);
+    let outcome = sandbox
+        .run(&["apply", "-y", "--commit", "--wait", "1s"])
+        .exits(10);
     assert!(outcome.stderr.contains("index.lock"), "{outcome}");
     assert!(lock.exists());
     assert!(sandbox.read("a.txt").contains("two"));
-    assert_eq!(sandbox.git(&["status", "--porcelain"]), " M a.txt\n?? new/\n");
+    assert_eq!(
+        sandbox.git(&["status", "--porcelain"]),
+        " M a.txt\n?? new/\n"
+    );
 }
 
 #[test]
@@ -94,15 +121,33 @@ fn a_lock_that_goes_away_lets_the_commit_through() {
 #[test]
 fn what_was_the_users_or_git_ignores_is_left_out_and_named() {
     let sandbox = project();
-    tell(&sandbox, &[("a.txt", "2", "two"), ("b.txt", "b", "B"), ("target/x", "", "x")]);
+    tell(
+        &sandbox,
+        &[
+            ("a.txt", "2", "two"),
+            ("b.txt", "b", "B"),
+            ("target/x", "", "x"),
+        ],
+    );
     sandbox.write("a.txt", numbers().replace("19", "mine"));
     let outcome = sandbox
         .run(&["apply", "-y", "--commit", "--on-conflict", "merge"])
         .exits(10);
-    assert!(outcome.stderr.contains("a.txt is not in the commit"), "{outcome}");
-    assert!(outcome.stderr.contains("target/x is not in the commit: it is ignored"), "{outcome}");
+    assert!(
+        outcome.stderr.contains("a.txt is not in the commit"),
+        "{outcome}"
+    );
+    assert!(
+        outcome
+            .stderr
+            .contains("target/x is not in the commit: it is ignored"),
+        "{outcome}"
+    );
     let shown = in_head(&sandbox);
-    assert!(shown.contains("b.txt") && !shown.contains("a.txt"), "{shown}");
+    assert!(
+        shown.contains("b.txt") && !shown.contains("a.txt"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -111,9 +156,15 @@ fn without_a_repository_nothing_is_written() {
     sandbox.write("a.txt", "a\n");
     sandbox.ok(&["new"]);
     tell(&sandbox, &[("a.txt", "a", "b")]);
-    for args in [&["apply", "-y", "-c"][..], &["apply", "--dry-run", "--commit"]] {
+    for args in [
+        &["apply", "-y", "-c"][..],
+        &["apply", "--dry-run", "--commit"],
+    ] {
         let outcome = sandbox.run(args).exits(1);
-        assert!(outcome.stderr.contains("not in a git work tree"), "{outcome}");
+        assert!(
+            outcome.stderr.contains("not in a git work tree"),
+            "{outcome}"
+        );
     }
     assert_eq!(sandbox.read("a.txt"), "a\n");
 }
@@ -125,11 +176,21 @@ fn a_project_below_the_repository_and_in_another_work_tree_commits_there() {
     outer.git(&["add", "--all"]);
     outer.git(&["commit", "--quiet", "--message", "sub"]);
     let tree = outer.place().join("tree");
-    outer.git(&["worktree", "add", "--quiet", "-b", "side", tree.to_str().unwrap()]);
+    outer.git(&[
+        "worktree",
+        "add",
+        "--quiet",
+        "-b",
+        "side",
+        tree.to_str().unwrap(),
+    ]);
     let sub = tree.join("sub");
     let run = |args: &[&str]| outer.plandex(args).cwd(&sub).finish().ok();
     run(&["new"]);
-    let prompt = outer.write_beside("prompt", &[edit("a.txt", "a", "b"), edit("n.txt", "", "n")].join("\n"));
+    let prompt = outer.write_beside(
+        "prompt",
+        &[edit("a.txt", "a", "b"), edit("n.txt", "", "n")].join("\n"),
+    );
     run(&["tell", "-f", prompt.to_str().unwrap()]);
     let main = head(&outer);
     let outcome = run(&["apply", "-y", "--commit", "--json"]);
@@ -137,5 +198,8 @@ fn a_project_below_the_repository_and_in_another_work_tree_commits_there() {
     assert_eq!(head(&outer), main);
     let side = outer.git(&["show", "--format=%H %s", "--name-only", "side"]);
     assert!(side.starts_with(commit.as_str().unwrap()), "{side}");
-    assert!(side.contains("sub/a.txt") && side.contains("sub/n.txt"), "{side}");
+    assert!(
+        side.contains("sub/a.txt") && side.contains("sub/n.txt"),
+        "{side}"
+    );
 }

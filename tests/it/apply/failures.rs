@@ -6,7 +6,11 @@ use super::*;
 
 fn locked() -> Sandbox {
     let sandbox = project();
-    let edits = [("a.txt", "2", "two"), ("b.txt", "b", "B"), ("c.txt", "c", "C")];
+    let edits = [
+        ("a.txt", "2", "two"),
+        ("b.txt", "b", "B"),
+        ("c.txt", "c", "C"),
+    ];
     tell(&sandbox, &edits);
     chmod(&sandbox, "b.txt", 0o444);
     sandbox
@@ -49,7 +53,9 @@ To retry failed files with sudo:
   plandex apply --retry-failed --sudo
 ";
     assert!(outcome.stdout.ends_with(summary), "{outcome}");
-    let would = summary.replace("partially", "be partially").replace("Operation", "Operation would");
+    let would = summary
+        .replace("partially", "be partially")
+        .replace("Operation", "Operation would");
     assert!(dry.stdout.ends_with(&would), "{dry}");
     assert_eq!(pending(&sandbox), ["b.txt"]);
     // Nothing else is tried again, whatever became pending meanwhile.
@@ -72,7 +78,12 @@ fn atomic_means_all_or_nothing() {
         &["apply", "--dry-run", "--atomic"],
     ] {
         let outcome = sandbox.run(args).exits(1);
-        assert!(outcome.stderr.contains("nothing was applied: b.txt is read-only"), "{outcome}");
+        assert!(
+            outcome
+                .stderr
+                .contains("nothing was applied: b.txt is read-only"),
+            "{outcome}"
+        );
     }
     assert_eq!(sandbox.read("a.txt"), numbers());
     assert_eq!(pending(&sandbox).len(), 3);
@@ -93,10 +104,15 @@ fn sudo_is_given_the_failed_paths_one_by_one_and_no_shell() {
     sudo(&["apply", "--retry-failed", "--sudo"]).exits(9);
     assert!(!log.exists(), "nobody said yes");
     sudo(&["apply", "--retry-failed", "--sudo", "-y"]).ok();
-    assert_eq!((sandbox.read("b.txt"), sandbox.read("c.txt")), ("B\n".into(), "C\n".into()));
+    assert_eq!(
+        (sandbox.read("b.txt"), sandbox.read("c.txt")),
+        ("B\n".into(), "C\n".into())
+    );
     let said = std::fs::read_to_string(&log).unwrap();
     let words: Vec<&str> = said.lines().collect();
-    let calls: Vec<&[&str]> = words.split_inclusive(|word| word.starts_with("in ")).collect();
+    let calls: Vec<&[&str]> = words
+        .split_inclusive(|word| word.starts_with("in "))
+        .collect();
     assert_eq!(calls.len(), 2, "{said}");
     for (call, (name, mode)) in calls.iter().zip([("./b.txt", "444"), ("./c.txt", "440")]) {
         assert_eq!(call[..3], ["install", "-m", mode], "{said}");
@@ -121,7 +137,11 @@ fn a_sudo_that_fails_or_is_killed_beside_leaves_what_was_there() {
     sandbox.run(&["apply", "-y"]).exits(10);
     let no = sandbox.place().join("bin").join("sudo");
     let text = std::fs::read_to_string(&no).unwrap();
-    std::fs::write(&no, "#!/bin/sh\necho 'a password is required' >&2\nexit 1\n").unwrap();
+    std::fs::write(
+        &no,
+        "#!/bin/sh\necho 'a password is required' >&2\nexit 1\n",
+    )
+    .unwrap();
     let args = ["apply", "--retry-failed", "--sudo", "-y"];
     let failed = sandbox.plandex(args).env("PATH", &path).finish().exits(10);
     assert!(failed.stdout.contains("a password is required"), "{failed}");

@@ -25,7 +25,10 @@ fn edit(path: &str, from: &str, to: &str) -> String {
 /// Leaves these edits pending.
 #[track_caller]
 fn tell(sandbox: &Sandbox, edits: &[(&str, &str, &str)]) -> Outcome {
-    let blocks: Vec<String> = edits.iter().map(|(path, from, to)| edit(path, from, to)).collect();
+    let blocks: Vec<String> = edits
+        .iter()
+        .map(|(path, from, to)| edit(path, from, to))
+        .collect();
     let prompt = sandbox.write_beside("prompt", &blocks.join("\n"));
     let outcome = sandbox.ok(&["tell", "-f", prompt.to_str().unwrap()]);
     std::fs::remove_file(prompt).unwrap();

@@ -8,8 +8,14 @@ fn what_an_apply_replaced_comes_back_and_its_changes_are_pending_again() {
     let sandbox = project();
     let before = files(&sandbox);
     let nothing = sandbox.run(&["apply", "--undo", "-y"]).exits(1);
-    assert!(nothing.stderr.contains("there is no apply to undo"), "{nothing}");
-    tell(&sandbox, &[("a.txt", "2", "two"), ("new/deep/n.txt", "", "n")]);
+    assert!(
+        nothing.stderr.contains("there is no apply to undo"),
+        "{nothing}"
+    );
+    tell(
+        &sandbox,
+        &[("a.txt", "2", "two"), ("new/deep/n.txt", "", "n")],
+    );
     sandbox.ok(&["apply", "-y"]);
     let after = files(&sandbox);
     tell(&sandbox, &[("b.txt", "b", "B")]);
@@ -42,7 +48,10 @@ fn a_file_that_changed_since_is_not_touched() {
     let sandbox = project();
     tell(&sandbox, &[("a.txt", "2", "two"), ("b.txt", "b", "B")]);
     let applied = sandbox.ok(&["apply", "-y", "--json"]);
-    let id = event(&applied, "apply.completed")["id"].as_str().unwrap().to_owned();
+    let id = event(&applied, "apply.completed")["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     sandbox.write("b.txt", "mine\n");
     for extra in [&["-y"][..], &["--dry-run"]] {
         let args = [&["apply", "--undo"], extra].concat();
@@ -50,9 +59,16 @@ fn a_file_that_changed_since_is_not_touched() {
         assert!(refused.stderr.contains("b.txt"), "{refused}");
     }
     assert!(sandbox.read("a.txt").contains("two"));
-    sandbox.run(&["apply", "--undo", "-y", "--on-conflict", "overwrite"]).exits(2);
-    let part = sandbox.run(&["apply", "--undo", &id, "-y", "--on-conflict", "skip"]).exits(10);
-    assert!(part.stdout.contains("✓ 1 file processed successfully"), "{part}");
+    sandbox
+        .run(&["apply", "--undo", "-y", "--on-conflict", "overwrite"])
+        .exits(2);
+    let part = sandbox
+        .run(&["apply", "--undo", &id, "-y", "--on-conflict", "skip"])
+        .exits(10);
+    assert!(
+        part.stdout.contains("✓ 1 file processed successfully"),
+        "{part}"
+    );
     assert_eq!(sandbox.read("a.txt"), numbers());
     assert_eq!(sandbox.read("b.txt"), "mine\n");
     assert_eq!(pending(&sandbox), ["a.txt"]);
@@ -76,7 +92,9 @@ fn a_newer_change_of_the_file_keeps_its_place() {
     assert_eq!(pending(&sandbox), ["a.txt"]);
     // It was built on the first one, so it has both, and is built on what is there now.
     sandbox.ok(&["apply", "-y"]);
-    let both = numbers().replacen("2\n", "two\n", 1).replacen("4\n", "four\n", 1);
+    let both = numbers()
+        .replacen("2\n", "two\n", 1)
+        .replacen("4\n", "four\n", 1);
     assert_eq!(sandbox.read("a.txt"), both);
 }
 
@@ -105,7 +123,11 @@ fn killed_anywhere_an_undo_is_whole_or_did_not_happen() {
         let now = files(&sandbox);
         let is_back = pending(&sandbox).len() == 2;
         ends[usize::from(is_back)] = true;
-        assert_eq!(now, if is_back { &before } else { &after }.clone(), "{number}");
+        assert_eq!(
+            now,
+            if is_back { &before } else { &after }.clone(),
+            "{number}"
+        );
     }
     panic!("it never ended by itself");
 }

@@ -14,16 +14,28 @@ fn files_are_chosen_by_name_directory_and_pattern() {
         ("dir/deep/y.rs", "", "y"),
     ];
     tell(&sandbox, &edits);
-    let none = sandbox.run(&["apply", "-y", "b.txt", "nothing.rs"]).exits(2);
-    assert!(none.stderr.contains("\"nothing.rs\" is no pending file"), "{none}");
-    assert!(none.stderr.contains("dir/deep/y.rs"), "the pending ones are named: {none}");
+    let none = sandbox
+        .run(&["apply", "-y", "b.txt", "nothing.rs"])
+        .exits(2);
+    assert!(
+        none.stderr.contains("\"nothing.rs\" is no pending file"),
+        "{none}"
+    );
+    assert!(
+        none.stderr.contains("dir/deep/y.rs"),
+        "the pending ones are named: {none}"
+    );
     assert_eq!(sandbox.read("b.txt"), "b\n");
     sandbox.ok(&["apply", "-y", "b.txt"]);
     assert_eq!(pending(&sandbox), ["a.txt", "dir/deep/y.rs", "dir/x.rs"]);
     sandbox.ok(&["apply", "-y", "dir/*.rs"]);
     assert_eq!(pending(&sandbox), ["a.txt", "dir/deep/y.rs"]);
     let inside = sandbox.root().join("dir");
-    sandbox.plandex(["apply", "-y", "deep"]).cwd(&inside).finish().ok();
+    sandbox
+        .plandex(["apply", "-y", "deep"])
+        .cwd(&inside)
+        .finish()
+        .ok();
     assert_eq!(pending(&sandbox), ["a.txt"]);
     sandbox.ok(&["apply", "-y", "*"]);
     assert!(pending(&sandbox).is_empty());
@@ -40,9 +52,14 @@ fn changes_that_are_apart_merge_and_others_call_for_a_decision() {
     let dry = sandbox.ok(&["apply", "--dry-run", "--on-conflict", "merge"]);
     assert!(dry.stdout.contains("1 of them merged"), "{dry}");
     let outcome = sandbox.ok(&["apply", "-y", "--on-conflict", "merge", "--json"]);
-    assert_eq!(event(&outcome, "apply.conflict")["files"][0]["canMerge"], true);
+    assert_eq!(
+        event(&outcome, "apply.conflict")["files"][0]["canMerge"],
+        true
+    );
     assert_eq!(event(&outcome, "apply.completed")["merged"][0], "a.txt");
-    let both = numbers().replace("19", "nineteen").replacen("2\n", "two\n", 1);
+    let both = numbers()
+        .replace("19", "nineteen")
+        .replacen("2\n", "two\n", 1);
     assert_eq!(sandbox.read("a.txt"), both);
     assert!(pending(&sandbox).is_empty());
     // The same line: nothing is merged, nothing is written.
@@ -124,14 +141,20 @@ fn what_runs_by_itself_is_warned_of_also_where_nobody_is_asked() {
         .lines()
         .filter(|line| line.starts_with("warning:"))
         .collect();
-    assert_eq!(warnings, ["warning: .envrc: tools run this file by themselves"]);
+    assert_eq!(
+        warnings,
+        ["warning: .envrc: tools run this file by themselves"]
+    );
 }
 
 #[test]
 fn many_files_are_told_of_in_few_lines() {
     let sandbox = project();
-    let names: Vec<String> = (0..220).map(|number| format!("many/{number}.txt")).collect();
-    let edits: Vec<(&str, &str, &str)> = names.iter().map(|name| (name.as_str(), "", "x")).collect();
+    let names: Vec<String> = (0..220)
+        .map(|number| format!("many/{number}.txt"))
+        .collect();
+    let edits: Vec<(&str, &str, &str)> =
+        names.iter().map(|name| (name.as_str(), "", "x")).collect();
     tell(&sandbox, &edits);
     let outcome = sandbox.ok(&["apply", "-y"]);
     let told: Vec<&str> = outcome
@@ -143,5 +166,8 @@ fn many_files_are_told_of_in_few_lines() {
     assert!(told.len() < 10, "{told:?}");
     let quiet = sandbox.ok(&["apply", "-y", "--undo", "-q"]);
     assert!(!quiet.stderr.contains("files "), "{quiet}");
-    assert!(!sandbox.root().join("many").exists(), "its directory is gone with its files");
+    assert!(
+        !sandbox.root().join("many").exists(),
+        "its directory is gone with its files"
+    );
 }
