@@ -19,14 +19,7 @@ fn index(sandbox: &Sandbox) -> String {
 #[test]
 fn a_commit_has_what_was_written_and_nothing_of_anybody_elses() {
     let sandbox = project();
-    tell(
-        &sandbox,
-        &[
-            ("a.txt", "2", "two"),
-            ("new/n.txt", "", "n"),
-            ("-rf [x]", "", "odd"),
-        ],
-    );
+    tell(&sandbox, &[("a.txt", "2", "two"), ("new/n.txt", "", "n")]);
     // Somebody's work: staged, not staged, and not known to git.
     sandbox.write("b.txt", "staged\n");
     sandbox.write("s.txt", "staged and new\n");
@@ -170,27 +163,18 @@ fn without_a_repository_nothing_is_written() {
 }
 
 #[test]
-fn a_project_below_the_repository_and_in_another_work_tree_commits_there() {
+fn a_project_in_another_work_tree_commits_there() {
     let outer = Sandbox::new();
-    outer.write("sub/a.txt", "a\n");
-    outer.git(&["add", "--all"]);
-    outer.git(&["commit", "--quiet", "--message", "sub"]);
     let tree = outer.place().join("tree");
-    outer.git(&[
-        "worktree",
-        "add",
-        "--quiet",
-        "-b",
-        "side",
-        tree.to_str().unwrap(),
-    ]);
-    let sub = tree.join("sub");
-    let run = |args: &[&str]| outer.plandex(args).cwd(&sub).finish().ok();
+    let at = tree.to_str().unwrap();
+    outer.git(&["worktree", "add", "--quiet", "-b", "side", at]);
+    let run = |args: &[&str]| outer.plandex(args).cwd(&tree).finish().ok();
     run(&["new"]);
-    let prompt = outer.write_beside(
-        "prompt",
-        &[edit("a.txt", "a", "b"), edit("n.txt", "", "n")].join("\n"),
-    );
+    let blocks = [
+        edit("README.md", "# Scratch", "# Side"),
+        edit("n.txt", "", "n"),
+    ];
+    let prompt = outer.write_beside("prompt", &blocks.join("\n"));
     run(&["tell", "-f", prompt.to_str().unwrap()]);
     let main = head(&outer);
     let outcome = run(&["apply", "-y", "--commit", "--json"]);
@@ -199,7 +183,26 @@ fn a_project_below_the_repository_and_in_another_work_tree_commits_there() {
     let side = outer.git(&["show", "--format=%H %s", "--name-only", "side"]);
     assert!(side.starts_with(commit.as_str().unwrap()), "{side}");
     assert!(
-        side.contains("sub/a.txt") && side.contains("sub/n.txt"),
+        side.contains("README.md") && side.contains("n.txt"),
         "{side}"
     );
+}
+
+#[test]
+fn a_project_below_its_repository_commits_its_own_paths() {
+    let sandbox = Sandbox::without_git();
+    sandbox.write("a.txt", "a\n");
+    sandbox.ok(&["new"]);
+    let above = |args: &[&str]| {
+        let git = sandbox.program("git", args).cwd(sandbox.place());
+        git.finish().ok().stdout
+    };
+    above(&["init", "--quiet"]);
+    above(&["add", "project/a.txt"]);
+    above(&["commit", "--quiet", "--message", "start"]);
+    tell(&sandbox, &[("a.txt", "a", "b"), ("n.txt", "", "n")]);
+    sandbox.ok(&["apply", "-y", "--commit"]);
+    let shown = above(&["show", "--format=%s", "--name-status"]);
+    let expected = "M\tproject/a.txt\nA\tproject/n.txt";
+    assert!(shown.contains(expected), "{shown}");
 }

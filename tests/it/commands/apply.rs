@@ -214,6 +214,7 @@ fn a_file_that_changed_since_the_tell_is_never_overwritten_unasked() {
 --- stdout
 diff --git a/new.txt b/new.txt
 new file mode 100644
+index 0000000..3e75765
 --- /dev/null
 +++ b/new.txt
 @@ -0,0 +1 @@
