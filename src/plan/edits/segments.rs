@@ -360,7 +360,9 @@ fn rows<'a>(text: &Text<'a>, lines: &[&'a str], way: &Way) -> Result<Vec<Row<'a>
             DiffOp::Equal { old_index, len, .. } => {
                 rows.extend((old_index..old_index + len).map(|at| Row::Kept(start + at)));
             }
-            other => rows.extend(lines[other.new_range()].iter().cloned().map(Row::New)),
+            DiffOp::Delete { .. } | DiffOp::Insert { .. } | DiffOp::Replace { .. } => {
+                rows.extend(lines[op.new_range()].iter().cloned().map(Row::New));
+            }
         }
     }
     // Both were found: they are the file's own lines, however loosely they were compared.
