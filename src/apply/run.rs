@@ -6,7 +6,7 @@ use super::{
     Applied, ApplyError, Options, Outcome, Recovered, Turn as ApplyTurn, apply, classify,
     plan_writes,
 };
-use crate::project::{Turn, tree};
+use crate::project::{APPLY, Turn, tree};
 use crate::repo::TreeChange;
 use crate::store::applies::{self, Apply, ApplyFile, FileState, State};
 use crate::store::branches::{self, Branch, Status};
@@ -59,11 +59,20 @@ pub fn run(
             .as_ref()
             .is_ok_and(|applied| applied.written.is_empty())
     {
-        // After an error the files are as before, or decided and waiting for the next write turn;
-        // whoever comes next sets the status if this cannot.
-        set_status(turn, permit, &branch, branch.status).ok();
+        // After an error the files are as before, and so is the status; or something waits for the
+        // next write turn: then the status says so, and even a reader takes that turn first.
+        if !waits(turn, &branch).unwrap_or(true) {
+            set_status(turn, permit, &branch, branch.status).ok();
+        }
     }
     applied
+}
+
+/// Whether files or rows of an apply of the branch wait to be settled.
+fn waits(turn: &Turn<'_>, branch: &Branch) -> Result<bool> {
+    let open = [applies::UNDECIDED, applies::UNSETTLED].concat();
+    let standing = turn.project.store.read(|tx| applies::standing(tx, &open))?;
+    Ok(standing.iter().any(|apply| apply.branch_id == branch.id))
 }
 
 /// What a dead apply left, mended by the next writer of its plan: files first, under the apply
@@ -165,6 +174,7 @@ fn finish(
             let change = change.clone();
             Some(Change {
                 base_hash,
+                base_blob: None,
                 ..change
             })
         })
@@ -174,7 +184,7 @@ fn finish(
         .flat_map(|change| tree::without_pending(change));
     let still = rebased
         .iter()
-        .flat_map(|change| tree::pending(change, None));
+        .flat_map(|change| tree::pending(change, None, None));
     let tree: Vec<TreeChange> = gone.chain(still).collect();
     let paths: Vec<&str> = ended.iter().map(|change| change.path.as_str()).collect();
     let noun = if paths.len() == 1 {
@@ -182,13 +192,17 @@ fn finish(
     } else {
         "changes"
     };
-    let message = format!("Apply {} {noun}\n\n{}", paths.len(), paths.join("\n"));
+    let message = format!(
+        "Apply {} {noun}\n\n{}\n\n{APPLY}: {apply_id}",
+        paths.len(),
+        paths.join("\n")
+    );
     turn.advance(permit, &branch, &tree, &message, |tx| {
         for change in &ended {
-            changes::end(tx, &change.id, Ended::Applied)?;
+            changes::end(tx, branch_id, &change.id, Ended::Applied)?;
         }
         for change in &rebased {
-            changes::rebase(tx, &change.id, change.base_hash.as_deref())?;
+            changes::rebase(tx, branch_id, &change.id, change.base_hash.as_deref())?;
         }
         applies::finish(tx, apply_id, State::Done)?;
         branches::set_status(tx, branch_id, Status::Ready, None)

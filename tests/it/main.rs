@@ -8,7 +8,7 @@
     reason = "a failing helper is a failing test; tests read, write and print as they please"
 )]
 
-mod apply_crash;
+mod apply_faults;
 mod bad_input;
 mod batch;
 mod commands;
@@ -27,4 +27,5 @@ mod schema;
 mod scripts;
 mod support;
 mod tidy;
+mod versions;
 mod waiting;

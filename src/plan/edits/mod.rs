@@ -17,19 +17,24 @@ pub use report::describe;
 
 pub(super) mod apply_patch;
 mod build;
+mod choice;
 mod closest;
+mod count;
 mod diff_names;
 mod elision;
 pub(super) mod fence;
+mod file;
 mod hunk;
 mod hunk_header;
 pub(super) mod label;
 mod matcher;
+mod numbers;
 pub(super) mod patch;
 mod path;
 pub(super) mod plandex_block;
 mod report;
 pub(super) mod search_replace;
+mod segments;
 mod text;
 pub(super) mod unified_diff;
 pub(super) mod whole_file;
@@ -192,6 +197,11 @@ pub enum Reason {
     UnsafePath,
     /// Over [`FILE_BYTES_MAX`] or [`FILE_LINES_MAX`].
     TooLarge,
+    /// The new path differs only by case from another one, with which it would be one file on some
+    /// systems.
+    CaseTwin,
+    /// Building the file failed by a mistake of plandex.
+    Internal,
 }
 
 /// One edit that could not be built. Its JSON form is an interface: keep the names.
@@ -215,8 +225,15 @@ pub struct EditFailure {
     pub candidates: Vec<usize>,
     /// The file changed after the model saw it. Set by the caller, who knows; false here.
     pub stale: bool,
+    /// With `stale`, when the model's copy was read: wall time in milliseconds. Set by the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loaded_at: Option<i64>,
     /// The tiers that were tried, strictest first.
     pub tiers_tried: Vec<Tier>,
+    /// What else there is to say, as a sentence without a period: where the file went, which other
+    /// path is in the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// The place in a file most like the lines that were not found.
