@@ -400,6 +400,22 @@ fn is_refused(events: &[ReplyEvent], path: &str) -> bool {
     events.iter().any(is_of)
 }
 
+/// Text that ends a block and begins another one of the same kind makes two blocks of it, and a
+/// file does not begin with a hunk's numbers.
+fn reads_as_others(change: &Change) -> bool {
+    let text = match change {
+        Change::Add { lines, .. } | Change::Delete { lines } => text(lines),
+        Change::Update { hunks, .. } => {
+            let rows = hunks.iter().flatten();
+            rows.map(|row| format!("{}\n", row.text)).collect()
+        }
+    };
+    let has = |line: &str| text.lines().any(|own| own == line);
+    (has("</PlandexBlock>") && has("<PlandexBlock path=\"z\">"))
+        || (has(">>>>>>> REPLACE") && has("<<<<<<< SEARCH"))
+        || text.starts_with("@@ -1 +1 @@\n")
+}
+
 /// The text with line ends as a file of another system has them, in a reply that has them too.
 fn with_line_ends(text: &str, is_dos: bool) -> String {
     if is_dos {
@@ -443,8 +459,8 @@ proptest! {
         let reply = with_line_ends(&format!("I change this.\n\n{body}\nDone.\n"), is_dos);
         let events = read(&[&reply], Ending::Complete);
         check_starts(&events);
-        for (path, _) in &changes {
-            if is_refused(&events, path) {
+        for (path, change) in &changes {
+            if is_refused(&events, path) || (matches!(writing, Writing::Blocks) && reads_as_others(change)) {
                 continue;
             }
             for (edit, (_, body)) in edits_of(&events, path)
