@@ -191,7 +191,7 @@ impl Envelope {
             Star::Begin if self.part.is_none() && !self.is_skipping => {}
             Star::Begin => {
                 self.spoil(
-                    format!("another patch begins within it, line {number}"),
+                    &format!("another patch begins within it, line {number}"),
                     found,
                 );
                 return Flow::Foreign;
@@ -228,7 +228,7 @@ impl Envelope {
         self.close_part(found);
         self.is_skipping = false;
         if path.is_empty() {
-            self.flaw(None, number, "no path is given for it".to_owned(), found);
+            self.flaw(None, number, "no path is given for it", found);
             return;
         }
         self.last_path = Some(path.to_owned());
@@ -251,7 +251,7 @@ impl Envelope {
                 chunk: None,
                 ..
             }) if done.is_empty() && !path.is_empty() => *to = Some(path.to_owned()),
-            _ => self.spoil(format!("a file cannot be moved at line {number}"), found),
+            _ => self.spoil(&format!("a file cannot be moved at line {number}"), found),
         }
     }
 
@@ -266,7 +266,7 @@ impl Envelope {
             return self.close_chunk(found);
         }
         let message = format!("no hunk ends at the end of the file, line {number}");
-        self.spoil(message, found);
+        self.spoil(&message, found);
     }
 
     fn row(&mut self, row: &str, number: usize, found: &mut Vec<Found>) -> Flow {
@@ -310,7 +310,7 @@ impl Envelope {
         let star = Star::read_padded(row);
         if let Some(Star::Add(_) | Star::Update(_) | Star::Delete(_)) = star {
             let message = format!("line {number} may be a row of it or the start of another");
-            self.spoil(message, found);
+            self.spoil(&message, found);
             return Flow::Skipped;
         }
         let Some(Part {
@@ -394,7 +394,7 @@ impl Envelope {
         };
         if part.bytes + open > FILE_BYTES_MAX {
             let message = too_large(part.line);
-            self.spoil(message, found);
+            self.spoil(&message, found);
         }
     }
 
@@ -415,12 +415,12 @@ impl Envelope {
         rows.hunk.final_newline = Some(true);
         let is_full = done.len() == HUNKS_MAX;
         match rows.close() {
-            Ok(_) if is_full => self.spoil(too_many(), found),
+            Ok(_) if is_full => self.spoil(&too_many(), found),
             Ok(hunk) => {
                 let body = EditBody::Hunk(hunk);
                 done.push(edit(&part.path, Format::ApplyPatch, line, body));
             }
-            Err(message) => self.spoil(message, found),
+            Err(message) => self.spoil(&message, found),
         }
     }
 
@@ -457,8 +457,7 @@ impl Envelope {
                 found.push(Found::Edit(whole(EditBody::Delete { old })));
             }
             Op::Update { to: None, done, .. } if done.is_empty() => {
-                let message = "it has no hunk".to_owned();
-                self.flaw(Some(part.path), part.line, message, found);
+                self.flaw(Some(part.path), part.line, "it has no hunk", found);
             }
             Op::Update { to, done, .. } => {
                 let moved = to.map(|to| whole(EditBody::Move { to }));
@@ -480,7 +479,7 @@ impl Envelope {
             return self.ended_before(found);
         }
         if !self.is_skipping {
-            self.spoil(format!("line {number} does not belong to it"), found);
+            self.spoil(&format!("line {number} does not belong to it"), found);
         }
         Flow::Skipped
     }
@@ -492,7 +491,7 @@ impl Envelope {
     }
 
     /// The open part cannot be read.
-    fn spoil(&mut self, message: String, found: &mut Vec<Found>) {
+    fn spoil(&mut self, message: &str, found: &mut Vec<Found>) {
         self.is_skipping = true;
         match self.part.take() {
             Some(part) => self.flaw(Some(part.path), part.line, message, found),
@@ -500,7 +499,7 @@ impl Envelope {
         }
     }
 
-    fn flaw(&self, path: Option<String>, line: usize, what: String, found: &mut Vec<Found>) {
+    fn flaw(&self, path: Option<String>, line: usize, what: &str, found: &mut Vec<Found>) {
         found.push(Found::Flaw(PartFlaw {
             path,
             line,
@@ -511,6 +510,7 @@ impl Envelope {
 }
 
 /// What follows `@@`.
+#[derive(Debug, Clone, Copy)]
 struct Anchor<'a> {
     text: &'a str,
     line: Option<usize>,

@@ -103,9 +103,10 @@ impl WholeFile {
         let content = edit_text(&self.rows, &self.fence.indent);
         let path = std::mem::take(&mut self.path);
         let body = body_of(&path, content);
-        let format = match &body {
-            EditBody::Segments { .. } => Format::PlandexBlock,
-            _ => Format::WholeFile,
+        let format = if matches!(body, EditBody::Segments { .. }) {
+            Format::PlandexBlock
+        } else {
+            Format::WholeFile
         };
         Edit {
             path,
