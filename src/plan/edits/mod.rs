@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use build::build_file;
 pub use path::{PathMatch, PathRefusal, check_path, is_auto_run, resolve_path};
-pub use report::describe;
+pub use report::{describe, remedy};
 
 pub(super) mod apply_patch;
 mod build;
