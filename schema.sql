@@ -6,17 +6,22 @@
 --
 -- Conventions. Times are integer milliseconds of wall time since 1970 (UTC) and serve people; only
 -- lease_stamp is monotonic. Ids are UUIDv7 text, but for tickets and fences, which are counted.
--- Every set of words is checked. Every transaction that may write starts IMMEDIATE, behind the
+-- An id of a context, a message, a build, a pending change or a summary names the thing, which a
+-- fork shares with the branch that it was forked from: a row is found by its branch and its id, and
+-- the tree of a version names things as its rows do. Every set of words is checked. Every transaction that may write starts IMMEDIATE, behind the
 -- gate (the flock on write.lock). Durability is the transaction's: NORMAL for tickets, heartbeats,
 -- audit and stream events, FULL for everything else.
 --
 -- The branch row is the truth for where a branch stands (branches.head); the git ref is a mirror.
 
--- A plan: one line of work on the project. Written by `new`, `rename`, `archive`, `delete-plan`.
+-- A plan: one line of work on the project. Written by `new`, `rename`, `archive`, `delete-plan` and
+-- their opposites; its row is in the tree of each of its branches, too (plan.json).
 -- A deleted plan keeps its row (and its repository) until `doctor --prune`.
 CREATE TABLE plans (
     id          TEXT PRIMARY KEY,
     name        TEXT NOT NULL,
+    -- Whether nobody named it: the first prompt does.
+    is_draft    INTEGER NOT NULL DEFAULT 0 CHECK (is_draft IN (0, 1)),
     created_at  INTEGER NOT NULL,
     updated_at  INTEGER NOT NULL,
     archived_at INTEGER,
@@ -48,11 +53,21 @@ CREATE TABLE branches (
 
 CREATE UNIQUE INDEX branches_live_name ON branches (plan_id, name) WHERE deleted_at IS NULL;
 
+-- What `set-model` chose for a branch, a line a setting; a branch forked from it has it, too. Never a
+-- key, a command or an address elsewhere. In the tree: settings.json.
+CREATE TABLE branch_settings (
+    branch_id TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
+    name      TEXT NOT NULL CHECK (name IN ('provider', 'model', 'base-url', 'fallback',
+        'context-window', 'max-tokens')),
+    value     TEXT NOT NULL,
+    PRIMARY KEY (branch_id, name)
+) STRICT;
+
 -- One thing the user has shown a branch. The body is a git blob of the plan's repository, named by
 -- `blob` and immutable. Written by `load`, `update`, `rm`, `clear`; size, mtime and hash are those
 -- of the file at the moment its body was read.
 CREATE TABLE contexts (
-    id         TEXT PRIMARY KEY,
+    id         TEXT NOT NULL,
     branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
     kind       TEXT NOT NULL CHECK (kind IN ('file', 'tree', 'note', 'piped')),
     name       TEXT NOT NULL,
@@ -63,7 +78,8 @@ CREATE TABLE contexts (
     mtime_ns   INTEGER NOT NULL DEFAULT 0,
     tokens     INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (branch_id, id)
 ) STRICT;
 
 CREATE INDEX contexts_branch ON contexts (branch_id, created_at);
@@ -73,7 +89,7 @@ CREATE UNIQUE INDEX contexts_path ON contexts (branch_id, path) WHERE path IS NO
 -- One message of a branch's conversation. Inserted by a run (the reply in state 'open'),
 -- completed once, and never changed after: the trigger refuses it.
 CREATE TABLE convo_messages (
-    id         TEXT PRIMARY KEY,
+    id         TEXT NOT NULL,
     branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
     number     INTEGER NOT NULL,
     role       TEXT NOT NULL CHECK (role IN ('user', 'assistant')),
@@ -89,6 +105,7 @@ CREATE TABLE convo_messages (
     kept       INTEGER NOT NULL DEFAULT 0 CHECK (kept IN (0, 1)),
     created_at INTEGER NOT NULL,
     completed_at INTEGER,
+    PRIMARY KEY (branch_id, id),
     UNIQUE (branch_id, number)
 ) STRICT;
 
@@ -100,32 +117,35 @@ END;
 
 -- One file build: what became of the edits of one reply to one path. Written by a run. A reply
 -- whose edits were kept, or whose run died, and that has no such row is not built yet: the next run
--- that builds does it.
+-- that builds does it. In the tree: builds/<id>.json.
 CREATE TABLE plan_builds (
-    id         TEXT PRIMARY KEY,
+    id         TEXT NOT NULL,
     branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
     message_id TEXT NOT NULL,
-    -- The run that built it; '' where the row was copied to a forked branch.
+    -- The run that built it, which may have been on the branch that this one was forked from.
     stream_id  TEXT NOT NULL DEFAULT '',
     path       TEXT NOT NULL,
     status     TEXT NOT NULL CHECK (status IN ('built', 'unchanged', 'failed')),
     -- The failure report as JSON (MODEL.md 3.5), or NULL.
     error      TEXT,
-    created_at INTEGER NOT NULL
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (branch_id, id)
 ) STRICT;
 
 CREATE INDEX plan_builds_branch ON plan_builds (branch_id, created_at);
-CREATE INDEX plan_builds_message ON plan_builds (message_id);
+CREATE INDEX plan_builds_message ON plan_builds (branch_id, message_id);
 
 -- A built file change that is not yet in the project. `base_hash` is the SHA-256 of the content
 -- it was built on (NULL: the file was to be new), `blob` the new content in the plan's repository
 -- (NULL: deletion). Written by a run, ended by `apply` or `reject`; one pending row a path.
 CREATE TABLE pending_changes (
-    id          TEXT PRIMARY KEY,
+    id          TEXT NOT NULL,
     branch_id   TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
     message_id  TEXT NOT NULL,
     path        TEXT NOT NULL,
     base_hash   TEXT,
+    -- That content, in the plan's repository too; NULL where it is not kept.
+    base_blob   TEXT,
     blob        TEXT,
     target_hash TEXT,
     -- Whether the file is to be a program; NULL leaves that as it is.
@@ -139,22 +159,26 @@ CREATE TABLE pending_changes (
     state       TEXT NOT NULL DEFAULT 'pending'
         CHECK (state IN ('pending', 'applied', 'rejected', 'replaced')),
     created_at  INTEGER NOT NULL,
-    ended_at    INTEGER
+    ended_at    INTEGER,
+    PRIMARY KEY (branch_id, id)
 ) STRICT;
 
 CREATE UNIQUE INDEX pending_changes_path ON pending_changes (branch_id, path)
     WHERE state = 'pending';
+-- Which plans want a file.
+CREATE INDEX pending_changes_wanted ON pending_changes (path) WHERE state = 'pending';
 
 -- What a conversation was about up to and with the message `up_to`, in the words of the model that
 -- was asked for it. Written by a run whose conversation had outgrown the model's window, or by
 -- `summary`; what is sent then holds it in place of those messages. The newest one counts.
 CREATE TABLE summaries (
-    id         TEXT PRIMARY KEY,
+    id         TEXT NOT NULL,
     branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
     up_to      INTEGER NOT NULL,
     source     TEXT NOT NULL,
     text       TEXT NOT NULL,
     created_at INTEGER NOT NULL,
+    PRIMARY KEY (branch_id, id),
     UNIQUE (branch_id, up_to)
 ) STRICT;
 

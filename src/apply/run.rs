@@ -6,7 +6,7 @@ use super::{
     Applied, ApplyError, Options, Outcome, Recovered, Turn as ApplyTurn, apply, classify,
     plan_writes,
 };
-use crate::project::{Turn, tree};
+use crate::project::{APPLY, Turn, tree};
 use crate::repo::TreeChange;
 use crate::store::applies::{self, Apply, ApplyFile, FileState, State};
 use crate::store::branches::{self, Branch, Status};
@@ -174,6 +174,7 @@ fn finish(
             let change = change.clone();
             Some(Change {
                 base_hash,
+                base_blob: None,
                 ..change
             })
         })
@@ -183,7 +184,7 @@ fn finish(
         .flat_map(|change| tree::without_pending(change));
     let still = rebased
         .iter()
-        .flat_map(|change| tree::pending(change, None));
+        .flat_map(|change| tree::pending(change, None, None));
     let tree: Vec<TreeChange> = gone.chain(still).collect();
     let paths: Vec<&str> = ended.iter().map(|change| change.path.as_str()).collect();
     let noun = if paths.len() == 1 {
@@ -191,13 +192,17 @@ fn finish(
     } else {
         "changes"
     };
-    let message = format!("Apply {} {noun}\n\n{}", paths.len(), paths.join("\n"));
+    let message = format!(
+        "Apply {} {noun}\n\n{}\n\n{APPLY}: {apply_id}",
+        paths.len(),
+        paths.join("\n")
+    );
     turn.advance(permit, &branch, &tree, &message, |tx| {
         for change in &ended {
-            changes::end(tx, &change.id, Ended::Applied)?;
+            changes::end(tx, branch_id, &change.id, Ended::Applied)?;
         }
         for change in &rebased {
-            changes::rebase(tx, &change.id, change.base_hash.as_deref())?;
+            changes::rebase(tx, branch_id, &change.id, change.base_hash.as_deref())?;
         }
         applies::finish(tx, apply_id, State::Done)?;
         branches::set_status(tx, branch_id, Status::Ready, None)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{events, locks, run, stop};
+use super::{branches, config, events, locks, models, plans, run, stop};
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
 #[derive(Debug, Parser)]
@@ -68,22 +68,38 @@ pub(super) enum When {
 pub(super) enum Command {
     /// Create a plan and make it this terminal's.
     #[command(visible_alias = "n")]
-    New(New),
+    New(plans::New),
     /// List the plans.
     #[command(visible_alias = "pl")]
-    Plans,
+    Plans(plans::Plans),
     /// Choose the plan of this terminal.
     #[command(alias = "set-plan")]
-    Cd(Cd),
+    Cd(plans::Cd),
     /// Show the chosen plan and branch, and what decided it.
     #[command(visible_alias = "cu")]
     Current,
+    /// Give the plan another name.
+    Rename(plans::Rename),
+    /// Take a plan off the list.
+    #[command(visible_alias = "arc")]
+    Archive(plans::Archive),
+    /// Put an archived plan on the list again.
+    #[command(visible_alias = "unarc")]
+    Unarchive(plans::Archive),
+    /// Delete plans; `undelete` brings them back.
+    #[command(visible_alias = "dp")]
+    DeletePlan(plans::Delete),
+    /// Bring a deleted plan back.
+    Undelete(plans::Undelete),
     /// List the branches of the plan.
     #[command(visible_alias = "br")]
     Branches,
     /// Choose the branch of this terminal, or make a new one from it.
     #[command(visible_alias = "co")]
-    Checkout(Checkout),
+    Checkout(branches::Checkout),
+    /// Delete a branch of the plan.
+    #[command(visible_alias = "dlb")]
+    DeleteBranch(branches::Delete),
     /// Show files, directories, notes or piped text to the plan.
     #[command(visible_aliases = ["l", "add"])]
     Load(Load),
@@ -130,6 +146,14 @@ pub(super) enum Command {
     Stop(stop::Stop),
     /// Run a program while holding the plan.
     Exec(Exec),
+    /// Show the settings, and where each comes from.
+    Config,
+    /// Change a setting, for this project or this user.
+    SetConfig(config::SetConfig),
+    /// Show which model would be asked, and why; nobody is contacted.
+    Models,
+    /// Choose the model of this branch.
+    SetModel(models::SetModel),
     /// Check the health of everything, and repair it.
     Doctor(Doctor),
     /// Run many commands in this one process, each plan's in their order.
@@ -160,31 +184,6 @@ impl Command {
         let asking = self.asking();
         is_build || asking.is_some_and(|asking| asking.background.is_asked())
     }
-}
-
-/// `plandex new`
-#[derive(Debug, Args)]
-pub(super) struct New {
-    /// The plan's name; "draft" (or the next free "draft-2", …) if none is given.
-    #[arg(long, short)]
-    pub(super) name: Option<String>,
-}
-
-/// `plandex cd`
-#[derive(Debug, Args)]
-pub(super) struct Cd {
-    /// The plan's name, the beginning of it, its id or its number in `plandex plans`.
-    pub(super) plan: String,
-}
-
-/// `plandex checkout`
-#[derive(Debug, Args)]
-pub(super) struct Checkout {
-    /// The branch.
-    pub(super) name: String,
-    /// Make it, from the branch that this terminal is on.
-    #[arg(short = 'b', long)]
-    pub(super) create: bool,
 }
 
 /// `plandex load`
@@ -300,6 +299,12 @@ pub(super) struct Doctor {
     /// Say what --fix would do, and do nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Remove deleted plans for good, and do nothing else: no `undelete` brings them back.
+    #[arg(long, conflicts_with_all = ["fix", "dry_run"])]
+    pub(super) prune: bool,
+    /// With --prune: do not ask.
+    #[arg(long, short, requires = "prune")]
+    pub(super) yes: bool,
 }
 
 /// `plandex probe-file-system`

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::args;
 use super::exit::ExitCode;
+use super::plans::{Sure, prune};
 use super::session::Cli;
 use crate::apply;
 use crate::doctor::{self, Fix, Line, Options, Report, Verbosity};
@@ -17,6 +18,10 @@ const RECOVERIES: &[doctor::Recovery] = &[recover_applies];
 
 /// `plandex doctor [--fix] [--dry-run] [--verbose]`
 pub(super) fn doctor(cli: &Cli, args: &args::Doctor) -> Result<ExitCode> {
+    if args.prune {
+        let is_sure = if args.yes { Sure::Yes } else { Sure::Ask };
+        return prune(cli, is_sure);
+    }
     let place = doctor::locate(&cli.cwd, cli.environment.plandex_dir.as_deref())?;
     let fix = match (args.fix, args.dry_run) {
         (_, true) => Fix::DryRun,

@@ -8,6 +8,7 @@ mod args;
 mod batch;
 mod branches;
 mod choice;
+mod config;
 mod diff;
 mod doctor;
 mod events;
@@ -18,6 +19,7 @@ mod frame;
 mod history;
 mod load;
 mod locks;
+mod models;
 mod operate;
 mod plans;
 mod report;
@@ -75,11 +77,17 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
     cli.expect_stream(command);
     match command {
         Command::New(args) => plans::new(cli, args),
-        Command::Plans => plans::plans(cli),
+        Command::Plans(args) => plans::plans(cli, args),
         Command::Cd(args) => plans::cd(cli, args),
         Command::Current => plans::current(cli),
+        Command::Rename(args) => plans::rename(cli, args),
+        Command::Archive(args) => plans::archive(cli, args),
+        Command::Unarchive(args) => plans::unarchive(cli, args),
+        Command::DeletePlan(args) => plans::delete(cli, args),
+        Command::Undelete(args) => plans::undelete(cli, args),
         Command::Branches => branches::branches(cli),
         Command::Checkout(args) => branches::checkout(cli, args),
+        Command::DeleteBranch(args) => branches::delete(cli, args),
         Command::Load(args) => load::load(cli, args),
         Command::Ls => load::ls(cli),
         Command::Tell(args) => run::tell(cli, args),
@@ -98,6 +106,10 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Events(args) => events::events(cli, args),
         Command::Exec(args) => exec::exec(cli, args),
         Command::Apply(args) => apply::apply(cli, args),
+        Command::Config => config::config(cli),
+        Command::SetConfig(args) => config::set_config(cli, args),
+        Command::Models => models::models(cli),
+        Command::SetModel(args) => models::set_model(cli, args),
         Command::Doctor(args) => doctor::doctor(cli, args),
         Command::Batch(args) => batch::batch(cli, args),
         Command::ProbeFileSystem(args) => {

@@ -12,7 +12,7 @@ use super::run::background;
 use super::session::Cli;
 use super::waiting::{About, PlanDeleted, WaitText};
 use crate::lock::Notice;
-use crate::lock::operation::Operation;
+use crate::lock::operation::{self, Operation};
 use crate::platform::cancel::Reason;
 use crate::platform::signal::{self, Signal};
 use crate::platform::threads;
@@ -94,12 +94,15 @@ where
             }
         }),
     };
+    let is_undelete = job.operation.reason() == operation::UNDELETE.reason();
     let pending = workers::submit(job.project, params, move |permit: &P, turn| {
         let proof = permit.proof();
         sender
             .send(Said::Started(proof.ticket(), proof.fence()))
             .ok();
-        PlanDeleted::check(turn.project, turn.plan_id)?;
+        if !is_undelete {
+            PlanDeleted::check(turn.project, turn.plan_id)?;
+        }
         work(permit, turn, &mut |event| {
             // This thread outlives the operation, so somebody always listens.
             sender.send(Said::Event(event)).ok();

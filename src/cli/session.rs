@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use super::verbose;
 use crate::config::{self, Environment, Settings, Wait};
 use crate::lock::Patience;
 use crate::platform::{clock, crash, terminal};
-use crate::project::{self, Place, Project, Selected, Session};
+use crate::project::{self, DecidedBy, Place, Project, Selected, Session};
 use crate::store::Connections;
 use crate::store::tickets::Ticket;
 use crate::ui::{ColourChoice, Printing, Ui, UiSettings};
@@ -42,6 +42,8 @@ pub(super) struct Cli {
     detached: Option<Detached>,
     /// Set for a line of a batch.
     line: Option<Line>,
+    /// The plan (its id) and the branch that all that follows is about, whatever is chosen meanwhile.
+    pinned: OnceLock<(String, String)>,
 }
 
 /// What a line of a batch has that a command of its own has not.
@@ -101,6 +103,7 @@ impl Cli {
             frame: Frame::default(),
             detached,
             line: None,
+            pinned: OnceLock::new(),
         })
     }
 
@@ -145,6 +148,7 @@ impl Cli {
                 stderr: stderr.try_clone()?,
                 has_panicked: AtomicBool::new(false),
             }),
+            pinned: OnceLock::new(),
         })
     }
 
@@ -260,20 +264,48 @@ impl Cli {
         Ok((project, selected))
     }
 
+    /// Makes all that this command still does be about this plan and branch.
+    pub(super) fn pin(&self, selected: &Selected) {
+        let place = (selected.plan.id.clone(), selected.branch.name.clone());
+        // The first one stands: a command is about one branch.
+        self.pinned.get_or_init(|| place);
+    }
+
+    /// What decided the selected plan, and what its branch, as one would look for it.
+    pub(super) fn decided_by(&self, selected: &Selected) -> (&'static str, &'static str) {
+        let words = |by: DecidedBy,
+                     flag: Option<&String>,
+                     [option, variable]: [&'static str; 2]| {
+            match by {
+                DecidedBy::Named if flag.is_some() => option,
+                DecidedBy::Named => variable,
+                DecidedBy::Terminal | DecidedBy::Project | DecidedBy::Default => by.words(),
+            }
+        };
+        let plan = ["--plan", "PLANDEX_PLAN"];
+        let branch = ["--branch", "PLANDEX_BRANCH"];
+        (
+            words(selected.decided_by, self.global.plan.as_ref(), plan),
+            words(selected.branch_by, self.global.branch.as_ref(), branch),
+        )
+    }
+
+    /// Whether its branch was chosen, and not named for this one command.
+    pub(super) fn has_chosen(&self, selected: &Selected) -> bool {
+        matches!(selected.branch_by, DecidedBy::Terminal | DecidedBy::Project)
+    }
+
     /// Who works here, and how.
     pub(super) fn session(&self) -> Session {
         let terminal = terminal::session();
         let actor = self.environment.actor.clone().or_else(|| terminal.clone());
+        let (plan, branch) = self.pinned.get().cloned().unzip();
         Session {
-            plan: self
-                .global
-                .plan
-                .clone()
+            plan: plan
+                .or_else(|| self.global.plan.clone())
                 .or_else(|| self.environment.plan.clone()),
-            branch: self
-                .global
-                .branch
-                .clone()
+            branch: branch
+                .or_else(|| self.global.branch.clone())
                 .or_else(|| self.environment.branch.clone()),
             terminal,
             actor: actor.unwrap_or_default(),

@@ -54,7 +54,11 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     /// `XDG_CONFIG_HOME`, if it is an absolute path (others are to be ignored, says its standard).
     pub xdg_config_home: Option<PathBuf>,
-    /// `VISUAL`, else `EDITOR`: a command line.
+    /// `PLANDEX_EDITOR`: a command line, stronger than the settings' `editor`.
+    pub own_editor: Option<OsString>,
+    /// `VISUAL`: a command line, weaker than the settings' `editor`.
+    pub visual: Option<OsString>,
+    /// `EDITOR`: a command line, weaker than `VISUAL`.
     pub editor: Option<OsString>,
     /// `PAGER`: a command line.
     pub pager: Option<OsString>,
@@ -66,6 +70,17 @@ pub struct Environment {
     pub panic_at: Option<u64>,
     /// `PLANDEX_CRASH_TRACE`: where to list passed crash points. Always `None` in a release build.
     pub crash_trace: Option<PathBuf>,
+}
+
+/// Who names the editor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EditorFrom {
+    /// This environment variable.
+    Variable(&'static str),
+    /// The user's settings.
+    Settings,
+    /// Nobody.
+    Default,
 }
 
 impl Environment {
@@ -124,7 +139,9 @@ impl Environment {
             lang: word("LANG"),
             home: absolute("HOME"),
             xdg_config_home: absolute("XDG_CONFIG_HOME"),
-            editor: set("VISUAL").or_else(|| set("EDITOR")),
+            own_editor: set("PLANDEX_EDITOR"),
+            visual: set("VISUAL"),
+            editor: set("EDITOR"),
             pager: set("PAGER"),
             models: ModelEnvironment::read(&set)?,
             crash_at: point("PLANDEX_CRASH_AT")?,
@@ -147,6 +164,20 @@ impl Environment {
     /// Whether a terminal of this environment takes nothing but text: `TERM` is `dumb` or not set.
     pub fn has_dumb_terminal(&self) -> bool {
         self.term.as_deref().is_none_or(|term| term == "dumb")
+    }
+
+    /// The command line of the editor: `PLANDEX_EDITOR`, the settings' (`configured`), `VISUAL`,
+    /// `EDITOR`, vi.
+    pub fn editor(&self, configured: Option<&str>) -> (String, EditorFrom) {
+        let of = |line: &Option<OsString>, name| {
+            let line = line.as_ref()?.to_string_lossy().into_owned();
+            Some((line, EditorFrom::Variable(name)))
+        };
+        of(&self.own_editor, "PLANDEX_EDITOR")
+            .or_else(|| Some((configured?.to_owned(), EditorFrom::Settings)))
+            .or_else(|| of(&self.visual, "VISUAL"))
+            .or_else(|| of(&self.editor, "EDITOR"))
+            .unwrap_or_else(|| ("vi".to_owned(), EditorFrom::Default))
     }
 
     /// The user's settings file, whether it exists or not; `None` without a usable home.

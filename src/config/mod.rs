@@ -5,6 +5,7 @@
 //! or a key of ours that cannot be understood is an error that names it.
 
 mod environment;
+mod keys;
 mod models;
 mod secret;
 mod settings;
@@ -17,13 +18,14 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use jiff::tz::TimeZone;
 
-pub use environment::{BACKGROUND, Environment};
+pub use environment::{BACKGROUND, EditorFrom, Environment};
+pub use keys::{Key, Level, SETTINGS, Takes, edited, setting};
 pub use models::{
     CommandWords, KeySource, ModelEnvironment, ModelSettings, Origin, parse_duration,
     secret_variable,
 };
 pub use secret::Secret;
-pub use settings::{MAX_FILE_SIZE_DEFAULT, Settings};
+pub use settings::{MAX_FILE_SIZE_DEFAULT, Settings, Shown};
 pub use token::LockToken;
 pub use wait::{WAIT_DEFAULT, WAIT_LONGEST, Wait, parse_wait};
 

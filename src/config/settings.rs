@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use serde_json::Number;
 
-use super::environment::Environment;
+use super::environment::{EditorFrom, Environment};
 use super::models::{FileCommand, FileDuration, FileSecret, KeySource, ModelSettings, Origin};
 use super::wait::{WAIT_DEFAULT, Wait, parse_wait};
 
@@ -20,6 +20,20 @@ pub const MAX_FILE_SIZE_DEFAULT: u64 = 1024 * 1024;
 /// What the settings files and the environment say, with defaults for the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
+    /// `auto-build`: the edits of a reply are built at once.
+    pub auto_build: bool,
+    /// `auto-apply`: what a run built is written to the project, as by `apply -y`.
+    pub auto_apply: bool,
+    /// `auto-commit`: what an apply wrote is committed, as by `apply --commit`.
+    pub auto_commit: bool,
+    /// `auto-update-context`: outdated context is loaded again before a model is asked.
+    pub auto_update_context: bool,
+    /// `auto-continue`: a reply that was cut by its length is gone on with.
+    pub auto_continue: bool,
+    /// `skip-changes-menu`: nobody is asked after a run what to do with its changes.
+    pub skip_changes_menu: bool,
+    /// `editor`: what a prompt is written in; of the user's file alone.
+    pub editor: Option<String>,
     /// `wait`: how long a command waits. `PLANDEX_WAIT` is stronger than a file, `--wait` than both.
     pub wait: Wait,
     /// `context.max-file-size`: larger files are listed as skipped, in bytes.
@@ -28,14 +42,50 @@ pub struct Settings {
     pub models: Vec<ModelSettings>,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            auto_build: true,
+            auto_apply: false,
+            auto_commit: false,
+            auto_update_context: false,
+            auto_continue: false,
+            skip_changes_menu: true,
+            editor: None,
+            wait: WAIT_DEFAULT,
+            max_file_size: MAX_FILE_SIZE_DEFAULT,
+            models: Vec::new(),
+        }
+    }
+}
+
+/// A setting with its value, as `config` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value, as it would be given to `set-config`; empty for none.
+    pub value: String,
+    /// What decided it: a variable, a file's path, "default".
+    pub from: String,
+}
+
 /// Every key that a settings file may hold, for people.
-const KEYS: &str = "wait, context.max-file-size, provider, model, base-url, api-key, api-key-env, \
+const KEYS: &str = "wait, context.max-file-size, auto-build, auto-apply, auto-commit, \
+    auto-update-context, auto-continue, skip-changes-menu, editor, provider, model, base-url, api-key, api-key-env, \
     command, fallback, context-window, reply-reserve, max-tokens, temperature, first-byte-wait, \
     idle-wait, max-wait";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct File {
+pub(super) struct File {
+    auto_build: Option<bool>,
+    auto_apply: Option<bool>,
+    auto_commit: Option<bool>,
+    auto_update_context: Option<bool>,
+    auto_continue: Option<bool>,
+    skip_changes_menu: Option<bool>,
+    editor: Option<String>,
     wait: Option<FileWait>,
     #[serde(default)]
     context: FileContext,
@@ -103,6 +153,97 @@ struct FileContext {
     max_file_size: Option<FileSize>,
 }
 
+/// What was said, the strongest first, and what holds if nobody said anything.
+struct Layers {
+    environment: Option<Wait>,
+    project: (File, String),
+    user: (File, String),
+}
+
+impl Layers {
+    fn read(project_config: Option<&Path>, environment: &Environment) -> Result<Self> {
+        let user_path = environment.user_settings_path();
+        let place =
+            |path: Option<&Path>| path.map_or_else(String::new, |path| path.display().to_string());
+        let of = |path: Option<&Path>| {
+            let file = path.map_or_else(|| Ok(File::default()), read)?;
+            anyhow::Ok((file, place(path)))
+        };
+        let project = of(project_config)?;
+        if project.0.editor.is_some() {
+            return Err(anyhow!(
+                "{}: `editor` is not taken from a project's file, which may have come with the \
+                 project: it could run a program (set it with `plandex set-config --user editor \
+                 …`)",
+                project.1
+            ));
+        }
+        Ok(Self {
+            environment: environment.wait,
+            project,
+            user: of(user_path.as_deref())?,
+        })
+    }
+
+    /// What the strongest file says, and which one; `None` if neither does.
+    fn of<T>(&self, get: impl Fn(&File) -> Option<T>) -> Option<(T, String)> {
+        [&self.project, &self.user]
+            .into_iter()
+            .find_map(|(file, path)| Some((get(file)?, path.clone())))
+    }
+
+    fn wait(&self) -> Option<(Wait, String)> {
+        let environment = self
+            .environment
+            .map(|wait| (wait, "PLANDEX_WAIT".to_owned()));
+        environment.or_else(|| self.of(|file| file.wait.as_ref().map(|wait| wait.0)))
+    }
+
+    fn max_file_size(&self) -> Option<(u64, String)> {
+        self.of(|file| file.context.max_file_size.as_ref().map(|size| size.0))
+    }
+}
+
+/// The switches: their names, what a file says of each, and what holds otherwise.
+type Switch = (
+    &'static str,
+    fn(&File) -> Option<bool>,
+    fn(&mut Settings) -> &mut bool,
+);
+
+const SWITCHES: [Switch; 6] = [
+    (
+        "auto-build",
+        |file| file.auto_build,
+        |all| &mut all.auto_build,
+    ),
+    (
+        "auto-apply",
+        |file| file.auto_apply,
+        |all| &mut all.auto_apply,
+    ),
+    (
+        "auto-commit",
+        |file| file.auto_commit,
+        |all| &mut all.auto_commit,
+    ),
+    (
+        "auto-update-context",
+        |file| file.auto_update_context,
+        |all| &mut all.auto_update_context,
+    ),
+    (
+        "auto-continue",
+        |file| file.auto_continue,
+        |all| &mut all.auto_continue,
+    ),
+    (
+        "skip-changes-menu",
+        |file| file.skip_changes_menu,
+        |all| &mut all.skip_changes_menu,
+    ),
+];
+
 impl Settings {
     /// Reads the user's file under the project's file (`project_config`), and the environment
     /// over both. A file that does not exist says nothing.
@@ -110,21 +251,74 @@ impl Settings {
     /// Fails on an unreadable or malformed file, an unknown key (listing the known ones) and an
     /// impossible value; names the file and the line.
     pub fn load(project_config: Option<&Path>, environment: &Environment) -> Result<Self> {
-        let user_path = environment.user_settings_path();
-        let of = |path: Option<&Path>| path.map_or_else(|| Ok(File::default()), read);
-        let (mut user, mut project) = (of(user_path.as_deref())?, of(project_config)?);
-        let wait = project.wait.take().or(user.wait.take()).map(|wait| wait.0);
-        let size = project.context.max_file_size.take();
-        let size = size.or(user.context.max_file_size.take());
+        let layers = Layers::read(project_config, environment)?;
+        let mut settings = Self::default();
+        for (_, said, place) in SWITCHES {
+            if let Some((is_on, _)) = layers.of(said) {
+                *place(&mut settings) = is_on;
+            }
+        }
+        if let Some((wait, _)) = layers.wait() {
+            settings.wait = wait;
+        }
+        if let Some((size, _)) = layers.max_file_size() {
+            settings.max_file_size = size;
+        }
         let place = |path: Option<&Path>| path.map(Path::to_owned).unwrap_or_default();
-        let project = project.models(Origin::Project(place(project_config)))?;
-        let user = user.models(Origin::User(place(user_path.as_deref())))?;
-        Ok(Self {
-            wait: environment.wait.or(wait).unwrap_or(WAIT_DEFAULT),
-            max_file_size: size.map_or(MAX_FILE_SIZE_DEFAULT, |size| size.0),
-            models: project.into_iter().chain(user).collect(),
-        })
+        let user_path = environment.user_settings_path();
+        settings.editor.clone_from(&layers.user.0.editor);
+        let project = layers
+            .project
+            .0
+            .models(Origin::Project(place(project_config)))?;
+        let user = layers
+            .user
+            .0
+            .models(Origin::User(place(user_path.as_deref())))?;
+        settings.models = project.into_iter().chain(user).collect();
+        Ok(settings)
     }
+
+    /// Every setting of the files with its value and what decided it, in the order of
+    /// [`SETTINGS`](super::SETTINGS).
+    pub fn shown(project_config: Option<&Path>, environment: &Environment) -> Result<Vec<Shown>> {
+        let layers = Layers::read(project_config, environment)?;
+        let mut defaults = Self::default();
+        let shown = |name, found: Option<(String, String)>, otherwise: String| {
+            let (value, from) = found.unwrap_or((otherwise, "default".to_owned()));
+            Shown { name, value, from }
+        };
+        let mut all = Vec::new();
+        for (name, said, place) in SWITCHES {
+            let found = layers.of(said).map(|(on, from)| (on.to_string(), from));
+            all.push(shown(name, found, place(&mut defaults).to_string()));
+        }
+        let (editor, from) = environment.editor(layers.user.0.editor.as_deref());
+        let from = match from {
+            EditorFrom::Variable(name) => name.to_owned(),
+            EditorFrom::Settings => layers.user.1.clone(),
+            EditorFrom::Default => "default".to_owned(),
+        };
+        all.push(shown("editor", Some((editor, from)), String::new()));
+        let wait = layers.wait().map(|(wait, from)| (wait.to_string(), from));
+        all.push(shown("wait", wait, defaults.wait.to_string()));
+        let size = layers.max_file_size();
+        let size = size.map(|(size, from)| (in_units(size), from));
+        let largest = in_units(defaults.max_file_size);
+        all.push(shown("context.max-file-size", size, largest));
+        Ok(all)
+    }
+}
+
+/// Bytes as `parse_size` reads them.
+fn in_units(bytes: u64) -> String {
+    [(30, "GiB"), (20, "MiB"), (10, "KiB")]
+        .into_iter()
+        .find(|(bits, _)| bytes.trailing_zeros() >= *bits)
+        .map_or_else(
+            || bytes.to_string(),
+            |(bits, unit)| format!("{} {unit}", bytes >> bits),
+        )
 }
 
 fn is_open_to_others(path: &Path) -> bool {
@@ -214,7 +408,7 @@ impl<'de> Deserialize<'de> for FileSize {
 }
 
 /// Bytes of `512`, `512 KiB`, `2MiB`, `1 GiB`, `500 kB`, `2 MB`; never zero.
-fn parse_size(text: &str) -> Option<u64> {
+pub(super) fn parse_size(text: &str) -> Option<u64> {
     let text = text.trim();
     let end = text
         .find(|c: char| !c.is_ascii_digit())

@@ -68,6 +68,20 @@ pub const DIFF: Operation<ReadPermit> = Operation::new("view diffs", "View diffs
 pub const APPLY: Operation<WritePermit> = Operation::new("apply changes", "Applying changes");
 /// `checkout -b`.
 pub const CREATE_BRANCH: Operation<WritePermit> = Operation::new("create branch", "Create branch");
+/// `delete-branch`.
+pub const DELETE_BRANCH: Operation<WritePermit> = Operation::new("delete branch", "Delete branch");
+/// `set-model`.
+pub const SET_MODEL: Operation<WritePermit> = Operation::new("set model", "Set model");
+/// `rename`.
+pub const RENAME: Operation<WritePermit> = Operation::new("rename plan", "Rename plan");
+/// `archive`.
+pub const ARCHIVE: Operation<WritePermit> = Operation::new("archive plan", "Archive plan");
+/// `unarchive`.
+pub const UNARCHIVE: Operation<WritePermit> = Operation::new("unarchive plan", "Unarchive plan");
+/// `delete-plan`.
+pub const DELETE_PLAN: Operation<WritePermit> = Operation::new("delete plan", "Delete plan");
+/// `undelete`: the one operation on a plan that is deleted.
+pub const UNDELETE: Operation<WritePermit> = Operation::new("undelete plan", "Undelete plan");
 /// `exec`.
 pub const EXEC: Operation<WritePermit> = Operation::new("exec", "Command");
 /// `exec --read`.
@@ -89,7 +103,7 @@ pub fn is_run(reason: &str) -> bool {
 }
 
 /// Every operation's reason and title.
-pub const TITLES: [(&str, &str); 12] = [
+pub const TITLES: &[(&str, &str)] = &[
     (TELL.reason, TELL.title),
     (CHAT.reason, CHAT.title),
     (CONTINUE.reason, CONTINUE.title),
@@ -99,6 +113,13 @@ pub const TITLES: [(&str, &str); 12] = [
     (DIFF.reason, DIFF.title),
     (APPLY.reason, APPLY.title),
     (CREATE_BRANCH.reason, CREATE_BRANCH.title),
+    (DELETE_BRANCH.reason, DELETE_BRANCH.title),
+    (SET_MODEL.reason, SET_MODEL.title),
+    (RENAME.reason, RENAME.title),
+    (ARCHIVE.reason, ARCHIVE.title),
+    (UNARCHIVE.reason, UNARCHIVE.title),
+    (DELETE_PLAN.reason, DELETE_PLAN.title),
+    (UNDELETE.reason, UNDELETE.title),
     (EXEC.reason, EXEC.title),
     (EXEC_READ.reason, EXEC_READ.title),
     (REPAIR.reason, REPAIR.title),

@@ -32,7 +32,7 @@ use anyhow::Result;
 use crossbeam_channel::Receiver;
 use serde::{Deserialize, Serialize};
 
-pub use choose::{Said, choose};
+pub use choose::{NAMES, Said, choose, provider};
 pub use command::render;
 pub use endpoint::{
     Chosen, Dialect, Endpoint, Key, Limits, MaxTokensField, Program, RESERVE_DEFAULT, Words,

@@ -97,7 +97,7 @@ pub(super) fn failed(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Due>> {
     let mut dues: BTreeMap<(i64, String), Vec<Edit>> = BTreeMap::new();
     for path in paths_left(&builds, &run) {
         let of_path: Vec<&Build> = builds.iter().filter(|build| build.path == path).collect();
-        if let Some((reply, edits)) = tried(tx, &of_path)? {
+        if let Some((reply, edits)) = tried(tx, branch_id, &of_path)? {
             let key = (reply.number, reply.id);
             dues.entry(key).or_default().extend(edits);
         }
@@ -117,7 +117,11 @@ fn paths_left(builds: &[Build], run: &str) -> Vec<String> {
 
 /// The edits that were last tried on a path whose builds these are, and the reply they count for.
 /// A fix was tried together with those edits of the reply before it that had fitted.
-fn tried(tx: &ReadTx<'_>, builds: &[&Build]) -> Result<Option<(Message, Vec<Edit>)>> {
+fn tried(
+    tx: &ReadTx<'_>,
+    branch_id: &str,
+    builds: &[&Build],
+) -> Result<Option<(Message, Vec<Edit>)>> {
     let mut last: Option<(Message, Vec<Edit>, Vec<EditFailure>)> = None;
     for build in builds {
         // Tried again: the same edits.
@@ -127,7 +131,7 @@ fn tried(tx: &ReadTx<'_>, builds: &[&Build]) -> Result<Option<(Message, Vec<Edit
         {
             continue;
         }
-        let Some(reply) = messages::by_id(tx, &build.message_id)? else {
+        let Some(reply) = messages::by_id(tx, branch_id, &build.message_id)? else {
             continue;
         };
         let mut edits = match (&last, reply.kind) {

@@ -118,11 +118,11 @@ impl<'r> Run<'r> {
         })?;
         let mut dues = store.read(|tx| due::unbuilt(tx, &self.branch.id))?;
         dues.push(due);
-        let outcome = build::build(self.turn, &self.branch, &self.stream, &dues)?;
-        for event in outcome.events() {
-            self.recorder.say(event);
-        }
-        Ok(outcome)
+        let recorder = &mut self.recorder;
+        build::build(self.turn, &self.branch, &self.stream, &dues, &mut |event| {
+            recorder.say(event);
+            recorder.keep_up()
+        })
     }
 
     /// Ends a run whose edits are built later, or never.
@@ -241,7 +241,7 @@ impl<'r> Run<'r> {
         self.recorder.say(completed);
         let last_words = self.recorder.unstored_rows()?;
         self.turn.project.store.write(self.permit, |tx| {
-            messages::withdraw(tx, &[&self.reply.id])?;
+            messages::withdraw(tx, &self.branch.id, &[&self.reply.id])?;
             streams::add(tx, self.recorder.run(), &last_words)?;
             streams::finish(tx, &self.stream, "ready", Some(&report.stored()))?;
             branches::set_status(tx, &self.branch.id, Status::Ready, None)
@@ -259,9 +259,9 @@ impl<'r> Run<'r> {
             .project
             .store
             .write(self.permit, |tx: &WriteTx<'_>| {
-                messages::withdraw(tx, &[&self.reply.id])?;
+                messages::withdraw(tx, &self.branch.id, &[&self.reply.id])?;
                 if let Some(prompt) = &self.prompt {
-                    messages::withdraw(tx, &[&prompt.id])?;
+                    messages::withdraw(tx, &self.branch.id, &[&prompt.id])?;
                 }
                 streams::withdraw(tx, &self.stream)?;
                 branches::set_status(tx, &self.branch.id, *status, before.as_deref())

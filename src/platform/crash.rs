@@ -20,6 +20,7 @@ pub const POINTS: &[&str] = &[
     "file.rename.before",
     "file.rename.after",
     "file.sync",
+    "schema.change",
 ];
 
 #[cfg(debug_assertions)]

@@ -5,28 +5,32 @@
 //! crash in between leaves an unreferenced commit or a lagging ref, both harmless and repaired;
 //! never a row that points nowhere.
 
+pub mod content;
+mod describe;
 mod find;
 mod select;
 pub mod tree;
+mod turn;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 pub use find::{Place, ProjectError, find, place_for_new};
-pub use select::{DecidedBy, SelectError, Selected, find_plan};
+pub use select::{DecidedBy, SelectError, Selected, find_among, find_plan};
+pub use turn::{APPLY, Turn};
+pub(crate) use turn::Purpose;
 
 use crate::config::LockToken;
 use crate::lock::{self, LockError, Locks, Notice, Patience, operation, owner};
 use crate::platform::cancel::Cancel;
-use crate::repo::{PlanRepo, TreeChange, Version};
-use crate::store::branches::{self, Branch};
+use crate::repo::PlanRepo;
+use crate::store::branches;
 use crate::store::plans::{self, NewPlan, Plan};
 use crate::store::selections::{self, Selection};
-use crate::store::tickets::{self, AppendPermit, Scope, WritePermit};
-use crate::store::{AppendTx, ChooseTx, Connections, Store, StoreError, WriteTx};
+use crate::store::tickets::{self, Scope, WritePermit};
+use crate::store::{ChooseTx, Connections, Store, StoreError};
 use crate::workers::Workers;
 
 /// Mends what a dead operation left on a plan; returns a line for each thing it did. Given by the
@@ -67,6 +71,15 @@ pub struct Project {
     workers: Workers,
     /// What repairs said, until somebody asks.
     repaired: parking_lot::Mutex<Vec<String>>,
+}
+
+/// Where a new plan's name comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    /// From whoever made it.
+    Given,
+    /// From nobody: its first prompt will name it.
+    Draft,
 }
 
 /// The author of versions that no actor is known for.
@@ -160,6 +173,26 @@ impl Project {
         patience: Patience,
         on_wait: &mut dyn FnMut(&Notice),
     ) -> Result<Plan> {
+        self.make_plan(name, Naming::Given, patience, on_wait)
+    }
+
+    /// As [`Self::new_plan`] for a plan that nobody named: its first prompt will.
+    pub fn new_draft(
+        &self,
+        name: &str,
+        patience: Patience,
+        on_wait: &mut dyn FnMut(&Notice),
+    ) -> Result<Plan> {
+        self.make_plan(name, Naming::Draft, patience, on_wait)
+    }
+
+    fn make_plan(
+        &self,
+        name: &str,
+        naming: Naming,
+        patience: Patience,
+        on_wait: &mut dyn FnMut(&Notice),
+    ) -> Result<Plan> {
         if self.store.read(|tx| plans::by_name(tx, name))?.is_some() {
             return Err(SelectError::Taken(name.to_owned()).into());
         }
@@ -167,14 +200,26 @@ impl Project {
         // The repository first: a row never points at what is not there. If the process dies in
         // between, a repository without a row is left, which doctor lists.
         let repo = PlanRepo::create(&self.repo_path(&new.id), &new.branch_id)?;
-        let now = crate::platform::clock::wall_ms();
+        let about = tree::PlanAbout {
+            name: name.to_owned(),
+            created_at: new.created_at,
+            is_draft: naming == Naming::Draft,
+            archived_at: None,
+            deleted_at: None,
+            deleted_by: None,
+        };
+        let main = tree::BranchAbout {
+            name: "main".to_owned(),
+            parent_id: None,
+            created_at: new.created_at,
+        };
         let head = repo
             .commit(
                 None,
-                &[tree::plan(name)],
+                &[tree::plan(&about), tree::branch(&main)],
                 self.author(),
-                &format!("New plan {name}"),
-                now,
+                &format!("New plan {name}\n\nCommand: {}", self.command_line()),
+                new.created_at,
             )
             .context("recording the plan's first version")?;
         let version = head.to_string();
@@ -183,7 +228,10 @@ impl Project {
             if plans::by_name(tx, name)?.is_some() {
                 return Err(SelectError::Taken(name.to_owned()).into());
             }
-            plans::create(tx, &new, name, &version)?;
+            match naming {
+                Naming::Given => plans::create(tx, &new, name, &version)?,
+                Naming::Draft => plans::create_draft(tx, &new, name, &version)?,
+            }
             let selection = Selection {
                 plan_id: new.id.clone(),
                 branch: "main".to_owned(),
@@ -232,8 +280,13 @@ impl Project {
             .terminal
             .as_deref()
             .unwrap_or(selections::PROJECT);
-        // The first choice of all is the project's too, so that scripts find a plan.
-        if selections::of(tx, selections::PROJECT)?.is_none() {
+        // The first choice of all is the project's too, so that scripts find a plan; and the first
+        // one after its plan was deleted.
+        let of_project = match selections::of(tx, selections::PROJECT)? {
+            Some(chosen) => plans::by_id(tx, &chosen.plan_id)?,
+            None => None,
+        };
+        if of_project.is_none_or(|plan| plan.deleted_at.is_some()) {
             selections::choose(tx, selections::PROJECT, selection)?;
         }
         selections::choose(tx, terminal, selection)
@@ -272,175 +325,24 @@ impl Project {
         std::mem::take(&mut *self.repaired.lock())
     }
 
+    /// The command of this process, on one line and of a bounded length, as versions tell it.
+    fn command_line(&self) -> String {
+        const LONGEST: usize = 200;
+        let command = &self.session.command;
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let mut line = words.join(" ");
+        if line.len() > LONGEST {
+            line.truncate(line.floor_char_boundary(LONGEST));
+            line.push('…');
+        }
+        line
+    }
+
     fn author(&self) -> &str {
         if self.session.actor.is_empty() {
             AUTHOR
         } else {
             &self.session.actor
         }
-    }
-}
-
-/// An operation's turn on a plan: what its work is given.
-pub struct Turn<'p> {
-    /// The project.
-    pub project: &'p Arc<Project>,
-    /// The plan.
-    pub plan_id: &'p str,
-    /// Set when the work must end.
-    pub cancel: Cancel,
-    /// How long the turn was waited for.
-    pub waited: Duration,
-}
-
-impl<'p> Turn<'p> {
-    pub(crate) fn new(
-        project: &'p Arc<Project>,
-        plan_id: &'p str,
-        cancel: Cancel,
-        waited: Duration,
-    ) -> Self {
-        Self {
-            project,
-            plan_id,
-            cancel,
-            waited,
-        }
-    }
-
-    /// The plan's repository.
-    pub fn repo(&self) -> Result<PlanRepo> {
-        self.project.repo(self.plan_id)
-    }
-
-    /// The live branch called `name`.
-    pub fn branch(&self, name: &str) -> Result<Branch> {
-        let found = self
-            .project
-            .store
-            .read(|tx| branches::by_name(tx, self.plan_id, name))?;
-        found.ok_or_else(|| SelectError::NoBranch(name.to_owned()).into())
-    }
-
-    /// Makes the next version of `branch`: `changes` to its tree, and `rows` in the transaction
-    /// that moves its head. Nothing is acknowledged before both are on the disk.
-    pub fn advance<T>(
-        &self,
-        permit: &WritePermit,
-        branch: &Branch,
-        changes: &[TreeChange],
-        message: &str,
-        rows: impl FnOnce(&WriteTx<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let repo = self.repo()?;
-        let next = self.commit(&repo, branch.head.as_deref(), changes, message)?;
-        let version = next.to_string();
-        let value = self.project.store.write(permit, |tx| {
-            if !branches::move_head(tx, &branch.id, branch.head.as_deref(), &version)? {
-                bail!(
-                    "branch \"{}\" moved under its own write ticket",
-                    branch.name
-                );
-            }
-            plans::touch(tx, self.plan_id)?;
-            rows(tx)
-        })?;
-        self.mirror(&repo, &branch.id);
-        Ok(value)
-    }
-
-    /// As [`Turn::advance`] under a read ticket: `prepare` makes the tree edit for the branch as it
-    /// stands, and if another load moved the head meanwhile, it is made again on top of that.
-    pub fn append<E>(
-        &self,
-        permit: &AppendPermit,
-        branch_name: &str,
-        message: &str,
-        prepare: impl Fn(&Branch) -> Result<(Vec<TreeChange>, E)>,
-        rows: impl Fn(&AppendTx<'_>, &E) -> Result<()>,
-    ) -> Result<E> {
-        let repo = self.repo()?;
-        // Bounded by the loads that run at the same time: each round, one of them got through.
-        loop {
-            let branch = self.branch(branch_name)?;
-            let (changes, edit) = prepare(&branch)?;
-            let next = self.commit(&repo, branch.head.as_deref(), &changes, message)?;
-            let version = next.to_string();
-            let moved = self.project.store.append(permit, |tx| {
-                if !branches::move_head(tx, &branch.id, branch.head.as_deref(), &version)? {
-                    return Ok(false);
-                }
-                rows(tx, &edit)?;
-                Ok(true)
-            })?;
-            if moved {
-                self.mirror(&repo, &branch.id);
-                return Ok(edit);
-            }
-        }
-    }
-
-    fn commit(
-        &self,
-        repo: &PlanRepo,
-        head: Option<&str>,
-        changes: &[TreeChange],
-        message: &str,
-    ) -> Result<Version> {
-        let parent = head.map(str::parse::<Version>).transpose()?;
-        let now = crate::platform::clock::wall_ms();
-        repo.commit(
-            parent.as_ref(),
-            changes,
-            self.project.author(),
-            message,
-            now,
-        )
-    }
-
-    /// Makes the ref follow the row. The row is read again after: if it moved meanwhile, once
-    /// more. A ref that could not be written lags, which the next writer mends.
-    fn mirror(&self, repo: &PlanRepo, branch_id: &str) {
-        let row = || -> Result<Option<String>> {
-            let branch = self
-                .project
-                .store
-                .read(|tx| branches::by_id(tx, branch_id))?;
-            Ok(branch.and_then(|branch| branch.head))
-        };
-        let mut shown = None;
-        // Bounded: each round needs another writer's move in between.
-        while let Ok(Some(head)) = row() {
-            if shown.as_ref() == Some(&head) {
-                break;
-            }
-            let Ok(version) = head.parse::<Version>() else {
-                break;
-            };
-            if repo.mirror(branch_id, &version).is_err() {
-                break;
-            }
-            shown = Some(head);
-        }
-    }
-
-    /// Makes every ref of the plan follow its row; returns the names of those that lagged.
-    pub fn mend_mirrors(&self, _permit: &WritePermit) -> Result<Vec<String>> {
-        let repo = self.repo()?;
-        let mut mended = Vec::new();
-        for branch in self
-            .project
-            .store
-            .read(|tx| branches::of_plan(tx, self.plan_id))?
-        {
-            let shown = repo
-                .mirrored(&branch.id)?
-                .map(|version| version.to_string());
-            if shown != branch.head {
-                self.mirror(&repo, &branch.id);
-                mended.push(branch.name);
-            }
-        }
-        Ok(mended)
     }
 }

@@ -14,6 +14,28 @@ pub enum SelectError {
     /// Nothing was chosen yet.
     #[error("no plan is selected")]
     Nothing,
+    /// What was chosen is deleted by now.
+    #[error("plan \"{plan}\", which {chooser} had chosen, was deleted{by}")]
+    Deleted {
+        /// The plan's name.
+        plan: String,
+        /// Whose choice it was: "this terminal", "the project".
+        chooser: &'static str,
+        /// " by …", or nothing if that is not known.
+        by: String,
+    },
+    /// The branch that was chosen is deleted by now.
+    #[error(
+        "branch \"{branch}\", which {chooser} had chosen, is no branch of plan \"{plan}\" any more"
+    )]
+    BranchGone {
+        /// The branch.
+        branch: String,
+        /// Its plan's name.
+        plan: String,
+        /// Whose choice it was.
+        chooser: &'static str,
+    },
     /// A live plan has that name already.
     #[error("there is already a plan \"{0}\"")]
     Taken(String),
@@ -42,6 +64,8 @@ pub enum DecidedBy {
     Terminal,
     /// The project's choice.
     Project,
+    /// Nobody: the branch that every plan begins with.
+    Default,
 }
 
 impl DecidedBy {
@@ -51,6 +75,7 @@ impl DecidedBy {
             Self::Named => "flag or environment",
             Self::Terminal => "this terminal",
             Self::Project => "project",
+            Self::Default => "default",
         }
     }
 }
@@ -62,8 +87,36 @@ pub struct Selected {
     pub plan: Plan,
     /// The branch.
     pub branch: Branch,
-    /// What decided it.
+    /// What decided the plan.
     pub decided_by: DecidedBy,
+    /// What decided the branch.
+    pub branch_by: DecidedBy,
+}
+
+/// A choice that was made, with its plan, live or deleted.
+struct Choice {
+    plan: Plan,
+    branch: String,
+    by: DecidedBy,
+}
+
+impl Choice {
+    fn of(tx: &ReadTx<'_>, terminal: &str, by: DecidedBy) -> Result<Option<Self>> {
+        let Some(Selection { plan_id, branch }) = selections::of(tx, terminal)? else {
+            return Ok(None);
+        };
+        // A pruned plan is as one that was never chosen.
+        let plan = plans::by_id(tx, &plan_id)?;
+        Ok(plan.map(|plan| Self { plan, branch, by }))
+    }
+
+    /// Who made it.
+    fn chooser(&self) -> &'static str {
+        match self.by {
+            DecidedBy::Terminal => "this terminal",
+            DecidedBy::Named | DecidedBy::Project | DecidedBy::Default => "the project",
+        }
+    }
 }
 
 impl Project {
@@ -72,73 +125,105 @@ impl Project {
         self.store.read(|tx| self.selected_in(tx))
     }
 
+    /// As [`Self::selected`] but on the branch `branch`, whatever was chosen.
+    pub fn selected_on(&self, branch: &str) -> Result<Selected> {
+        self.store.read(|tx| self.selected_with(tx, Some(branch)))
+    }
+
     fn selected_in(&self, tx: &ReadTx<'_>) -> Result<Selected> {
+        self.selected_with(tx, self.session.branch.as_deref())
+    }
+
+    fn selected_with(&self, tx: &ReadTx<'_>, named_branch: Option<&str>) -> Result<Selected> {
         let session = &self.session;
         let of_terminal = match &session.terminal {
-            Some(terminal) => live(tx, selections::of(tx, terminal)?)?,
+            Some(terminal) => Choice::of(tx, terminal, DecidedBy::Terminal)?,
             None => None,
         };
         let chosen = match of_terminal {
-            Some(found) => Some((found, DecidedBy::Terminal)),
-            None => live(tx, selections::of(tx, selections::PROJECT)?)?
-                .map(|found| (found, DecidedBy::Project)),
+            Some(chosen) => Some(chosen),
+            None => Choice::of(tx, selections::PROJECT, DecidedBy::Project)?,
         };
-        let (plan, kept_branch, decided_by) = match (&session.plan, chosen) {
-            (Some(name), chosen) => {
-                let plan = find_plan(tx, name)?;
-                let kept = chosen.filter(|((chosen, _), _)| chosen.id == plan.id);
-                (plan, kept.map(|((_, branch), _)| branch), DecidedBy::Named)
+        let (plan, decided_by) = match (&session.plan, &chosen) {
+            (Some(name), _) => (find_plan(tx, name)?, DecidedBy::Named),
+            // Never another plan in its place: what a terminal had chosen is not what another has.
+            (None, Some(chosen)) if chosen.plan.deleted_at.is_some() => {
+                return Err(deleted(chosen).into());
             }
-            (None, Some(((plan, branch), by))) => (plan, Some(branch), by),
+            (None, Some(chosen)) => (chosen.plan.clone(), chosen.by),
             (None, None) => return Err(SelectError::Nothing.into()),
         };
-        let name = session
-            .branch
-            .clone()
-            .or(kept_branch)
-            .unwrap_or_else(|| "main".to_owned());
-        let branch = branches::by_name(tx, &plan.id, &name)?.ok_or(SelectError::NoBranch(name))?;
+        let kept = chosen.filter(|chosen| chosen.plan.id == plan.id);
+        let (name, branch_by) = match (named_branch, &kept) {
+            (Some(name), _) => (name.to_owned(), DecidedBy::Named),
+            (None, Some(kept)) => (kept.branch.clone(), kept.by),
+            (None, None) => ("main".to_owned(), DecidedBy::Default),
+        };
+        let found = branches::by_name(tx, &plan.id, &name)?;
+        let branch = found.ok_or_else(|| match &kept {
+            Some(kept) if named_branch.is_none() => SelectError::BranchGone {
+                branch: name.clone(),
+                plan: plan.name.clone(),
+                chooser: kept.chooser(),
+            },
+            _ => SelectError::NoBranch(name.clone()),
+        })?;
         Ok(Selected {
             plan,
             branch,
             decided_by,
+            branch_by,
         })
     }
 }
 
-/// The plan of a choice, if it still lives.
-fn live(tx: &ReadTx<'_>, selection: Option<Selection>) -> Result<Option<(Plan, String)>> {
-    let Some(Selection { plan_id, branch }) = selection else {
-        return Ok(None);
-    };
-    let plan = plans::by_id(tx, &plan_id)?.filter(|plan| plan.deleted_at.is_none());
-    Ok(plan.map(|plan| (plan, branch)))
+fn deleted(chosen: &Choice) -> SelectError {
+    let by = chosen.plan.deleted_by.as_ref().filter(|by| !by.is_empty());
+    SelectError::Deleted {
+        plan: chosen.plan.name.clone(),
+        chooser: chosen.chooser(),
+        by: by.map(|by| format!(" by {by}")).unwrap_or_default(),
+    }
 }
 
 /// Finds a live plan by name, by id, by its number in `plans`, or by a beginning that only it has.
 pub fn find_plan(tx: &ReadTx<'_>, name: &str) -> Result<Plan> {
     let live = plans::live(tx)?;
-    let exact = live
+    let (archived, mut all): (Vec<Plan>, Vec<Plan>) = live
+        .into_iter()
+        .partition(|plan| plan.archived_at.is_some());
+    let open = all.len();
+    // `plans` does not list archived ones, so they have no number there.
+    all.extend(archived);
+    let number = name.parse::<usize>().ok();
+    let is_named = |plan: &Plan| plan.name == name || plan.id == name;
+    if number.is_some_and(|number| number > open) && !all.iter().any(is_named) {
+        return Err(SelectError::NoPlan(name.to_owned()).into());
+    }
+    Ok(find_among(&all, name)?.clone())
+}
+
+/// As [`find_plan`] among `listed`, in the order in which they are numbered.
+pub fn find_among<'a>(listed: &'a [Plan], name: &str) -> Result<&'a Plan, SelectError> {
+    let exact = listed
         .iter()
         .find(|plan| plan.name == name || plan.id == name);
     let numbered = || {
         let number: usize = name.parse().ok()?;
-        live.get(number.checked_sub(1)?)
+        listed.get(number.checked_sub(1)?)
     };
     if let Some(plan) = exact.or_else(numbered) {
-        return Ok(plan.clone());
+        return Ok(plan);
     }
-    let fits: Vec<&Plan> = live
-        .iter()
-        .filter(|plan| plan.name.starts_with(name))
-        .collect();
+    let begins = |plan: &&Plan| !name.is_empty() && plan.name.starts_with(name);
+    let fits: Vec<&Plan> = listed.iter().filter(begins).collect();
     match fits.as_slice() {
-        [] => Err(SelectError::NoPlan(name.to_owned()).into()),
-        [plan] => Ok((*plan).clone()),
+        [] => Err(SelectError::NoPlan(name.to_owned())),
+        [plan] => Ok(plan),
         many => {
             let fits: Vec<&str> = many.iter().map(|plan| plan.name.as_str()).collect();
             let (name, fits) = (name.to_owned(), fits.join(", "));
-            Err(SelectError::Ambiguous { name, fits }.into())
+            Err(SelectError::Ambiguous { name, fits })
         }
     }
 }

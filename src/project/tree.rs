@@ -1,43 +1,145 @@
 //! A version's tree: what the plan's repository holds of each row, readable by plain git.
 //!
 //! ```text
-//! plan.json                        the plan's name
-//! conversation/000001-user.md      one file a message: a head of `field: value` lines, a blank
-//!                                  line, the text
-//! summary/000012.md                the same of what the messages up to that one were about
-//! context/<id>/about.json          what was loaded, from where, when
-//! context/<id>/body                the content at that moment
-//! pending/<id>/about.json          path, base and target hash of a change not yet applied
-//! pending/<id>/content             the new content (absent for a deletion)
+//! plan.json                           the plan's name, and whether it is archived or deleted
+//! settings.json                       what `set-model` chose (absent if nothing)
+//! branch.json                         the branch's name, and the branch that it was forked from
+//! conversation/0000/000001-user.md    one file a message, a directory a hundred: a head of
+//!                                     `field: value` lines, a blank line, the text
+//! builds/<xx>/<id>.json               what became of a reply's edits to one path
+//! summary/000012.md                   what the messages up to that one were about, as a message
+//! context/<xx>/<id>/about.json        what was loaded, from where, when
+//! context/<xx>/<id>/body              the content at that moment
+//! pending/<xx>/<id>/about.json        path, base and target hash of a change not yet applied
+//! pending/<xx>/<id>/content           the new content (absent for a deletion)
+//! pending/<xx>/<id>/base              the content that it was built on (absent for a new file,
+//!                                     and where it is not kept)
 //! ```
+//!
+//! `<xx>` are the last two digits of the id: a version writes every directory that it goes through,
+//! so none may be long. Versions made before schema version 2 have no such directories (nor
+//! branch.json and builds); a thing that is put or removed leaves its old place.
 //!
 //! Whoever changes a row changes its file here in the same version, so that a branch's rows can be
 //! made again from its tree.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::repo::TreeChange;
-use crate::store::changes::Change;
+use crate::store::branch_settings::BranchSetting;
+use crate::store::branches::Branch;
+use crate::store::changes::{Build, Change};
 use crate::store::contexts::Context;
 use crate::store::messages::Message;
+use crate::store::plans::Plan;
 use crate::store::summaries::Summary;
 
-/// The plan itself.
-pub fn plan(name: &str) -> TreeChange {
-    #[derive(Serialize)]
-    struct About<'a> {
-        name: &'a str,
+/// The plan itself: what of its row is not found elsewhere in its repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanAbout {
+    /// Its name.
+    pub name: String,
+    /// Wall time of its making; 0 in versions made before schema version 2.
+    #[serde(default)]
+    pub created_at: i64,
+    /// Whether nobody named it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_draft: bool,
+    /// When it was archived (wall milliseconds).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived_at: Option<i64>,
+    /// When it was deleted (wall milliseconds).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<i64>,
+    /// Who deleted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_by: Option<String>,
+}
+
+impl From<&Plan> for PlanAbout {
+    fn from(plan: &Plan) -> Self {
+        Self {
+            name: plan.name.clone(),
+            created_at: plan.created_at,
+            is_draft: plan.is_draft,
+            archived_at: plan.archived_at,
+            deleted_at: plan.deleted_at,
+            deleted_by: plan.deleted_by.clone(),
+        }
     }
+}
+
+/// Where [`plan`] is.
+pub const PLAN: &str = "plan.json";
+/// Where [`settings`] are.
+pub const SETTINGS: &str = "settings.json";
+
+/// The plan itself.
+pub fn plan(about: &PlanAbout) -> TreeChange {
     TreeChange::Put {
-        path: "plan.json".to_owned(),
-        bytes: json(&About { name }),
+        path: PLAN.to_owned(),
+        bytes: json(about),
+    }
+}
+
+/// The branch itself: what of its row is not found elsewhere in its repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BranchAbout {
+    /// Its name.
+    pub name: String,
+    /// The branch that it was forked from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<String>,
+    /// Wall time of its making.
+    pub created_at: i64,
+}
+
+impl From<&Branch> for BranchAbout {
+    fn from(branch: &Branch) -> Self {
+        Self {
+            name: branch.name.clone(),
+            parent_id: branch.parent_id.clone(),
+            created_at: branch.created_at,
+        }
+    }
+}
+
+/// Where [`branch`] is.
+pub const BRANCH: &str = "branch.json";
+
+/// The branch itself.
+pub fn branch(about: &BranchAbout) -> TreeChange {
+    TreeChange::Put {
+        path: BRANCH.to_owned(),
+        bytes: json(about),
+    }
+}
+
+/// What `set-model` chose for the branch; nothing chosen, no file.
+pub fn settings(chosen: &[BranchSetting]) -> TreeChange {
+    let path = SETTINGS.to_owned();
+    if chosen.is_empty() {
+        return TreeChange::Remove { path };
+    }
+    let pairs = chosen
+        .iter()
+        .map(|one| (one.name.as_str(), one.value.as_str()));
+    let map: BTreeMap<&str, &str> = pairs.collect();
+    TreeChange::Put {
+        path,
+        bytes: json(&map),
     }
 }
 
 /// One message.
 pub fn message(message: &Message) -> TreeChange {
     let path = format!(
-        "conversation/{:06}-{}.md",
+        "conversation/{:04}/{:06}-{}.md",
+        message.number / 100,
         message.number,
         message.role.word()
     );
@@ -80,8 +182,48 @@ pub fn summary(summary: &Summary) -> TreeChange {
     }
 }
 
+/// One build.
+pub fn build(build: &Build) -> TreeChange {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct About<'a> {
+        message_id: &'a str,
+        run: &'a str,
+        path: &'a str,
+        status: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        report: Option<&'a str>,
+        created_at: i64,
+    }
+    let about = About {
+        message_id: &build.message_id,
+        run: &build.stream_id,
+        path: &build.path,
+        status: build.fate.word(),
+        report: build.error(),
+        created_at: build.created_at,
+    };
+    TreeChange::Put {
+        path: format!("{}.json", place("builds", &build.id)),
+        bytes: json(&about),
+    }
+}
+
+/// Where the thing `id` is below `room`.
+fn place(room: &str, id: &str) -> String {
+    let digits = id.get(id.len().saturating_sub(2)..).unwrap_or("00");
+    format!("{room}/{digits}/{id}")
+}
+
+/// The removal of the thing `id` from where it was before schema version 2.
+fn without_old(room: &str, id: &str) -> TreeChange {
+    TreeChange::Remove {
+        path: format!("{room}/{id}"),
+    }
+}
+
 /// One context entry with its body.
-pub fn context(entry: &Context, body: Vec<u8>) -> [TreeChange; 2] {
+pub fn context(entry: &Context, body: Vec<u8>) -> [TreeChange; 3] {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct About<'a> {
@@ -106,8 +248,10 @@ pub fn context(entry: &Context, body: Vec<u8>) -> [TreeChange; 2] {
         created_at: entry.created_at,
         updated_at: entry.updated_at,
     };
-    let at = |name: &str| format!("context/{}/{name}", entry.id);
+    let place = place("context", &entry.id);
+    let at = |name: &str| format!("{place}/{name}");
     [
+        without_old("context", &entry.id),
         TreeChange::Put {
             path: at("about.json"),
             bytes: json(&about),
@@ -119,8 +263,19 @@ pub fn context(entry: &Context, body: Vec<u8>) -> [TreeChange; 2] {
     ]
 }
 
-/// One pending change with its new content (`None` for a deletion).
-pub fn pending(change: &Change, content: Option<Vec<u8>>) -> Vec<TreeChange> {
+/// The removal of a context entry.
+pub fn without_context(id: &str) -> [TreeChange; 2] {
+    let path = place("context", id);
+    [TreeChange::Remove { path }, without_old("context", id)]
+}
+
+/// One pending change with its new content (`None` for a deletion, or to leave it as it is) and what
+/// it was built on (`None` to leave that as it is, if the change still has it).
+pub fn pending(
+    change: &Change,
+    content: Option<Vec<u8>>,
+    base: Option<Vec<u8>>,
+) -> Vec<TreeChange> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct About<'a> {
@@ -149,7 +304,8 @@ pub fn pending(change: &Change, content: Option<Vec<u8>>) -> Vec<TreeChange> {
         notes: &change.notes,
         created_at: change.created_at,
     };
-    let at = |name: &str| format!("pending/{}/{name}", change.id);
+    let place = place("pending", &change.id);
+    let at = |name: &str| format!("{place}/{name}");
     let mut files = vec![TreeChange::Put {
         path: at("about.json"),
         bytes: json(&about),
@@ -158,19 +314,24 @@ pub fn pending(change: &Change, content: Option<Vec<u8>>) -> Vec<TreeChange> {
         path: at("content"),
         bytes,
     }));
+    match (base, &change.base_blob) {
+        (Some(bytes), _) => files.push(TreeChange::Put {
+            path: at("base"),
+            bytes,
+        }),
+        (None, None) => files.push(TreeChange::Remove { path: at("base") }),
+        (None, Some(_)) => {}
+    }
     files
 }
 
 /// The removal of a pending change that ended.
 pub fn without_pending(change: &Change) -> Vec<TreeChange> {
-    let at = |name: &str| format!("pending/{}/{name}", change.id);
-    let mut files = vec![TreeChange::Remove {
-        path: at("about.json"),
-    }];
-    files.extend(change.blob.as_ref().map(|_| TreeChange::Remove {
-        path: at("content"),
-    }));
-    files
+    let path = place("pending", &change.id);
+    vec![
+        TreeChange::Remove { path },
+        without_old("pending", &change.id),
+    ]
 }
 
 fn json(about: &impl Serialize) -> Vec<u8> {

@@ -30,17 +30,28 @@ pub struct LogEntry {
 impl PlanRepo {
     /// Lists `head` and the versions before it along first parents, newest first, at most `limit`.
     pub fn log(&self, head: &Version, limit: usize) -> Result<Vec<LogEntry>> {
-        let mut entries = Vec::new();
+        self.history(head).take(limit).collect()
+    }
+
+    /// As [`Self::log`], one by one as they are asked for; ends after the first that cannot be
+    /// read.
+    pub fn history(&self, head: &Version) -> impl Iterator<Item = Result<LogEntry>> {
         let mut next = Some(*head);
-        while let Some(version) = next.filter(|_| entries.len() < limit) {
-            let bytes = self.objects.read(&version.0, Kind::Commit)?;
-            let entry = decode(version, &bytes).with_context(|| {
-                format!("decoding version {version} in {}", self.path.display())
-            })?;
-            next = entry.parents.first().copied();
-            entries.push(entry);
-        }
-        Ok(entries)
+        std::iter::from_fn(move || {
+            let entry = self.entry(&next.take()?);
+            next = entry
+                .as_ref()
+                .ok()
+                .and_then(|entry| entry.parents.first().copied());
+            Some(entry)
+        })
+    }
+
+    /// One version as the history shows it.
+    pub fn entry(&self, version: &Version) -> Result<LogEntry> {
+        let bytes = self.objects.read(&version.0, Kind::Commit)?;
+        decode(*version, &bytes)
+            .with_context(|| format!("decoding version {version} in {}", self.path.display()))
     }
 }
 

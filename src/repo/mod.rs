@@ -159,8 +159,22 @@ impl PlanRepo {
         message: &str,
         time_ms: i64,
     ) -> Result<Version> {
+        self.commit_on(parent, parent, changes, author, message, time_ms)
+    }
+
+    /// As [`Self::commit`], but with `changes` made to the tree of `base`, whatever its place in
+    /// the history: how an older version is come back to.
+    pub fn commit_on(
+        &self,
+        base: Option<&Version>,
+        parent: Option<&Version>,
+        changes: &[TreeChange],
+        author: &str,
+        message: &str,
+        time_ms: i64,
+    ) -> Result<Version> {
         let mut new = NewObjects::default();
-        let base = parent.map(|version| self.tree_of(version)).transpose()?;
+        let base = base.map(|version| self.tree_of(version)).transpose()?;
         let root = tree::edit(&self.objects, base, changes, &mut new)?;
         let parents: Vec<ObjectId> = parent.map(|version| version.0).into_iter().collect();
         let commit = history::encode(root, parents, author, message, time_ms)?;

@@ -40,6 +40,33 @@ impl PlanRepo {
         Ok(found.and_then(|id| id.parse().ok()))
     }
 
+    /// Lists the refs of all branches: their ids, and where they point.
+    pub fn mirrors(&self) -> Result<Vec<(String, Version)>> {
+        let mut ids = std::collections::BTreeSet::new();
+        let heads = self.path.join("refs/heads");
+        let list = || std::fs::read_dir(&heads)?.collect::<std::io::Result<Vec<_>>>();
+        let entries = list().with_context(|| format!("listing {}", heads.display()))?;
+        ids.extend(entries.iter().map(std::fs::DirEntry::file_name));
+        let packed = read(&self.packed_path())?.unwrap_or_default();
+        let names = packed.lines().filter_map(|line| line.split_once(' '));
+        ids.extend(
+            names
+                .filter_map(|(_, name)| name.strip_prefix("refs/heads/"))
+                .map(Into::into),
+        );
+        let mut found = Vec::new();
+        for id in ids.iter().filter_map(|id| id.to_str()) {
+            // Not ours, or half a temporary file.
+            if check_branch_id(id).is_err() {
+                continue;
+            }
+            if let Some(version) = self.mirrored(id)? {
+                found.push((id.to_owned(), version));
+            }
+        }
+        Ok(found)
+    }
+
     /// Removes the branch's ref; none there is no error.
     pub fn remove_mirror(&self, branch_id: &str) -> Result<()> {
         check_branch_id(branch_id)?;

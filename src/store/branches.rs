@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::{AppendTx, ReadTx, WriteTx, new_id};
+use super::{AppendTx, ReadTx, WriteTx};
 use crate::platform::clock;
 
 /// What the last run on a branch is doing, or how it ended.
@@ -77,11 +77,13 @@ pub struct Branch {
     pub status: Status,
     /// Why the last run failed.
     pub error: Option<String>,
+    /// Wall time of its making.
+    pub created_at: i64,
     /// Wall time of its last change.
     pub updated_at: i64,
 }
 
-const COLUMNS: &str = "id, plan_id, name, parent_id, head, status, error, updated_at";
+const COLUMNS: &str = "id, plan_id, name, parent_id, head, status, error, updated_at, created_at";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Branch> {
     let status: String = row.get(5)?;
@@ -94,6 +96,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Branch> {
         status: Status::parse(&status),
         error: row.get(6)?,
         updated_at: row.get(7)?,
+        created_at: row.get(8)?,
     })
 }
 
@@ -104,6 +107,40 @@ pub fn of_plan(tx: &ReadTx<'_>, plan_id: &str) -> Result<Vec<Branch>> {
          ORDER BY created_at, id"
     ))?;
     let rows = select.query_map([plan_id], from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// A branch as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The branch.
+    pub branch: Branch,
+    /// Wall time of its making.
+    pub created_at: i64,
+    /// The name of the branch that it was forked from, live or deleted.
+    pub parent: Option<String>,
+    /// How many changes are pending on it.
+    pub pending: u64,
+}
+
+/// The live branches of a plan with what a list shows of them, in the order of [`of_plan`].
+pub fn list(tx: &ReadTx<'_>, plan_id: &str) -> Result<Vec<Listed>> {
+    let columns = format!("b.{}", COLUMNS.replace(", ", ", b."));
+    let mut select = tx.sql().prepare_cached(&format!(
+        "SELECT {columns}, p.name, (SELECT count(*) FROM pending_changes c
+            WHERE c.branch_id = b.id AND c.state = 'pending')
+         FROM branches b LEFT JOIN branches p ON p.id = b.parent_id
+         WHERE b.plan_id = ?1 AND b.deleted_at IS NULL ORDER BY b.created_at, b.id"
+    ))?;
+    let rows = select.query_map([plan_id], |row| {
+        let pending: i64 = row.get(10)?;
+        Ok(Listed {
+            branch: from_row(row)?,
+            created_at: row.get(8)?,
+            parent: row.get(9)?,
+            pending: pending.unsigned_abs(),
+        })
+    })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -158,13 +195,39 @@ pub fn set_status(tx: &WriteTx<'_>, id: &str, status: Status, error: Option<&str
     Ok(())
 }
 
-/// Forks `from` into the new branch `name`: same head, same context, conversation and pending
-/// changes; returns its id. Fails if a live branch of the plan has that name.
-pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
+/// Deletes the branch: its name is free again, its rows and versions stay.
+pub fn delete(tx: &WriteTx<'_>, id: &str) -> Result<()> {
+    tx.sql()
+        .prepare_cached("UPDATE branches SET deleted_at = ?2, updated_at = ?2 WHERE id = ?1")?
+        .execute(params![id, clock::wall_ms()])?;
+    Ok(())
+}
+
+/// A branch as it is forked.
+#[derive(Debug, Clone, Copy)]
+pub struct NewBranch<'a> {
+    /// UUIDv7.
+    pub id: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its first version of its own.
+    pub head: &'a str,
+    /// Wall time.
+    pub created_at: i64,
+}
+
+/// Forks `from`: same context, conversation, pending changes and settings under the same ids, which
+/// are those that the head's tree has. Fails if a live branch of the plan has that name.
+pub fn fork(tx: &WriteTx<'_>, from: &Branch, fork: &NewBranch<'_>) -> Result<()> {
+    let NewBranch {
+        id,
+        name,
+        head,
+        created_at: now,
+    } = *fork;
     if by_name(tx, &from.plan_id, name)?.is_some() {
         bail!("the plan has already a branch \"{name}\"");
     }
-    let (id, now) = (new_id(), clock::wall_ms());
     tx.sql()
         .prepare_cached(
             "INSERT INTO branches (id, plan_id, name, parent_id, head, status, created_at,
@@ -175,33 +238,32 @@ pub fn fork(tx: &WriteTx<'_>, from: &Branch, name: &str) -> Result<String> {
             from.plan_id,
             name,
             from.id,
-            from.head,
+            head,
             from.status.word(),
             now
         ])?;
     for copy in [
-        "INSERT INTO contexts SELECT plandex_new_id(), ?2, kind,
-            name, path, blob, hash, size, mtime_ns, tokens, created_at, updated_at
+        "INSERT INTO contexts SELECT id, ?2, kind, name, path, blob, hash, size, mtime_ns, tokens,
+            created_at, updated_at
          FROM contexts WHERE branch_id = ?1",
-        "INSERT INTO convo_messages SELECT plandex_new_id(), ?2,
-            number, role, kind, source, text, state, kept, created_at, completed_at
+        "INSERT INTO convo_messages SELECT id, ?2, number, role, kind, source, text, state,
+            kept, created_at, completed_at
          FROM convo_messages WHERE branch_id = ?1 AND state <> 'open'",
-        "INSERT INTO pending_changes SELECT plandex_new_id(), ?2,
-            message_id, path, base_hash, blob, target_hash, executable, moved_from, added, removed,
-            notes, state,
-            created_at, ended_at
+        "INSERT INTO pending_changes SELECT id, ?2, message_id, path, base_hash, base_blob,
+            blob, target_hash, executable, moved_from, added, removed, notes, state, created_at,
+            ended_at
          FROM pending_changes WHERE branch_id = ?1 AND state = 'pending'",
-        "INSERT INTO plan_builds SELECT plandex_new_id(), ?2,
-            ours.id, '', b.path, b.status, b.error, b.created_at
-         FROM plan_builds b JOIN convo_messages theirs ON theirs.id = b.message_id
-            JOIN convo_messages ours ON ours.branch_id = ?2 AND ours.number = theirs.number
-         WHERE b.branch_id = ?1 ORDER BY b.id",
-        "INSERT INTO summaries SELECT plandex_new_id(), ?2, up_to, source, text, created_at
+        "INSERT INTO plan_builds SELECT id, ?2, message_id, stream_id, path, status, error,
+            created_at
+         FROM plan_builds WHERE branch_id = ?1",
+        "INSERT INTO summaries SELECT id, ?2, up_to, source, text, created_at
          FROM summaries WHERE branch_id = ?1",
+        "INSERT INTO branch_settings SELECT ?2, name, value
+         FROM branch_settings WHERE branch_id = ?1",
     ] {
         tx.sql()
             .prepare_cached(copy)?
             .execute(params![from.id, id])?;
     }
-    Ok(id)
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! Builds and the pending changes they end in.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use rusqlite::{Row, params};
 
@@ -9,7 +11,7 @@ use crate::platform::clock;
 /// A built file change that is not yet in the project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// UUIDv7.
+    /// UUIDv7; a fork's change has that of the change it was forked from.
     pub id: String,
     /// The branch.
     pub branch_id: String,
@@ -19,6 +21,8 @@ pub struct Change {
     pub path: String,
     /// SHA-256 of the content it was built on; `None` if the file was to be new.
     pub base_hash: Option<String>,
+    /// The git blob of that content; `None` also where it is not kept any more.
+    pub base_blob: Option<String>,
     /// The git blob of the new content; `None` for a deletion.
     pub blob: Option<String>,
     /// SHA-256 of the new content; `None` for a deletion.
@@ -45,6 +49,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Change> {
         message_id: row.get("message_id")?,
         path: row.get("path")?,
         base_hash: row.get("base_hash")?,
+        base_blob: row.get("base_blob")?,
         blob: row.get("blob")?,
         target_hash: row.get("target_hash")?,
         executable: row.get("executable")?,
@@ -86,6 +91,75 @@ pub fn pending(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Change>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// A pending change with the plan and the branch that it is pending on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The change.
+    pub change: Change,
+    /// The plan.
+    pub plan_id: String,
+    /// The plan's name.
+    pub plan: String,
+    /// The branch's name.
+    pub branch: String,
+}
+
+fn wanted_from_row(row: &Row<'_>) -> rusqlite::Result<Wanted> {
+    Ok(Wanted {
+        change: from_row(row)?,
+        plan_id: row.get("plan_id")?,
+        plan: row.get("plan_name")?,
+        branch: row.get("branch_name")?,
+    })
+}
+
+/// The pending changes of live branches of plans that are neither deleted nor put away.
+const WANTED: &str = "SELECT c.*, p.id AS plan_id, p.name AS plan_name, b.name AS branch_name
+     FROM pending_changes c JOIN branches b ON b.id = c.branch_id JOIN plans p ON p.id = b.plan_id
+     WHERE c.state = 'pending' AND b.deleted_at IS NULL AND p.deleted_at IS NULL
+        AND p.archived_at IS NULL";
+
+/// Who else wants these files of the branch's own pending changes, by path: other plans, and other
+/// branches of the same plan that want something else of the file (a fork begins with the same).
+pub fn pending_elsewhere(tx: &ReadTx<'_>, branch_id: &str, paths: &[&str]) -> Result<Vec<Wanted>> {
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut select = tx.sql().prepare_cached(&format!(
+        "{WANTED} AND c.branch_id <> ?1 AND EXISTS
+            (SELECT 1 FROM pending_changes mine JOIN branches m ON m.id = mine.branch_id
+             WHERE mine.branch_id = ?1 AND mine.state = 'pending' AND mine.path = c.path
+                AND NOT (m.plan_id = b.plan_id AND mine.target_hash IS c.target_hash
+                    AND mine.executable IS c.executable))
+         ORDER BY c.path, p.created_at, p.id, b.created_at, b.id"
+    ))?;
+    let rows = select.query_map([branch_id], wanted_from_row)?;
+    let all: Vec<Wanted> = rows.collect::<rusqlite::Result<_>>()?;
+    let paths: HashSet<&str> = paths.iter().copied().collect();
+    let of_those = |wanted: &Wanted| paths.contains(wanted.change.path.as_str());
+    Ok(all.into_iter().filter(of_those).collect())
+}
+
+/// Who wants the file `path`: every plan and branch it is pending on.
+pub fn wanting(tx: &ReadTx<'_>, path: &str) -> Result<Vec<Wanted>> {
+    let mut select = tx.sql().prepare_cached(&format!(
+        "{WANTED} AND c.path = ?1 ORDER BY p.created_at, p.id, b.created_at, b.id"
+    ))?;
+    let rows = select.query_map([path], wanted_from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Every file that more than one plan wants, by path, with all who want it.
+pub fn wanted_twice(tx: &ReadTx<'_>) -> Result<Vec<Wanted>> {
+    let mut select = tx.sql().prepare_cached(&format!(
+        "{WANTED} AND c.path IN
+            (SELECT path FROM ({WANTED}) GROUP BY path HAVING count(DISTINCT plan_id) > 1)
+         ORDER BY c.path, p.created_at, p.id, b.created_at, b.id"
+    ))?;
+    let rows = select.query_map([], wanted_from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Adds a pending change, in the place of an earlier one of the same path.
 pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
     tx.sql()
@@ -96,9 +170,10 @@ pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
         .execute(params![change.branch_id, change.path, clock::wall_ms()])?;
     tx.sql()
         .prepare_cached(
-            "INSERT INTO pending_changes (id, branch_id, message_id, path, base_hash, blob,
-                target_hash, executable, moved_from, added, removed, notes, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            "INSERT INTO pending_changes (id, branch_id, message_id, path, base_hash,
+                base_blob, blob, target_hash, executable, moved_from, added, removed, notes,
+                created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .execute(params![
             change.id,
@@ -106,6 +181,7 @@ pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
             change.message_id,
             change.path,
             change.base_hash,
+            change.base_blob,
             change.blob,
             change.target_hash,
             change.executable,
@@ -118,25 +194,27 @@ pub fn put(tx: &WriteTx<'_>, change: &Change) -> Result<()> {
     Ok(())
 }
 
-/// Notes that a pending change's file has another content by now, one that the change was built on.
-pub fn rebase(tx: &WriteTx<'_>, id: &str, base_hash: Option<&str>) -> Result<()> {
+/// Notes that a pending change's file has another content by now, one that the change was built on;
+/// which is not kept.
+pub fn rebase(tx: &WriteTx<'_>, branch_id: &str, id: &str, base_hash: Option<&str>) -> Result<()> {
     tx.sql()
         .prepare_cached(
-            "UPDATE pending_changes SET base_hash = ?2 WHERE id = ?1 AND state = 'pending'",
+            "UPDATE pending_changes SET base_hash = ?3, base_blob = NULL
+             WHERE branch_id = ?1 AND id = ?2 AND state = 'pending'",
         )?
-        .execute(params![id, base_hash])?;
+        .execute(params![branch_id, id, base_hash])?;
     Ok(())
 }
 
-/// Ends a change that is still pending; `false` if it was ended already.
-pub fn end(tx: &WriteTx<'_>, id: &str, ended: Ended) -> Result<bool> {
+/// Ends a change of a branch that is still pending there; `false` if it was ended already.
+pub fn end(tx: &WriteTx<'_>, branch_id: &str, id: &str, ended: Ended) -> Result<bool> {
     let changed = tx
         .sql()
         .prepare_cached(
-            "UPDATE pending_changes SET state = ?2, ended_at = ?3
-             WHERE id = ?1 AND state = 'pending'",
+            "UPDATE pending_changes SET state = ?3, ended_at = ?4
+             WHERE branch_id = ?1 AND id = ?2 AND state = 'pending'",
         )?
-        .execute(params![id, ended.word(), clock::wall_ms()])?;
+        .execute(params![branch_id, id, ended.word(), clock::wall_ms()])?;
     Ok(changed == 1)
 }
 
@@ -151,9 +229,31 @@ pub enum Fate {
     Failed(String),
 }
 
+impl Fate {
+    /// The word in the table.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Built => "built",
+            Self::Unchanged => "unchanged",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// What the row with this word and report says.
+    pub fn parse(word: &str, report: Option<String>) -> Self {
+        match word {
+            "built" => Self::Built,
+            "unchanged" => Self::Unchanged,
+            _ => Self::Failed(report.unwrap_or_default()),
+        }
+    }
+}
+
 /// One file build: what became of a reply's edits to one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
+    /// UUIDv7; a fork's build has that of the build it was forked from.
+    pub id: String,
     /// The reply.
     pub message_id: String,
     /// The run that built it.
@@ -162,9 +262,23 @@ pub struct Build {
     pub path: String,
     /// What became of it.
     pub fate: Fate,
+    /// Wall time of its end.
+    pub created_at: i64,
 }
 
 impl Build {
+    /// A build that ended now.
+    pub fn new(message_id: &str, stream_id: &str, path: &str, fate: Fate) -> Self {
+        Self {
+            id: new_id(),
+            message_id: message_id.to_owned(),
+            stream_id: stream_id.to_owned(),
+            path: path.to_owned(),
+            fate,
+            created_at: clock::wall_ms(),
+        }
+    }
+
     /// The failure report, if it failed.
     pub fn error(&self) -> Option<&str> {
         match &self.fate {
@@ -176,25 +290,20 @@ impl Build {
 
 /// Records a finished build.
 pub fn record_build(tx: &WriteTx<'_>, branch_id: &str, build: &Build) -> Result<()> {
-    let status = match build.fate {
-        Fate::Built => "built",
-        Fate::Unchanged => "unchanged",
-        Fate::Failed(_) => "failed",
-    };
     tx.sql()
         .prepare_cached(
             "INSERT INTO plan_builds (id, branch_id, message_id, stream_id, path, status, error,
                 created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
-            new_id(),
+            build.id,
             branch_id,
             build.message_id,
             build.stream_id,
             build.path,
-            status,
+            build.fate.word(),
             build.error(),
-            clock::wall_ms(),
+            build.created_at,
         ])?;
     Ok(())
 }
@@ -202,7 +311,7 @@ pub fn record_build(tx: &WriteTx<'_>, branch_id: &str, build: &Build) -> Result<
 /// All builds of a branch, oldest first.
 pub fn builds(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Build>> {
     let mut select = tx.sql().prepare_cached(
-        "SELECT message_id, stream_id, path, status, error FROM plan_builds WHERE branch_id = ?1
+        "SELECT id, message_id, stream_id, path, status, error, created_at FROM plan_builds WHERE branch_id = ?1
          ORDER BY created_at, id",
     )?;
     let rows = select.query_map([branch_id], build_from_row)?;
@@ -212,10 +321,12 @@ pub fn builds(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Build>> {
 /// The paths that the run could not build, and that it did not build at a second try either.
 pub fn left_by(tx: &ReadTx<'_>, stream_id: &str) -> Result<Vec<String>> {
     let mut select = tx.sql().prepare_cached(
-        "SELECT DISTINCT path FROM plan_builds b
-         WHERE stream_id = ?1 AND status = 'failed' AND NOT EXISTS
-            (SELECT 1 FROM plan_builds later WHERE later.stream_id = b.stream_id
-             AND later.path = b.path AND later.status <> 'failed' AND later.id > b.id)
+        "SELECT DISTINCT path FROM streams s JOIN plan_builds b
+            ON b.branch_id = s.branch_id AND b.stream_id = s.id
+         WHERE s.id = ?1 AND b.status = 'failed' AND NOT EXISTS
+            (SELECT 1 FROM plan_builds later WHERE later.branch_id = b.branch_id
+             AND later.stream_id = b.stream_id AND later.path = b.path
+             AND later.status <> 'failed' AND later.id > b.id)
          ORDER BY path",
     )?;
     let rows = select.query_map([stream_id], |row| row.get(0))?;
@@ -225,13 +336,11 @@ pub fn left_by(tx: &ReadTx<'_>, stream_id: &str) -> Result<Vec<String>> {
 fn build_from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
     let status: String = row.get("status")?;
     Ok(Build {
+        id: row.get("id")?,
         message_id: row.get("message_id")?,
         stream_id: row.get("stream_id")?,
         path: row.get("path")?,
-        fate: match status.as_str() {
-            "built" => Fate::Built,
-            "unchanged" => Fate::Unchanged,
-            _ => Fate::Failed(row.get::<_, Option<String>>("error")?.unwrap_or_default()),
-        },
+        fate: Fate::parse(&status, row.get("error")?),
+        created_at: row.get("created_at")?,
     })
 }

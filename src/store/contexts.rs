@@ -29,7 +29,8 @@ impl Kind {
         }
     }
 
-    fn parse(word: &str) -> Self {
+    /// What the row with this word says.
+    pub fn parse(word: &str) -> Self {
         match word {
             "tree" => Self::Tree,
             "note" => Self::Note,
@@ -42,7 +43,7 @@ impl Kind {
 /// One context entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
-    /// UUIDv7.
+    /// UUIDv7; a fork's entry has that of the entry it was forked from.
     pub id: String,
     /// The branch.
     pub branch_id: String,
@@ -124,10 +125,10 @@ pub fn put(tx: &AppendTx<'_>, entry: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Removes an entry.
-pub fn remove(tx: &WriteTx<'_>, id: &str) -> Result<()> {
+/// Removes an entry of a branch.
+pub fn remove(tx: &WriteTx<'_>, branch_id: &str, id: &str) -> Result<()> {
     tx.sql()
-        .prepare_cached("DELETE FROM contexts WHERE id = ?1")?
-        .execute([id])?;
+        .prepare_cached("DELETE FROM contexts WHERE branch_id = ?1 AND id = ?2")?
+        .execute([branch_id, id])?;
     Ok(())
 }

@@ -63,7 +63,8 @@ impl State {
             .map_or("open", |(_, word)| word)
     }
 
-    fn parse(word: &str) -> Self {
+    /// What the row with this word says.
+    pub fn parse(word: &str) -> Self {
         WORDS
             .iter()
             .find(|(_, known)| *known == word)
@@ -100,8 +101,8 @@ impl Kind {
             .map_or("tell", |(_, word)| word)
     }
 
-    /// What is not known here is never built.
-    fn parse(word: &str) -> Self {
+    /// What the row with this word says; what is not known here is never built.
+    pub fn parse(word: &str) -> Self {
         KINDS
             .iter()
             .find(|(_, known)| *known == word)
@@ -112,7 +113,7 @@ impl Kind {
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// UUIDv7.
+    /// UUIDv7; a fork's message has that of the message it was forked from.
     pub id: String,
     /// The branch.
     pub branch_id: String,
@@ -187,7 +188,8 @@ pub fn unbuilt(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Message>> {
            AND (kept OR state = 'interrupted'
                 AND number = (SELECT max(number) FROM convo_messages
                               WHERE branch_id = ?1 AND state <> 'open'))
-           AND NOT EXISTS (SELECT 1 FROM plan_builds b WHERE b.message_id = m.id)
+           AND NOT EXISTS (SELECT 1 FROM plan_builds b WHERE b.branch_id = m.branch_id
+                           AND b.message_id = m.id)
          ORDER BY number",
     )?;
     let rows = select.query_map([branch_id], from_row)?;
@@ -204,12 +206,12 @@ pub fn by_number(tx: &ReadTx<'_>, branch_id: &str, number: i64) -> Result<Option
         .optional()?)
 }
 
-/// The message with this id.
-pub fn by_id(tx: &ReadTx<'_>, id: &str) -> Result<Option<Message>> {
+/// The message of a branch with this id.
+pub fn by_id(tx: &ReadTx<'_>, branch_id: &str, id: &str) -> Result<Option<Message>> {
     let mut select = tx
         .sql()
-        .prepare_cached("SELECT * FROM convo_messages WHERE id = ?1")?;
-    Ok(select.query_row([id], from_row).optional()?)
+        .prepare_cached("SELECT * FROM convo_messages WHERE branch_id = ?1 AND id = ?2")?;
+    Ok(select.query_row([branch_id, id], from_row).optional()?)
 }
 
 /// The newest message of a branch.
@@ -277,16 +279,39 @@ pub fn add(tx: &WriteTx<'_>, branch_id: &str, new: &NewMessage<'_>) -> Result<Me
     Ok(message)
 }
 
-/// Completes the open message of `whole`'s id with its text, source, state and whether its edits
-/// are kept; fails if it is
-/// complete already.
+/// Adds a whole message as it is in a version.
+pub fn put(tx: &WriteTx<'_>, message: &Message) -> Result<()> {
+    tx.sql()
+        .prepare_cached(
+            "INSERT INTO convo_messages (id, branch_id, number, role, kind, source, text, state,
+                kept, created_at, completed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            message.id,
+            message.branch_id,
+            message.number,
+            message.role.word(),
+            message.kind.word(),
+            message.source,
+            message.text,
+            message.state.word(),
+            message.is_kept,
+            message.created_at,
+            message.completed_at,
+        ])?;
+    Ok(())
+}
+
+/// Completes the open message of `whole`'s branch and id with its text, source, state and whether
+/// its edits are kept; fails if it is complete already.
 pub fn complete(tx: &WriteTx<'_>, whole: &Message) -> Result<()> {
     let changed = tx
         .sql()
         .prepare_cached(
             "UPDATE convo_messages
              SET source = ?2, text = ?3, state = ?4, completed_at = ?5, kept = ?6
-             WHERE id = ?1 AND state = 'open'",
+             WHERE id = ?1 AND branch_id = ?7 AND state = 'open'",
         )?
         .execute(params![
             whole.id,
@@ -295,17 +320,18 @@ pub fn complete(tx: &WriteTx<'_>, whole: &Message) -> Result<()> {
             whole.state.word(),
             whole.completed_at,
             whole.is_kept,
+            whole.branch_id,
         ])?;
     ensure!(changed == 1, "message {} is complete already", whole.id);
     Ok(())
 }
 
-/// Takes back messages of a run that came to nothing.
-pub fn withdraw(tx: &WriteTx<'_>, ids: &[&str]) -> Result<()> {
+/// Takes back messages of a branch, of a run that came to nothing.
+pub fn withdraw(tx: &WriteTx<'_>, branch_id: &str, ids: &[&str]) -> Result<()> {
     for id in ids {
         tx.sql()
-            .prepare_cached("DELETE FROM convo_messages WHERE id = ?1")?
-            .execute([id])?;
+            .prepare_cached("DELETE FROM convo_messages WHERE branch_id = ?1 AND id = ?2")?
+            .execute([branch_id, id])?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@
 
 pub mod applies;
 pub mod audit;
+pub mod branch_settings;
 pub mod branches;
 pub mod changes;
 pub mod contexts;
@@ -27,6 +28,7 @@ mod migrate;
 mod open;
 pub mod plans;
 mod probe;
+pub mod rows;
 pub mod selections;
 pub mod settings;
 pub mod streams;

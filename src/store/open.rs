@@ -121,8 +121,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     })?;
     connection.create_scalar_function("plandex_time_ns", 0, flags, |_| {
         Ok(clock::Frame::here().time_ns)
-    })?;
-    connection.create_scalar_function("plandex_new_id", 0, flags, |_| Ok(super::new_id()))
+    })
 }
 
 /// The inode of `path`, by stat: the file is not opened.

@@ -13,6 +13,8 @@ pub struct Plan {
     pub id: String,
     /// Unique among the live plans.
     pub name: String,
+    /// Whether nobody named it: the first prompt does.
+    pub is_draft: bool,
     /// Wall time of its making.
     pub created_at: i64,
     /// Wall time of its last version.
@@ -25,7 +27,8 @@ pub struct Plan {
     pub deleted_by: Option<String>,
 }
 
-const COLUMNS: &str = "id, name, created_at, updated_at, archived_at, deleted_at, deleted_by";
+const COLUMNS: &str =
+    "id, name, created_at, updated_at, archived_at, deleted_at, deleted_by, is_draft";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Plan> {
     Ok(Plan {
@@ -36,6 +39,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Plan> {
         archived_at: row.get(4)?,
         deleted_at: row.get(5)?,
         deleted_by: row.get(6)?,
+        is_draft: row.get(7)?,
     })
 }
 
@@ -46,6 +50,8 @@ pub struct NewPlan {
     pub id: String,
     /// The id of its branch "main".
     pub branch_id: String,
+    /// Wall time of their making.
+    pub created_at: i64,
 }
 
 impl NewPlan {
@@ -54,6 +60,7 @@ impl NewPlan {
         Self {
             id: new_id(),
             branch_id: new_id(),
+            created_at: clock::wall_ms(),
         }
     }
 }
@@ -64,7 +71,7 @@ pub fn create(tx: &ChooseTx<'_>, new: &NewPlan, name: &str, head: &str) -> Resul
     if by_name(tx, name)?.is_some() {
         bail!("there is already a plan \"{name}\"");
     }
-    let now = clock::wall_ms();
+    let now = new.created_at;
     tx.sql()
         .prepare_cached(
             "INSERT INTO plans (id, name, created_at, updated_at) VALUES (?1, ?2, ?3, ?3)",
@@ -79,13 +86,115 @@ pub fn create(tx: &ChooseTx<'_>, new: &NewPlan, name: &str, head: &str) -> Resul
     Ok(())
 }
 
+/// As [`create`], for a plan that nobody named.
+pub fn create_draft(tx: &ChooseTx<'_>, new: &NewPlan, name: &str, head: &str) -> Result<()> {
+    create(tx, new, name, head)?;
+    tx.sql()
+        .prepare_cached("UPDATE plans SET is_draft = 1 WHERE id = ?1")?
+        .execute([&new.id])?;
+    Ok(())
+}
+
+/// A plan as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The plan.
+    pub plan: Plan,
+    /// Of its branch "main": its status, and how many changes are pending on it.
+    pub main: Option<(String, u64)>,
+}
+
+/// Which plans are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Those that are neither archived nor deleted.
+    Open,
+    /// Those that are archived and not deleted.
+    Archived,
+    /// Those that are deleted and not pruned.
+    Deleted,
+}
+
+/// These plans, oldest first: the order in which they are numbered.
+pub fn list(tx: &ReadTx<'_>, which: Which) -> Result<Vec<Listed>> {
+    let those = match which {
+        Which::Open => "p.deleted_at IS NULL AND p.archived_at IS NULL",
+        Which::Archived => "p.deleted_at IS NULL AND p.archived_at IS NOT NULL",
+        Which::Deleted => "p.deleted_at IS NOT NULL",
+    };
+    let columns = format!("p.{}", COLUMNS.replace(", ", ", p."));
+    let mut select = tx.sql().prepare_cached(&format!(
+        "SELECT {columns}, b.status, (SELECT count(*) FROM pending_changes c
+            WHERE c.branch_id = b.id AND c.state = 'pending')
+         FROM plans p LEFT JOIN branches b
+            ON b.plan_id = p.id AND b.name = 'main' AND b.deleted_at IS NULL
+         WHERE {those} ORDER BY p.created_at, p.id"
+    ))?;
+    let rows = select.query_map([], |row| {
+        let status: Option<String> = row.get(8)?;
+        let pending: i64 = row.get(9)?;
+        Ok(Listed {
+            plan: from_row(row)?,
+            main: status.map(|status| (status, pending.unsigned_abs())),
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// All plans that are not deleted, oldest first.
 pub fn live(tx: &ReadTx<'_>) -> Result<Vec<Plan>> {
-    let mut select = tx.sql().prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM plans WHERE deleted_at IS NULL ORDER BY created_at, id"
-    ))?;
+    those(tx, "deleted_at IS NULL ORDER BY created_at, id")
+}
+
+/// All plans that are deleted and not pruned, oldest first.
+pub fn deleted(tx: &ReadTx<'_>) -> Result<Vec<Plan>> {
+    those(tx, "deleted_at IS NOT NULL ORDER BY created_at, id")
+}
+
+fn those(tx: &ReadTx<'_>, which: &str) -> Result<Vec<Plan>> {
+    let sql = format!("SELECT {COLUMNS} FROM plans WHERE {which}");
+    let mut select = tx.sql().prepare_cached(&sql)?;
     let rows = select.query_map([], from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Writes what may change of a plan: its name, whether it is archived, whether it is deleted.
+pub fn set(tx: &WriteTx<'_>, plan: &Plan) -> Result<()> {
+    tx.sql()
+        .prepare_cached(
+            "UPDATE plans SET name = ?2, is_draft = ?3, archived_at = ?4, deleted_at = ?5,
+                deleted_by = ?6, updated_at = ?7 WHERE id = ?1",
+        )?
+        .execute(params![
+            plan.id,
+            plan.name,
+            plan.is_draft,
+            plan.archived_at,
+            plan.deleted_at,
+            plan.deleted_by,
+            plan.updated_at,
+        ])?;
+    Ok(())
+}
+
+/// Removes a deleted plan's rows for good, and what terminals had chosen of it; `false` if it is
+/// not deleted (any more), or if somebody is in its line.
+pub fn prune(tx: &ChooseTx<'_>, id: &str) -> Result<bool> {
+    let removed = tx
+        .sql()
+        .prepare_cached(
+            "DELETE FROM plans WHERE id = ?1 AND deleted_at IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM repo_locks WHERE plan_id = ?1)
+             AND NOT EXISTS (SELECT 1 FROM applies WHERE plan_id = ?1
+                AND state NOT IN ('done', 'undone'))",
+        )?
+        .execute([id])?;
+    if removed == 1 {
+        tx.sql()
+            .prepare_cached("DELETE FROM selections WHERE plan_id = ?1")?
+            .execute([id])?;
+    }
+    Ok(removed == 1)
 }
 
 /// The live plan called `name`.

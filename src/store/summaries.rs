@@ -1,7 +1,7 @@
 //! What a conversation was about, in a model's words.
 
 use anyhow::Result;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{ReadTx, WriteTx, new_id};
 use crate::platform::clock;
@@ -40,16 +40,27 @@ pub fn last(tx: &ReadTx<'_>, branch_id: &str) -> Result<Option<Summary>> {
         "SELECT id, up_to, source, text, created_at FROM summaries WHERE branch_id = ?1
          ORDER BY up_to DESC LIMIT 1",
     )?;
-    let row = select.query_row([branch_id], |row| {
-        Ok(Summary {
-            id: row.get(0)?,
-            up_to: row.get(1)?,
-            source: row.get(2)?,
-            text: row.get(3)?,
-            created_at: row.get(4)?,
-        })
-    });
-    Ok(row.optional()?)
+    Ok(select.query_row([branch_id], from_row).optional()?)
+}
+
+/// All summaries of a branch, by the last message told of.
+pub fn of_branch(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Summary>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT id, up_to, source, text, created_at FROM summaries WHERE branch_id = ?1
+         ORDER BY up_to",
+    )?;
+    let rows = select.query_map([branch_id], from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Summary> {
+    Ok(Summary {
+        id: row.get(0)?,
+        up_to: row.get(1)?,
+        source: row.get(2)?,
+        text: row.get(3)?,
+        created_at: row.get(4)?,
+    })
 }
 
 /// Keeps a summary, in the place of an earlier one of the same messages.

@@ -445,7 +445,8 @@ impl Ui {
         self.0.stderr.write(&text.shown(self.0.stderr_colour));
     }
 
-    fn can_ask(&self) -> bool {
+    /// Whether somebody sits at a terminal who can be asked, and no program reads in their place.
+    pub fn can_ask(&self) -> bool {
         self.0.can_ask
     }
 

@@ -24,7 +24,7 @@ use crate::lock::operation::{self, Operation};
 use crate::lock::{LockError, Notice, Patience, Request};
 use crate::platform::cancel::{Cancel, Reason};
 use crate::platform::{log, panic, threads};
-use crate::project::{Project, Turn};
+use crate::project::{Project, Purpose, Turn};
 use crate::store::StoreError;
 use crate::store::audit::Outcome;
 use crate::store::tickets::{Permit, Scope, WritePermit};
@@ -140,6 +140,7 @@ fn run<P: Permit, T>(
         &params.plan_id,
         params.cancel.clone(),
         hold.waited(),
+        Purpose::new(params.operation.reason(), hold.permit().proof()),
     );
     let result = contain(|| {
         if let Some(permit) = (hold.permit() as &dyn Any).downcast_ref::<WritePermit>() {
@@ -203,6 +204,7 @@ fn repair_before_reading<P>(project: &Arc<Project>, params: &mut Params<P>) -> R
         &params.plan_id,
         params.cancel.clone(),
         hold.waited(),
+        Purpose::new(operation::REPAIR.reason(), hold.permit().proof()),
     );
     let repaired = contain(|| project.repair(hold.permit(), &turn));
     hold.release(Outcome::Released)?;

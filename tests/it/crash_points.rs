@@ -232,7 +232,7 @@ pub(crate) fn project() -> Sandbox {
     // Lives as long as a whole sweep, each copy of it for one kill.
     let sandbox = Sandbox::with_limit(Duration::from_secs(300));
     sandbox.write("a.txt", "one\ntwo\n");
-    sandbox.ok(&["new"]);
+    sandbox.ok(&["new", "-n", "draft"]);
     sandbox.ok(&["load", "a.txt"]);
     sandbox
 }
@@ -263,7 +263,7 @@ fn every_crash_point_is_passed_by_some_command() {
     let mut passed = Vec::new();
     let mut template = Template::new(fresh);
     for args in [
-        &["new"][..],
+        &["new", "-n", "draft"][..],
         &["load", "a.txt"],
         &["tell", TWO_FILES],
         &["apply", "-y"],

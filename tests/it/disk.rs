@@ -134,7 +134,7 @@ fn squeeze(prepare: impl Fn(&Sandbox, usize) -> Vec<String>) {
         skip!("mounting is not allowed here");
     };
     sandbox.write("a.txt", "one\n");
-    sandbox.ok(&["new"]);
+    sandbox.ok(&["new", "-n", "draft"]);
     let (mut kib, mut failures, mut successes) = (0, 0, 0);
     for number in 0.. {
         let args = prepare(&sandbox, number);
@@ -225,10 +225,10 @@ fn a_new_on_a_full_disk_leaves_no_half_project() {
         };
         disk.fill(kib);
         let what = format!("new with {kib} KiB free");
-        let outcome = sandbox.program(BINARY, ["new"]).finish();
+        let outcome = sandbox.program(BINARY, ["new", "-n", "draft"]).finish();
         let is_done = check_end(&outcome, &what);
         disk.free();
-        sandbox.ok(&["new"]);
+        sandbox.ok(&["new", "-n", "draft"]);
         check_sound(&sandbox, &what);
         let plans = sandbox.ok(&["plans", "--json"]).json();
         let plans = plans["plans"].as_array().unwrap();

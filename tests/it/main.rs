@@ -27,4 +27,5 @@ mod schema;
 mod scripts;
 mod support;
 mod tidy;
+mod versions;
 mod waiting;

@@ -19,7 +19,7 @@ const NEW_FILE: &str = "n.txt\n```\n<<<<<<< SEARCH\n=======\nn\n>>>>>>> REPLACE\
 
 fn project() -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.ok(&["new"]);
+    sandbox.ok(&["new", "-n", "draft"]);
     sandbox
 }
 
@@ -184,7 +184,9 @@ fn the_views_of_the_locks_answer() {
 #[test]
 fn twenty_new_at_once_make_one_database_and_twenty_plans() {
     let sandbox = Sandbox::new();
-    let all: Vec<Background<'_>> = (0..20).map(|_| sandbox.start(&["new"])).collect();
+    let all: Vec<Background<'_>> = (0..20)
+        .map(|_| sandbox.start(&["new", "-n", "draft"]))
+        .collect();
     for one in all {
         one.finish().ok();
     }
@@ -205,12 +207,13 @@ fn twenty_new_at_once_make_one_database_and_twenty_plans() {
 #[test]
 fn a_new_killed_anywhere_leaves_no_half_project() {
     let template = Template::new(Sandbox::without_git());
-    let (points, _) = template.points(&["new"]);
+    let (points, _) = template.points(&["new", "-n", "draft"]);
     let plans = sweep(points.len(), |at| {
         let sandbox = template.copy();
         let what = format!("new killed at {at} ({})", points[at - 1]);
-        killed_at(&sandbox, &["new"], at).expect("it passes as many points as before");
-        sandbox.ok(&["new"]);
+        killed_at(&sandbox, &["new", "-n", "draft"], at)
+            .expect("it passes as many points as before");
+        sandbox.ok(&["new", "-n", "draft"]);
         check_sound(&sandbox, &what);
         sandbox.ok(&["status"]);
         let plans = sandbox.ok(&["plans", "--json"]).json();
@@ -293,8 +296,8 @@ fn only_sqlite_opens_the_database() {
     let prompt = prompt.to_str().unwrap();
     let bait = NEW_FILE.replace("n.txt", ".plandex/plandex.db");
     let commands: &[&[&str]] = &[
-        &["new"],
-        &["new"],
+        &["new", "-n", "draft"],
+        &["new", "-n", "draft"],
         &["status"],
         &["plans"],
         &["load", "-r", "."],
@@ -471,7 +474,7 @@ fn a_newer_database_is_refused_before_anything_is_written() {
     let error = format!("{:#}", error.expect("it is newer"));
     assert!(error.contains("was written by a newer plandex"), "{error}");
     sandbox.run(&["tell", NEW_FILE]).exits(69);
-    sandbox.run(&["new"]).exits(69);
+    sandbox.run(&["new", "-n", "draft"]).exits(69);
     assert_eq!(sandbox.dump(), before);
     let found: i64 = connection
         .query_row("PRAGMA user_version", [], |row| row.get(0))

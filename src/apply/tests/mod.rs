@@ -125,6 +125,7 @@ impl Ground {
             message_id: "m".to_owned(),
             path: path.to_owned(),
             base_hash: hash(base),
+            base_blob: None,
             blob: target.map(|_| "blob".to_owned()),
             target_hash: hash(target),
             executable: None,
@@ -240,7 +241,7 @@ impl Ground {
     pub(super) fn commit(&self, permit: &WritePermit, id: &str, ids: &[String]) -> Result<()> {
         self.store.write(permit, |tx| {
             for id in ids {
-                changes::end(tx, id, Ended::Applied)?;
+                changes::end(tx, &self.plan.branch_id, id, Ended::Applied)?;
             }
             applies::finish(tx, id, State::Done)
         })
@@ -255,7 +256,7 @@ impl Ground {
                     let is_done = apply.state == State::FilesDone;
                     for file in &files {
                         if is_done && file.state == FileState::Written {
-                            changes::end(tx, &file.change_id, Ended::Applied)?;
+                            changes::end(tx, &apply.branch_id, &file.change_id, Ended::Applied)?;
                         }
                     }
                     let end = if is_done { State::Done } else { State::Undone };

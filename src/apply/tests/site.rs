@@ -227,6 +227,7 @@ fn child() {
         plan: plans::NewPlan {
             id: id.to_owned(),
             branch_id: branch_id.to_owned(),
+            created_at: 0,
         },
         kernel,
         blobs: BTreeMap::new(),

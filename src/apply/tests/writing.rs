@@ -362,6 +362,7 @@ fn a_thousand_files_in_many_directories_are_written() {
             message_id: "m".to_owned(),
             path,
             base_hash: base.map(|base| sha256_hex(base.as_bytes())),
+            base_blob: None,
             blob: Some("blob".to_owned()),
             target_hash: Some(sha256_hex(target.as_bytes())),
             executable: None,

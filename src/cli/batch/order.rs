@@ -38,10 +38,21 @@ pub(super) fn not_in_a_batch(command: &Command) -> Option<&'static str> {
 /// it did, so it stands in the plan's line as a read.
 pub(super) fn of(command: &Command) -> Order {
     match command {
-        Command::New(_) | Command::Cd(_) | Command::Checkout(_) => Order::Alone,
-        Command::Doctor(args) if args.fix => Order::Alone,
+        // What changes which plans and branches there are, what they are called, which is chosen.
+        Command::New(_)
+        | Command::Cd(_)
+        | Command::Checkout(_)
+        | Command::DeleteBranch(_)
+        | Command::Rename(_)
+        | Command::Archive(_)
+        | Command::Unarchive(_)
+        | Command::DeletePlan(_)
+        | Command::Undelete(_)
+        | Command::SetConfig(_) => Order::Alone,
+        Command::Doctor(args) if args.fix || args.prune => Order::Alone,
         Command::Doctor(_)
-        | Command::Plans
+        | Command::Plans(_)
+        | Command::Config
         | Command::Ps(_)
         | Command::Locks(_)
         | Command::Events(_)
@@ -58,6 +69,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Continue(_)
         | Command::Build(_)
         | Command::Summary(_)
+        | Command::SetModel(_)
         | Command::Apply(_) => Order::OfPlan(Scope::Write),
         Command::Exec(args) if args.read && args.root => Order::OfWholePlan,
         Command::Exec(args) if args.read => Order::OfPlan(Scope::Read),
@@ -67,6 +79,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Current
         | Command::Branches
         | Command::Ls
+        | Command::Models
         | Command::Convo
         | Command::Log(_)
         | Command::Status => Order::OfPlan(Scope::Read),
@@ -86,6 +99,12 @@ mod tests {
             ("new -n a", Order::Alone),
             ("cd a", Order::Alone),
             ("checkout -b a", Order::Alone),
+            ("rename a", Order::Alone),
+            ("archive", Order::Alone),
+            ("delete-plan -y a", Order::Alone),
+            ("undelete a", Order::Alone),
+            ("delete-branch -y a", Order::Alone),
+            ("doctor --prune -y", Order::Alone),
             ("doctor --fix", Order::Alone),
             ("doctor", Order::AtOnce),
             ("stop", Order::AtOnce),
@@ -102,6 +121,10 @@ mod tests {
             ("load x", read),
             ("diff --snapshot", read),
             ("convo", read),
+            ("models", read),
+            ("set-model x", write),
+            ("set-config wait 1s", Order::Alone),
+            ("config", Order::AtOnce),
         ] {
             let parsed = lines::parse(line.as_bytes()).unwrap();
             assert_eq!(of(&parsed[0].command), expected, "{line}");

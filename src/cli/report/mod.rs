@@ -18,6 +18,7 @@ use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
 use crate::project::{ProjectError, SelectError};
 use crate::store::StoreError;
+use crate::store::settings::SettingError;
 use crate::ui::{Ui, UiSettings};
 
 pub(super) use runs::run_ended;
@@ -47,6 +48,19 @@ impl UsageError {
 #[derive(Debug, thiserror::Error)]
 #[error("apply needs a confirmation, and there is no terminal to ask on")]
 pub(super) struct Unconfirmed;
+
+/// There was nobody to ask before something that is not easily undone.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} needs a confirmation, and there is no terminal to ask on")]
+pub(super) struct Unasked {
+    pub(super) what: &'static str,
+    pub(super) hint: &'static str,
+}
+
+/// Whoever was asked for something gave nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct CalledOff(pub(super) String);
 
 /// What an error means to whoever called.
 struct Verdict {
@@ -194,6 +208,12 @@ fn judge(error: &Error) -> Verdict {
         let hint = "`plandex apply -y`; nothing was written";
         return Verdict::new(ExitCode::Declined, "unconfirmed", hint);
     }
+    if let Some(unasked) = error.downcast_ref::<Unasked>() {
+        return Verdict::new(ExitCode::Declined, "unconfirmed", unasked.hint);
+    }
+    if error.is::<CalledOff>() {
+        return Verdict::new(ExitCode::Declined, "declined", "");
+    }
     if error.is::<Panicked>() {
         return Verdict::new(ExitCode::Failed, "panicked", PANICKED);
     }
@@ -211,6 +231,7 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(runs::tell))
         .or_else(|| error.downcast_ref().map(runs::too_long))
         .or_else(|| error.downcast_ref().map(apply))
+        .or_else(|| error.downcast_ref().map(setting))
         .or_else(|| error.downcast_ref().map(exec))
         .or_else(|| error.downcast_ref().map(context));
     found.unwrap_or_else(|| Verdict::new(ExitCode::Failed, "failed", machine(error)))
@@ -347,6 +368,13 @@ fn project(error: &ProjectError) -> Verdict {
 
 fn select(error: &SelectError) -> Verdict {
     let (kind, hint) = match error {
+        SelectError::Deleted { .. } => (
+            "no_plan",
+            "choose another with `plandex cd NAME`, or get it back with `plandex undelete`",
+        ),
+        SelectError::BranchGone { .. } => {
+            ("no_branch", "choose another with `plandex checkout NAME`")
+        }
         SelectError::Nothing => ("no_plan", "`plandex new`, or `plandex cd NAME`"),
         SelectError::Taken(_) => ("taken", "choose another name, or `plandex cd NAME`"),
         SelectError::NoPlan(_) => ("no_plan", "list them with `plandex plans`"),
@@ -359,6 +387,19 @@ fn select(error: &SelectError) -> Verdict {
 fn apply(error: &ApplyError) -> Verdict {
     let (code, kind, hint) = super::apply::verdict(error);
     Verdict::new(code, kind, hint)
+}
+
+fn setting(error: &SettingError) -> Verdict {
+    match error {
+        SettingError::LeaseTooShort => {
+            let hint = "see both with `plandex config`; change the other one first";
+            Verdict::new(ExitCode::Usage, "usage", hint)
+        }
+        SettingError::InUse(_) => {
+            let hint = "nothing was changed; look with `plandex locks`, then try again";
+            Verdict::new(ExitCode::NotAcquired, "in_use", hint)
+        }
+    }
 }
 
 fn exec(error: &ExecError) -> Verdict {

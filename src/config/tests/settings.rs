@@ -53,11 +53,9 @@ fn seconds(count: u64) -> Wait {
 
 #[test]
 fn without_files_the_defaults_hold() {
-    let defaults = Settings {
-        wait: WAIT_DEFAULT,
-        max_file_size: MAX_FILE_SIZE_DEFAULT,
-        models: Vec::new(),
-    };
+    let defaults = Settings::default();
+    let wait_and_size = (defaults.wait, defaults.max_file_size);
+    assert_eq!(wait_and_size, (WAIT_DEFAULT, MAX_FILE_SIZE_DEFAULT));
     assert_eq!(Files::new(None, None).load().unwrap(), defaults);
     assert_eq!(
         Files::new(Some(""), Some("# none\n")).load().unwrap(),

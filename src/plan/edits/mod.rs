@@ -15,15 +15,20 @@ pub use path::{PathMatch, PathRefusal, check_path, is_auto_run, resolve_path};
 pub use report::describe;
 
 mod build;
+mod choice;
 mod closest;
+mod count;
 mod elision;
 pub(super) mod fence;
+mod file;
 mod hunk;
 pub(super) mod label;
 mod matcher;
+mod numbers;
 mod path;
 mod report;
 pub(super) mod search_replace;
+mod segments;
 mod text;
 pub(super) mod whole_file;
 
@@ -185,6 +190,11 @@ pub enum Reason {
     UnsafePath,
     /// Over [`FILE_BYTES_MAX`] or [`FILE_LINES_MAX`].
     TooLarge,
+    /// The new path differs only by case from another one, with which it would be one file on some
+    /// systems.
+    CaseTwin,
+    /// Building the file failed by a mistake of plandex.
+    Internal,
 }
 
 /// One edit that could not be built. Its JSON form is an interface: keep the names.
@@ -208,8 +218,15 @@ pub struct EditFailure {
     pub candidates: Vec<usize>,
     /// The file changed after the model saw it. Set by the caller, who knows; false here.
     pub stale: bool,
+    /// With `stale`, when the model's copy was read: wall time in milliseconds. Set by the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loaded_at: Option<i64>,
     /// The tiers that were tried, strictest first.
     pub tiers_tried: Vec<Tier>,
+    /// What else there is to say, as a sentence without a period: where the file went, which other
+    /// path is in the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// The place in a file most like the lines that were not found.

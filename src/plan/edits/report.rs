@@ -24,6 +24,7 @@ pub fn describe(failure: &EditFailure) -> String {
     } = failure;
     let mut lines = vec![format!("{path}  edit {edit}/{of} ({format})  {reason}")];
     lines.push(explain(failure));
+    lines.extend(failure.note.clone());
     if let Some(closest) = &failure.closest {
         describe_closest(closest, &mut lines);
     }
@@ -65,6 +66,8 @@ fn explain(failure: &EditFailure) -> String {
         Reason::TooLarge => {
             format!("the file is over {FILE_BYTES_MAX} bytes or {FILE_LINES_MAX} lines")
         }
+        Reason::CaseTwin => "the path differs only by case from another one".to_owned(),
+        Reason::Internal => "building it failed by a mistake of plandex".to_owned(),
     }
 }
 
@@ -127,6 +130,8 @@ impl fmt::Display for Reason {
             Self::Binary => "BINARY",
             Self::UnsafePath => "UNSAFE PATH",
             Self::TooLarge => "TOO LARGE",
+            Self::CaseTwin => "CASE TWIN",
+            Self::Internal => "INTERNAL ERROR",
         })
     }
 }
@@ -183,6 +188,7 @@ pub(super) struct Flaw {
     reason: Reason,
     pub(super) searched_lines: Vec<String>,
     candidates: Vec<usize>,
+    note: Option<String>,
     tiers_tried: Vec<Tier>,
 }
 
@@ -192,7 +198,18 @@ impl Flaw {
             reason,
             searched_lines: Vec::new(),
             candidates: Vec::new(),
+            note: None,
             tiers_tried: Vec::new(),
+        }
+    }
+
+    /// Lines and where they are, or could be: line indices.
+    pub(super) fn placed(reason: Reason, lines: &[&str], places: &[usize]) -> Self {
+        let places = places.iter().take(CANDIDATES_MAX);
+        Self {
+            searched_lines: owned(lines),
+            candidates: places.map(|at| at + 1).collect(),
+            ..Self::of(reason)
         }
     }
 
@@ -203,15 +220,8 @@ impl Flaw {
             Reason::Ambiguous
         };
         Self {
-            searched_lines: owned(search),
-            candidates: miss
-                .places
-                .iter()
-                .take(CANDIDATES_MAX)
-                .map(|at| at + 1)
-                .collect(),
             tiers_tried: miss.tiers_tried,
-            ..Self::of(reason)
+            ..Self::placed(reason, search, &miss.places)
         }
     }
 
@@ -230,20 +240,38 @@ impl Flaw {
     /// The lines are there, but what replaces them cannot be put there.
     pub(super) fn unshiftable(search: &[&str], spot: &Spot, reason: Reason) -> Self {
         Self {
-            searched_lines: owned(search),
-            candidates: vec![spot.range.start + 1],
             tiers_tried: ALL_TIERS
                 .iter()
                 .copied()
                 .filter(|tier| *tier <= spot.tier)
                 .collect(),
-            ..Self::of(reason)
+            ..Self::placed(reason, search, &[spot.range.start])
         }
     }
 
     pub(super) fn with_tier(mut self, tier: Tier) -> Self {
         self.tiers_tried.push(tier);
         self
+    }
+
+    pub(super) fn with_note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+
+    /// The same trouble seen as an elision, which a line of a whole file is.
+    pub(super) fn as_elided(self, line: &str) -> Self {
+        let note = self.note.or_else(|| {
+            let lines = quote(&self.searched_lines);
+            (self.reason != Reason::Elided).then(|| match self.candidates.is_empty() {
+                true => format!("the file does not have {lines}"),
+                false => format!("several places in the file have {lines}"),
+            })
+        });
+        Self {
+            note,
+            ..Self::elided(line)
+        }
     }
 
     pub(super) fn reason(&self) -> Reason {
@@ -290,6 +318,8 @@ impl Flaw {
             closest,
             candidates: self.candidates,
             stale: false,
+            loaded_at: None,
+            note: self.note,
             tiers_tried: self.tiers_tried,
         }
     }

@@ -86,7 +86,9 @@ impl Malformed {
             closest: None,
             candidates: Vec::new(),
             stale: false,
+            loaded_at: None,
             tiers_tried: Vec::new(),
+            note: None,
         }
     }
 }

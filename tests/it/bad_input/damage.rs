@@ -52,7 +52,7 @@ const EVERY: &[&[&str]] = &[
     ],
     &["load", "a.txt"],
     &["apply", "-y"],
-    &["new"],
+    &["new", "-n", "draft"],
 ];
 
 fn overwrite(path: &Path, at: u64, bytes: &[u8]) {

@@ -14,7 +14,7 @@ use crate::support::{Outcome, Sandbox};
 fn project() -> Sandbox {
     let sandbox = Sandbox::without_git();
     sandbox.write("a.txt", "one\ntwo\n");
-    sandbox.ok(&["new"]);
+    sandbox.ok(&["new", "-n", "draft"]);
     sandbox.ok(&["load", "a.txt"]);
     sandbox.ok(&["tell", &edit("a.txt", "one", "ONE")]);
     sandbox
@@ -176,7 +176,10 @@ fn the_environment_is_checked_like_the_command_line() {
         1,
         "PLANDEX_DIR is [ROOT]/a.txt".split(' ').next().unwrap(),
     );
-    let new = sandbox.plandex(["new"]).env("PLANDEX_DIR", &dir).finish();
+    let new = sandbox
+        .plandex(["new", "-n", "draft"])
+        .env("PLANDEX_DIR", &dir)
+        .finish();
     refused(&new, 1, "it is not a directory");
     assert_eq!(sandbox.read("a.txt"), "one\ntwo\n");
     assert_eq!(rows(&sandbox), before);
@@ -198,7 +201,11 @@ fn without_a_project_every_command_says_how_to_make_one() {
     assert!(!sandbox.state_dir().exists());
     // A file in the place of the directory.
     sandbox.write(".plandex", "mine\n");
-    refused(&sandbox.run(&["new"]), 1, "it is not a directory");
+    refused(
+        &sandbox.run(&["new", "-n", "draft"]),
+        1,
+        "it is not a directory",
+    );
     refused(&sandbox.run(&["status"]), 1, "no plandex project");
     assert_eq!(sandbox.read(".plandex"), "mine\n");
 }
@@ -276,7 +283,7 @@ fn hostile_paths_touch_nothing_outside_and_leave_the_good_files_pending() {
     sandbox.write("binary.txt", b"a\0b\n");
     sandbox.write("latin.txt", b"caf\xe9\n");
     sandbox.write("dir.txt/inside", "");
-    sandbox.ok(&["new"]);
+    sandbox.ok(&["new", "-n", "draft"]);
     let before = canaries(&sandbox);
     let far = format!("{}/x", outside.display());
     let long = format!("{}/x", "d".repeat(300));
@@ -333,7 +340,7 @@ fn a_parent_that_becomes_a_link_after_the_tell_is_not_followed() {
     let outside = sandbox.place().join("outside");
     std::fs::create_dir(&outside).unwrap();
     std::fs::write(outside.join("lib.rs"), sandbox.read("src/lib.rs")).unwrap();
-    sandbox.ok(&["new"]);
+    sandbox.ok(&["new", "-n", "draft"]);
     sandbox.ok(&["tell", &edit("src/lib.rs", "    \"hello\"", "    \"bye\"")]);
     std::fs::rename(sandbox.root().join("src"), sandbox.root().join("old")).unwrap();
     symlink(&outside, sandbox.root().join("src")).unwrap();
@@ -360,7 +367,7 @@ fn a_reply_that_breaks_off_fails_its_file_and_keeps_the_whole_ones() {
     for (tail, what) in open {
         let whole = edit("good.txt", "", what);
         // Given first to a fresh plan, so that the good file is new each time.
-        sandbox.ok(&["new"]);
+        sandbox.ok(&["new", "-n", "draft"]);
         let reply = sandbox.write_beside("reply", &format!("{whole}\n{tail}"));
         let outcome = sandbox.run(&["tell", "x", "--reply", reply.to_str().unwrap(), "--json"]);
         assert_eq!(outcome.code, Some(3), "{what}\n{outcome}");

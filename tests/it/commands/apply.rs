@@ -306,7 +306,7 @@ M src/lib.rs +1 −1  was modified since last read
 #[test]
 fn a_file_that_tools_run_by_themselves_is_named_before_it_is_written() {
     let sandbox = Sandbox::new();
-    sandbox.ok(&["new"]);
+    sandbox.ok(&["new", "-n", "draft"]);
     sandbox.ok(&[
         "tell",
         "```sh path=.envrc\necho hi\n```\n```rust path=src/x.rs\nfn x() {}\n```\n",

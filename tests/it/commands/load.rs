@@ -10,7 +10,7 @@ fn load_takes_files_directories_globs_notes_and_pipes() {
     sandbox.write("target/out.txt", "built\n");
     sandbox.write("docs/a.md", "# A\n");
     sandbox.write("docs/b.md", "# B\n");
-    sandbox.ok(&["new"]);
+    sandbox.ok(&["new", "-n", "draft"]);
     expect(
         &sandbox.run(&["ls"]),
         r#"$ plandex ls

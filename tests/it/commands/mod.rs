@@ -111,7 +111,7 @@ fn tell(sandbox: &Sandbox, text: &str) -> Outcome {
 /// A project with a plan that was shown `src/lib.rs`.
 fn project() -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.ok(&["new"]);
+    sandbox.ok(&["new", "-n", "draft"]);
     sandbox.ok(&["load", "src/lib.rs"]);
     sandbox
 }
@@ -140,7 +140,7 @@ fn json_of_every_command_is_one_document_with_its_version() {
     let sandbox = Sandbox::new();
     let reply = sandbox.write_beside("reply", &greeting("json"));
     for args in [
-        &["new"][..],
+        &["new", "-n", "draft"][..],
         &["plans"],
         &["cd", "draft"],
         &["current"],

@@ -20,7 +20,7 @@ fn with<'s>(sandbox: &'s Sandbox, server: &ModelServer, args: &[&str]) -> Run<'s
 
 fn started() -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.plandex(["new"]).finish().ok();
+    sandbox.plandex(["new", "-n", "draft"]).finish().ok();
     sandbox
 }
 

@@ -64,7 +64,7 @@ fn called_off(sandbox: &Sandbox, running: Background<'_>, off: Off, kept: &str) 
 
 fn started() -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.ok(&["new"]);
+    sandbox.ok(&["new", "-n", "draft"]);
     sandbox
 }
 

@@ -82,7 +82,7 @@ fn serve<'s>(sandbox: &'s Sandbox, signed: &Signed) -> (Background<'s>, u16) {
 fn only_a_certificate_that_is_trusted_for_this_name_is_taken() {
     needs!("openssl");
     let sandbox = Sandbox::new();
-    sandbox.plandex(["new"]).finish().ok();
+    sandbox.plandex(["new", "-n", "draft"]).finish().ok();
     let signed = signed(&sandbox);
     let empty = sandbox.write_beside("empty.pem", "");
     let tell = |port: u16, host: &str, roots: Option<&Path>| -> Outcome {

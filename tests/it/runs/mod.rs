@@ -23,7 +23,7 @@ const SOON: Duration = Duration::from_secs(20);
 /// A project with a plan that was shown `src/lib.rs`.
 fn project() -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.ok(&["new"]);
+    sandbox.ok(&["new", "-n", "draft"]);
     sandbox.ok(&["load", "src/lib.rs"]);
     sandbox
 }

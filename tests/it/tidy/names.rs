@@ -59,7 +59,7 @@ const OWNED: [Owned; 20] = [
         instead: "take it from config::Environment",
     },
     Owned {
-        names: &["toml::"],
+        names: &["toml::", "toml_edit"],
         owners: &["src/config/", "src/config.rs"],
         instead: "take it from config",
     },

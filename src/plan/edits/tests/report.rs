@@ -123,7 +123,9 @@ fn the_json_form_is_fixed() {
         }),
         candidates: vec![],
         stale: false,
+        loaded_at: None,
         tiers_tried: vec![Tier::Exact, Tier::TrailingSpace],
+        note: None,
     };
     let json = serde_json::to_string(&failure).unwrap();
     assert_eq!(

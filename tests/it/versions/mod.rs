@@ -1,0 +1,5 @@
+//! Versions: what a plan's repository holds is what its rows say, as plain git sees it.
+
+mod forks;
+mod old;
+pub(crate) mod trees;
