@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{branches, config, events, locks, models, plans, run, stop};
+use super::{branches, config, context, events, locks, models, plans, run, stop};
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
 #[derive(Debug, Parser)]
@@ -102,10 +102,20 @@ pub(super) enum Command {
     DeleteBranch(branches::Delete),
     /// Show files, directories, notes or piped text to the plan.
     #[command(visible_aliases = ["l", "add"])]
-    Load(Load),
+    Load(context::Load),
     /// List what the plan was shown, and what of it is outdated.
     #[command(alias = "list-context")]
     Ls,
+    /// Print an entry of what the plan was shown, as it was loaded.
+    Show(context::Show),
+    /// Take entries out of what the plan is shown.
+    #[command(visible_aliases = ["remove", "unload"])]
+    Rm(context::Remove),
+    /// Take all entries out.
+    Clear,
+    /// Load again what is outdated.
+    #[command(visible_alias = "u")]
+    Update(context::Update),
     /// Ask for changes; they stay pending until `apply`.
     #[command(visible_alias = "t")]
     Tell(run::args::Tell),
@@ -127,7 +137,12 @@ pub(super) enum Command {
     Log(Log),
     /// Show the pending changes.
     #[command(visible_alias = "diffs")]
-    Diff(Diff),
+    Diff(super::diff::Diff),
+    /// Give up pending changes: they are not built again.
+    #[command(visible_alias = "rj")]
+    Reject(super::reject::Reject),
+    /// Tell which plans want a file.
+    Who(super::who::Who),
     /// Write the pending changes to the project, all or none.
     #[command(visible_alias = "ap")]
     Apply(Apply),
@@ -186,22 +201,6 @@ impl Command {
     }
 }
 
-/// `plandex load`
-#[derive(Debug, Args)]
-pub(super) struct Load {
-    /// Files, directories (with -r) and globs (quoted ones too); none to load standard input.
-    pub(super) paths: Vec<String>,
-    /// Load directories with all they hold, but for what is ignored.
-    #[arg(long, short)]
-    pub(super) recursive: bool,
-    /// Load a remark.
-    #[arg(long, short, value_name = "TEXT")]
-    pub(super) note: Option<String>,
-    /// Load what .gitignore or .plandexignore names, too.
-    #[arg(long, short)]
-    pub(super) force: bool,
-}
-
 /// How a run's events are printed with --json.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Stream {
@@ -216,14 +215,6 @@ pub(super) struct Log {
     /// Show at most so many versions.
     #[arg(long, short = 'n', default_value_t = 1000)]
     pub(super) limit: usize,
-}
-
-/// `plandex diff`
-#[derive(Debug, Args)]
-pub(super) struct Diff {
-    /// Show the last finished version without waiting for a running operation.
-    #[arg(long)]
-    pub(super) snapshot: bool,
 }
 
 /// `plandex apply`

@@ -9,6 +9,7 @@ mod batch;
 mod branches;
 mod choice;
 mod config;
+mod context;
 mod diff;
 mod doctor;
 mod events;
@@ -17,11 +18,12 @@ mod exit;
 mod follow;
 mod frame;
 mod history;
-mod load;
 mod locks;
 mod models;
 mod operate;
+mod pending;
 mod plans;
+mod reject;
 mod report;
 mod run;
 mod session;
@@ -29,6 +31,7 @@ mod status;
 mod stop;
 mod verbose;
 mod waiting;
+mod who;
 
 use anyhow::Result;
 use clap::Parser as _;
@@ -88,8 +91,12 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Branches => branches::branches(cli),
         Command::Checkout(args) => branches::checkout(cli, args),
         Command::DeleteBranch(args) => branches::delete(cli, args),
-        Command::Load(args) => load::load(cli, args),
-        Command::Ls => load::ls(cli),
+        Command::Load(args) => context::load(cli, args),
+        Command::Ls => context::ls(cli),
+        Command::Show(args) => context::show(cli, args),
+        Command::Rm(args) => context::remove(cli, args),
+        Command::Clear => context::clear(cli),
+        Command::Update(args) => context::update(cli, args),
         Command::Tell(args) => run::tell(cli, args),
         Command::Continue(args) => run::continue_(cli, args),
         Command::Chat(args) => run::chat(cli, args),
@@ -98,6 +105,8 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Convo => history::convo(cli),
         Command::Log(args) => history::log(cli, args),
         Command::Diff(args) => diff::diff(cli, args),
+        Command::Reject(args) => reject::reject(cli, args),
+        Command::Who(args) => who::who(cli, args),
         Command::Status => status::status(cli),
         Command::Ps(args) => locks::ps(cli, args),
         Command::Locks(args) => locks::locks(cli, args),

@@ -16,6 +16,7 @@ mod lines;
 mod listen;
 mod outcome;
 mod parallel;
+mod patch;
 pub mod pending;
 mod place;
 mod rebuild;
@@ -25,9 +26,13 @@ pub mod reply;
 mod report;
 mod run;
 mod sheet;
+mod stale;
 mod summary;
 mod tell;
 mod twins;
+
+#[cfg(test)]
+mod tests;
 
 pub use build::{BuiltFile, FailedFile, Op};
 pub use event::{Event, FileStatus, Recorded};

@@ -178,7 +178,9 @@ impl Outcome {
             let was = sheets.was(&path).map(by);
             if let Ok(sheet) = sheets.sheet(&path) {
                 sheet.moved_from = None;
-                sheet.executable = sheet.executable.or(was_program.then_some(true));
+                let is_there = sheet.base_hash.is_some();
+                let inherited = (was_program || is_there).then_some(was_program);
+                sheet.executable = sheet.executable.or(inherited);
             }
             if let Some(was) = was {
                 self.touched.entry(path).or_insert(was);

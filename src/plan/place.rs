@@ -92,11 +92,7 @@ pub(super) fn settle(
     sheets: &Sheets,
     names: &mut Names,
 ) {
-    // Each round fails one more file.
-    while let Some((number, note)) = clash(groups, verdicts, placed) {
-        let refused = groups[number].refused(Reason::Overlap, Some(note));
-        verdicts.insert(number, Err(refused));
-    }
+    settle_clashes(groups, verdicts, placed);
     for (number, verdict) in verdicts.iter_mut() {
         let group = &groups[*number];
         if is_alone(groups, *number) {
@@ -111,70 +107,67 @@ pub(super) fn settle(
         }
     }
     // What was refused by its name may have been to make room.
-    while let Some((number, note)) = clash(groups, verdicts, placed) {
-        let refused = groups[number].refused(Reason::Overlap, Some(note));
-        verdicts.insert(number, Err(refused));
-    }
+    settle_clashes(groups, verdicts, placed);
     note_overwriting(groups, verdicts, sheets);
 }
 
-/// A file that cannot get its name or keep its content, and why.
-fn clash(
+fn settle_clashes(
+    groups: &[Group],
+    verdicts: &mut BTreeMap<usize, Result<Made, FailedFile>>,
+    placed: &[String],
+) {
+    // Each round fails one more file.
+    loop {
+        let clashes = clashes(groups, verdicts, placed);
+        if clashes.is_empty() {
+            break;
+        }
+        for (number, note) in clashes {
+            let refused = groups[number].refused(Reason::Overlap, Some(note));
+            verdicts.insert(number, Err(refused));
+        }
+    }
+}
+
+/// The first files found that cannot get their names or keep their contents, each with the reason.
+fn clashes(
     groups: &[Group],
     verdicts: &BTreeMap<usize, Result<Made, FailedFile>>,
     placed: &[String],
-) -> Option<(usize, String)> {
+) -> Vec<(usize, String)> {
+    let has_others = |path: &str| format!("{path} has other edits in this reply");
     for (number, verdict) in verdicts {
-        let Ok(made) = verdict else { continue };
-        let Some(target) = &made.target else { continue };
+        let group = &groups[*number];
+        let target = verdict.as_ref().ok().and_then(|made| made.target.as_ref());
+        let Some(target) = target else { continue };
         if placed.contains(target) {
-            return Some((*number, format!("{target} has other edits in this reply")));
+            return vec![(*number, has_others(target))];
         }
         for (other, verdict) in verdicts.iter().filter(|(other, _)| *other != number) {
             let there = &groups[*other];
-            if let Ok(one) = verdict
-                && one.target.as_ref() == Some(target)
-            {
-                return Some((
-                    *number,
-                    format!("{} is to become {target}, too", there.path),
-                ));
+            let is_same = |made: &Made| made.target.as_ref() == Some(target);
+            if verdict.as_ref().is_ok_and(is_same) {
+                let becomes = |path: &str| format!("{path} is to become {target}, too");
+                return vec![
+                    (*number, becomes(&there.path)),
+                    (*other, becomes(&group.path)),
+                ];
             }
             if there.path != *target {
                 continue;
             }
-            let Ok(one) = verdict else {
+            let Ok(made) = verdict else {
                 let note = format!("{target} is in its place, and the edits of that did not fit");
-                return Some((*number, note));
+                return vec![(*number, note)];
             };
-            let is_removed_before =
-                one.content.is_none() && there.lines().0 <= groups[*number].lines().1;
-            if one.target.is_none() && !is_removed_before {
-                return Some((*number, format!("{target} has other edits in this reply")));
+            let is_removed = made.content.is_none() && there.lines().0 <= group.lines().1;
+            if made.target.is_none() && !is_removed {
+                let becomes = format!("{} is to become this file in the same reply", group.path);
+                return vec![(*number, has_others(target)), (*other, becomes)];
             }
         }
     }
-    // What another file was to take the place of is not changed either.
-    verdicts.iter().find_map(|(number, verdict)| {
-        let made = verdict.as_ref().ok()?;
-        let path = &groups[*number].path;
-        let wants_it = |(other, verdict): &(&usize, &Result<Made, FailedFile>)| {
-            let has_clashed = verdict.as_ref().is_err_and(|failed| {
-                let mut failures = failed.failures.iter();
-                failures.any(|failure| failure.reason == Reason::Overlap)
-            });
-            has_clashed && groups[**other].target.as_ref() == Some(path)
-        };
-        let (other, _) = verdicts.iter().find(wants_it)?;
-        let stays = made.target.is_none() && made.content.is_some();
-        let other = &groups[*other].path;
-        stays.then(|| {
-            (
-                *number,
-                format!("{other} is to become this file in the same reply"),
-            )
-        })
-    })
+    Vec::new()
 }
 
 /// Notes which files take the place of others.

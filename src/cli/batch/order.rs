@@ -54,6 +54,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Plans(_)
         | Command::Config
         | Command::Ps(_)
+        | Command::Who(_)
         | Command::Locks(_)
         | Command::Events(_)
         | Command::Connect(_)
@@ -68,7 +69,11 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Chat(_)
         | Command::Continue(_)
         | Command::Build(_)
+        | Command::Rm(_)
+        | Command::Clear
+        | Command::Update(_)
         | Command::Summary(_)
+        | Command::Reject(_)
         | Command::SetModel(_)
         | Command::Apply(_) => Order::OfPlan(Scope::Write),
         Command::Exec(args) if args.read && args.root => Order::OfWholePlan,
@@ -79,6 +84,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Current
         | Command::Branches
         | Command::Ls
+        | Command::Show(_)
         | Command::Models
         | Command::Convo
         | Command::Log(_)
@@ -114,11 +120,16 @@ mod tests {
             ("continue --print-prompt", read),
             ("build", write),
             ("apply -y", write),
+            ("reject -a -y", write),
             ("apply --dry-run", read),
             ("exec -- true", write),
             ("exec --read -- true", read),
             ("exec --read --root -- true", Order::OfWholePlan),
             ("load x", read),
+            ("show 1", read),
+            ("rm 1", write),
+            ("clear", write),
+            ("update -y", write),
             ("diff --snapshot", read),
             ("convo", read),
             ("models", read),
