@@ -240,6 +240,13 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(runs::too_long))
         .or_else(|| error.downcast_ref().map(runs::no_images))
         .or_else(|| error.downcast_ref().map(apply))
+        .or_else(|| {
+            error
+                .downcast_ref()
+                .map(|e| from(super::apply::not_undoable(e)))
+        })
+        .or_else(|| error.downcast_ref().map(|e| from(super::apply::unknown(e))))
+        .or_else(|| error.downcast_ref().map(|e| from(super::apply::git(e))))
         .or_else(|| error.downcast_ref().map(setting))
         .or_else(|| error.downcast_ref().map(exec))
         .or_else(|| error.downcast_ref().map(context));
@@ -394,7 +401,10 @@ fn select(error: &SelectError) -> Verdict {
 }
 
 fn apply(error: &ApplyError) -> Verdict {
-    let (code, kind, hint) = super::apply::verdict(error);
+    from(super::apply::verdict(error))
+}
+
+fn from((code, kind, hint): (ExitCode, &'static str, &'static str)) -> Verdict {
     Verdict::new(code, kind, hint)
 }
 
