@@ -119,12 +119,15 @@ pub(super) enum Command {
     #[command(visible_alias = "b")]
     Build(run::args::Build),
     /// Show the conversation.
-    Convo,
+    Convo(super::history::Convo),
     /// Show what the conversation was about, in short.
     Summary(run::args::Summary),
     /// Show the versions of the branch.
     #[command(visible_aliases = ["history", "logs"])]
-    Log(Log),
+    Log(super::history::Log),
+    /// Go back to an earlier version, in a new one.
+    #[command(visible_alias = "rw")]
+    Rewind(super::rewind::Rewind),
     /// Show the pending changes.
     #[command(visible_alias = "diffs")]
     Diff(Diff),
@@ -200,14 +203,6 @@ pub(super) struct Stream {
     /// With --json: print the reply's text and the model's thinking as they come, too.
     #[arg(long)]
     pub(super) deltas: bool,
-}
-
-/// `plandex log`
-#[derive(Debug, Args)]
-pub(super) struct Log {
-    /// Show at most so many versions.
-    #[arg(long, short = 'n', default_value_t = 1000)]
-    pub(super) limit: usize,
 }
 
 /// `plandex diff`
@@ -294,6 +289,9 @@ pub(super) struct Doctor {
     /// Remove deleted plans for good, and do nothing else: no `undelete` brings them back.
     #[arg(long, conflicts_with_all = ["fix", "dry_run"])]
     pub(super) prune: bool,
+    /// Make the rows of the plans' branches, or a lost database, again from the repositories.
+    #[arg(long, conflicts_with_all = ["fix", "dry_run", "prune"])]
+    pub(super) rebuild: bool,
     /// With --prune: do not ask.
     #[arg(long, short, requires = "prune")]
     pub(super) yes: bool,

@@ -21,6 +21,7 @@ mod locks;
 mod operate;
 mod plans;
 mod report;
+mod rewind;
 mod run;
 mod session;
 mod status;
@@ -93,8 +94,9 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Chat(args) => run::chat(cli, args),
         Command::Build(args) => run::build(cli, args),
         Command::Summary(args) => run::summary(cli, args),
-        Command::Convo => history::convo(cli),
+        Command::Convo(args) => history::convo(cli, args),
         Command::Log(args) => history::log(cli, args),
+        Command::Rewind(args) => rewind::rewind(cli, args),
         Command::Diff(args) => diff::diff(cli, args),
         Command::Status => status::status(cli),
         Command::Ps(args) => locks::ps(cli, args),

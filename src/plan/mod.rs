@@ -19,6 +19,7 @@ mod record;
 mod repair;
 pub mod reply;
 mod report;
+pub mod rewind;
 mod run;
 mod summary;
 mod tell;

@@ -203,6 +203,27 @@ pub fn delete(tx: &WriteTx<'_>, id: &str) -> Result<()> {
     Ok(())
 }
 
+/// Inserts a branch as it is told by its repository.
+pub fn put(tx: &WriteTx<'_>, branch: &Branch) -> Result<()> {
+    tx.sql()
+        .prepare_cached(
+            "INSERT INTO branches (id, plan_id, name, parent_id, head, status, error, created_at,
+                updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            branch.id,
+            branch.plan_id,
+            branch.name,
+            branch.parent_id,
+            branch.head,
+            branch.status.word(),
+            branch.error,
+            branch.created_at,
+            branch.updated_at,
+        ])?;
+    Ok(())
+}
+
 /// A branch as it is forked.
 #[derive(Debug, Clone, Copy)]
 pub struct NewBranch<'a> {

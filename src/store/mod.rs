@@ -100,6 +100,23 @@ impl Store {
         open::open(dir, connections)
     }
 
+    /// Makes a database that is lost again, filled by `fill` in the one transaction that makes it.
+    /// What there is of the old one is put aside; returns where.
+    ///
+    /// Fails if there is a database by now.
+    pub fn recreate(
+        dir: &Path,
+        fill: impl FnOnce(&WriteTx<'_>) -> Result<()>,
+    ) -> Result<Option<PathBuf>> {
+        open::recreate(dir, fill)
+    }
+
+    /// Writes a consistent copy of the database to `path`, where nothing may be yet, while others
+    /// work (`VACUUM INTO`).
+    pub fn copy_to(&self, path: &Path) -> Result<()> {
+        open::copy_to(&self.path(), path)
+    }
+
     /// The state directory.
     pub fn dir(&self) -> &Path {
         &self.dir

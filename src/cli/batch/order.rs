@@ -67,6 +67,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Continue(_)
         | Command::Build(_)
         | Command::Summary(_)
+        | Command::Rewind(_)
         | Command::Apply(_) => Order::OfPlan(Scope::Write),
         Command::Exec(args) if args.read && args.root => Order::OfWholePlan,
         Command::Exec(args) if args.read => Order::OfPlan(Scope::Read),
@@ -76,7 +77,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Current
         | Command::Branches
         | Command::Ls
-        | Command::Convo
+        | Command::Convo(_)
         | Command::Log(_)
         | Command::Status => Order::OfPlan(Scope::Read),
     }

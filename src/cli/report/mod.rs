@@ -14,6 +14,7 @@ use crate::apply::ApplyError;
 use crate::config::{self, Environment};
 use crate::context::ContextError;
 use crate::lock::{LockError, RetryReason};
+use crate::plan::rewind::NoTarget;
 use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
 use crate::project::{ProjectError, SelectError};
@@ -197,6 +198,10 @@ fn judge(error: &Error) -> Verdict {
             kind: "usage",
             hint: usage.hint.clone(),
         };
+    }
+    if error.is::<NoTarget>() {
+        let hint = "`plandex log` lists the versions; nothing was changed";
+        return Verdict::new(ExitCode::Usage, "no_version", hint);
     }
     if error.is::<Unconfirmed>() {
         let hint = "`plandex apply -y`; nothing was written";

@@ -2,4 +2,6 @@
 
 mod forks;
 mod old;
+mod rebuild;
+mod rewind;
 pub(crate) mod trees;
