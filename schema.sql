@@ -64,14 +64,24 @@ CREATE TABLE branch_settings (
 ) STRICT;
 
 -- One thing the user has shown a branch. The body is a git blob of the plan's repository, named by
--- `blob` and immutable. Written by `load`, `update`, `rm`, `clear`; size, mtime and hash are those
--- of the file at the moment its body was read.
+-- `blob` and immutable. Written by `load`, `update`, `rm`, `clear` and a run that refreshes what it
+-- sends; size, mtime and hash are those of the file at the moment its body was read (of a file in
+-- UTF-16, whose body is converted, they are still the file's). What it takes to make an entry
+-- again stands beside it: `url` of a page, `link` of a file that was named by a link, `detail` of
+-- an image, `forced` where the ignore rules were passed over, `listing` (a hash of the paths,
+-- sizes and times) of a tree or a map.
 CREATE TABLE contexts (
     id         TEXT NOT NULL,
     branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
-    kind       TEXT NOT NULL CHECK (kind IN ('file', 'tree', 'note', 'piped')),
+    kind       TEXT NOT NULL CHECK (kind IN
+        ('file', 'tree', 'map', 'note', 'piped', 'url', 'image')),
     name       TEXT NOT NULL,
     path       TEXT,
+    url        TEXT,
+    link       TEXT,
+    detail     TEXT CHECK (detail IN ('high', 'low')),
+    forced     INTEGER NOT NULL DEFAULT 0 CHECK (forced IN (0, 1)),
+    listing    TEXT,
     blob       TEXT NOT NULL,
     hash       TEXT NOT NULL,
     size       INTEGER NOT NULL,
@@ -83,8 +93,19 @@ CREATE TABLE contexts (
 ) STRICT;
 
 CREATE INDEX contexts_branch ON contexts (branch_id, created_at);
--- One entry a path and branch: loading a file again replaces it.
-CREATE UNIQUE INDEX contexts_path ON contexts (branch_id, path) WHERE path IS NOT NULL;
+-- One entry a path (and way to show it) and branch: loading it again replaces it.
+CREATE UNIQUE INDEX contexts_path ON contexts (branch_id, kind, path) WHERE path IS NOT NULL;
+CREATE UNIQUE INDEX contexts_url ON contexts (branch_id, url) WHERE url IS NOT NULL;
+
+-- How many tokens a model counts where we estimate one, learned from what it reports of the prompts
+-- it was sent: a moving average in thousandths, within reason. Written at the end of
+-- a reply; the models used longest ago go when there are more than a hundred.
+CREATE TABLE token_ratios (
+    model      TEXT PRIMARY KEY,
+    permille   INTEGER NOT NULL CHECK (permille BETWEEN 600 AND 2000),
+    samples    INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT;
 
 -- One message of a branch's conversation. Inserted by a run (the reply in state 'open'),
 -- completed once, and never changed after: the trigger refuses it.

@@ -59,11 +59,20 @@ pub fn run(
             .as_ref()
             .is_ok_and(|applied| applied.written.is_empty())
     {
-        // After an error the files are as before, or decided and waiting for the next write turn;
-        // whoever comes next sets the status if this cannot.
-        set_status(turn, permit, &branch, branch.status).ok();
+        // After an error the files are as before, and so is the status; or something waits for the
+        // next write turn: then the status says so, and even a reader takes that turn first.
+        if !waits(turn, &branch).unwrap_or(true) {
+            set_status(turn, permit, &branch, branch.status).ok();
+        }
     }
     applied
+}
+
+/// Whether files or rows of an apply of the branch wait to be settled.
+fn waits(turn: &Turn<'_>, branch: &Branch) -> Result<bool> {
+    let open = [applies::UNDECIDED, applies::UNSETTLED].concat();
+    let standing = turn.project.store.read(|tx| applies::standing(tx, &open))?;
+    Ok(standing.iter().any(|apply| apply.branch_id == branch.id))
 }
 
 /// What a dead apply left, mended by the next writer of its plan: files first, under the apply

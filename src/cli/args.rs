@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{branches, events, locks, plans, run, stop};
+use super::{branches, config, context, events, locks, models, plans, run, stop};
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
 #[derive(Debug, Parser)]
@@ -102,10 +102,20 @@ pub(super) enum Command {
     DeleteBranch(branches::Delete),
     /// Show files, directories, notes or piped text to the plan.
     #[command(visible_aliases = ["l", "add"])]
-    Load(Load),
+    Load(context::Load),
     /// List what the plan was shown, and what of it is outdated.
     #[command(alias = "list-context")]
     Ls,
+    /// Print an entry of what the plan was shown, as it was loaded.
+    Show(context::Show),
+    /// Take entries out of what the plan is shown.
+    #[command(visible_aliases = ["remove", "unload"])]
+    Rm(context::Remove),
+    /// Take all entries out.
+    Clear,
+    /// Load again what is outdated.
+    #[command(visible_alias = "u")]
+    Update(context::Update),
     /// Ask for changes; they stay pending until `apply`.
     #[command(visible_alias = "t")]
     Tell(run::args::Tell),
@@ -130,7 +140,12 @@ pub(super) enum Command {
     Rewind(super::rewind::Rewind),
     /// Show the pending changes.
     #[command(visible_alias = "diffs")]
-    Diff(Diff),
+    Diff(super::diff::Diff),
+    /// Give up pending changes: they are not built again.
+    #[command(visible_alias = "rj")]
+    Reject(super::reject::Reject),
+    /// Tell which plans want a file.
+    Who(super::who::Who),
     /// Write the pending changes to the project, all or none.
     #[command(visible_alias = "ap")]
     Apply(Apply),
@@ -149,6 +164,14 @@ pub(super) enum Command {
     Stop(stop::Stop),
     /// Run a program while holding the plan.
     Exec(Exec),
+    /// Show the settings, and where each comes from.
+    Config,
+    /// Change a setting, for this project or this user.
+    SetConfig(config::SetConfig),
+    /// Show which model would be asked, and why; nobody is contacted.
+    Models,
+    /// Choose the model of this branch.
+    SetModel(models::SetModel),
     /// Check the health of everything, and repair it.
     Doctor(Doctor),
     /// Run many commands in this one process, each plan's in their order.
@@ -181,36 +204,12 @@ impl Command {
     }
 }
 
-/// `plandex load`
-#[derive(Debug, Args)]
-pub(super) struct Load {
-    /// Files, directories (with -r) and globs (quoted ones too); none to load standard input.
-    pub(super) paths: Vec<String>,
-    /// Load directories with all they hold, but for what is ignored.
-    #[arg(long, short)]
-    pub(super) recursive: bool,
-    /// Load a remark.
-    #[arg(long, short, value_name = "TEXT")]
-    pub(super) note: Option<String>,
-    /// Load what .gitignore or .plandexignore names, too.
-    #[arg(long, short)]
-    pub(super) force: bool,
-}
-
 /// How a run's events are printed with --json.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Stream {
     /// With --json: print the reply's text and the model's thinking as they come, too.
     #[arg(long)]
     pub(super) deltas: bool,
-}
-
-/// `plandex diff`
-#[derive(Debug, Args)]
-pub(super) struct Diff {
-    /// Show the last finished version without waiting for a running operation.
-    #[arg(long)]
-    pub(super) snapshot: bool,
 }
 
 /// `plandex apply`

@@ -7,6 +7,8 @@ use super::session::Cli;
 use crate::config::{self, CommandWords, ModelSettings, Origin};
 use crate::model::{self, Chosen, Said};
 use crate::project::Project;
+use crate::store::branch_settings::{self, BranchSetting};
+use crate::store::ratios;
 
 /// Which model to ask.
 #[derive(Debug, Clone, Default, Args)]
@@ -51,13 +53,53 @@ impl ModelChoice {
             ..ModelSettings::default()
         };
         let settings = cli.settings(project)?;
-        Ok(model::choose(&Said {
+        let plan = match project.selected() {
+            Ok(selected) => of_branch(project, &selected.branch.id)?,
+            // Whoever works on one has said so already.
+            Err(_) => None,
+        };
+        let mut chosen = model::choose(&Said {
             flags: &flags,
             environment: &cli.environment.models,
-            plan: None,
+            plan: plan.as_ref(),
             files: &settings.models,
             variable: &config::secret_variable,
             dir: &project.root,
-        })?)
+        })?;
+        let name = chosen.name();
+        chosen.permille = project.store.read(|tx| ratios::permille(tx, &name))?;
+        Ok(chosen)
     }
+}
+
+/// What `set-model` chose for a branch; `None` if nothing.
+pub(super) fn of_branch(project: &Project, branch_id: &str) -> Result<Option<ModelSettings>> {
+    let chosen = project
+        .store
+        .read(|tx| branch_settings::of_branch(tx, branch_id))?;
+    (!chosen.is_empty()).then(|| as_layer(&chosen)).transpose()
+}
+
+/// Settings of a branch as one voice among others.
+pub(super) fn as_layer(chosen: &[BranchSetting]) -> Result<ModelSettings> {
+    let text = |name: &str| {
+        let found = chosen.iter().find(|setting| setting.name == name);
+        found.map(|setting| setting.value.clone())
+    };
+    let number = |name: &str| {
+        let number = text(name).map(|text| text.parse::<u64>());
+        number
+            .transpose()
+            .with_context(|| format!("reading the branch's `{name}`"))
+    };
+    Ok(ModelSettings {
+        origin: Origin::Plan,
+        provider: text("provider"),
+        model: text("model"),
+        base_url: text("base-url"),
+        fallback: text("fallback"),
+        context_window: number("context-window")?,
+        max_tokens: number("max-tokens")?,
+        ..ModelSettings::default()
+    })
 }

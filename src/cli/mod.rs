@@ -8,6 +8,8 @@ mod args;
 mod batch;
 mod branches;
 mod choice;
+mod config;
+mod context;
 mod diff;
 mod doctor;
 mod events;
@@ -16,10 +18,12 @@ mod exit;
 mod follow;
 mod frame;
 mod history;
-mod load;
 mod locks;
+mod models;
 mod operate;
+mod pending;
 mod plans;
+mod reject;
 mod report;
 mod rewind;
 mod run;
@@ -28,6 +32,7 @@ mod status;
 mod stop;
 mod verbose;
 mod waiting;
+mod who;
 
 use anyhow::Result;
 use clap::Parser as _;
@@ -87,8 +92,12 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Branches => branches::branches(cli),
         Command::Checkout(args) => branches::checkout(cli, args),
         Command::DeleteBranch(args) => branches::delete(cli, args),
-        Command::Load(args) => load::load(cli, args),
-        Command::Ls => load::ls(cli),
+        Command::Load(args) => context::load(cli, args),
+        Command::Ls => context::ls(cli),
+        Command::Show(args) => context::show(cli, args),
+        Command::Rm(args) => context::remove(cli, args),
+        Command::Clear => context::clear(cli),
+        Command::Update(args) => context::update(cli, args),
         Command::Tell(args) => run::tell(cli, args),
         Command::Continue(args) => run::continue_(cli, args),
         Command::Chat(args) => run::chat(cli, args),
@@ -98,6 +107,8 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Log(args) => history::log(cli, args),
         Command::Rewind(args) => rewind::rewind(cli, args),
         Command::Diff(args) => diff::diff(cli, args),
+        Command::Reject(args) => reject::reject(cli, args),
+        Command::Who(args) => who::who(cli, args),
         Command::Status => status::status(cli),
         Command::Ps(args) => locks::ps(cli, args),
         Command::Locks(args) => locks::locks(cli, args),
@@ -106,6 +117,10 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Events(args) => events::events(cli, args),
         Command::Exec(args) => exec::exec(cli, args),
         Command::Apply(args) => apply::apply(cli, args),
+        Command::Config => config::config(cli),
+        Command::SetConfig(args) => config::set_config(cli, args),
+        Command::Models => models::models(cli),
+        Command::SetModel(args) => models::set_model(cli, args),
         Command::Doctor(args) => doctor::doctor(cli, args),
         Command::Batch(args) => batch::batch(cli, args),
         Command::ProbeFileSystem(args) => {

@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -42,6 +42,8 @@ pub(super) struct Cli {
     detached: Option<Detached>,
     /// Set for a line of a batch.
     line: Option<Line>,
+    /// The plan (its id) and the branch that all that follows is about, whatever is chosen meanwhile.
+    pinned: OnceLock<(String, String)>,
 }
 
 /// What a line of a batch has that a command of its own has not.
@@ -101,6 +103,7 @@ impl Cli {
             frame: Frame::default(),
             detached,
             line: None,
+            pinned: OnceLock::new(),
         })
     }
 
@@ -145,6 +148,7 @@ impl Cli {
                 stderr: stderr.try_clone()?,
                 has_panicked: AtomicBool::new(false),
             }),
+            pinned: OnceLock::new(),
         })
     }
 
@@ -260,6 +264,13 @@ impl Cli {
         Ok((project, selected))
     }
 
+    /// Makes all that this command still does be about this plan and branch.
+    pub(super) fn pin(&self, selected: &Selected) {
+        let place = (selected.plan.id.clone(), selected.branch.name.clone());
+        // The first one stands: a command is about one branch.
+        self.pinned.get_or_init(|| place);
+    }
+
     /// What decided the selected plan, and what its branch, as one would look for it.
     pub(super) fn decided_by(&self, selected: &Selected) -> (&'static str, &'static str) {
         let words = |by: DecidedBy,
@@ -288,16 +299,13 @@ impl Cli {
     pub(super) fn session(&self) -> Session {
         let terminal = terminal::session();
         let actor = self.environment.actor.clone().or_else(|| terminal.clone());
+        let (plan, branch) = self.pinned.get().cloned().unzip();
         Session {
-            plan: self
-                .global
-                .plan
-                .clone()
+            plan: plan
+                .or_else(|| self.global.plan.clone())
                 .or_else(|| self.environment.plan.clone()),
-            branch: self
-                .global
-                .branch
-                .clone()
+            branch: branch
+                .or_else(|| self.global.branch.clone())
                 .or_else(|| self.environment.branch.clone()),
             terminal,
             actor: actor.unwrap_or_default(),
@@ -311,6 +319,14 @@ impl Cli {
     /// The settings files and the environment.
     pub(super) fn settings(&self, project: &Project) -> Result<Settings> {
         Settings::load(Some(&project.dir().join("config.toml")), &self.environment)
+    }
+
+    /// Whether a settings file or a variable says anything of the setting `name`.
+    pub(super) fn is_set(&self, project: &Project, name: &str) -> Result<bool> {
+        let path = project.dir().join("config.toml");
+        let shown = Settings::shown(Some(&path), &self.environment)?;
+        let is_said = |one: &config::Shown| one.name == name && one.from != "default";
+        Ok(shown.iter().any(is_said))
     }
 
     /// How long this command waits for everything it may wait for, counted from now.

@@ -13,7 +13,7 @@ use crate::lock::operation;
 use crate::lock::rules::Standing;
 use crate::plan::Report;
 use crate::project::{Project, Selected};
-use crate::store::changes::{self, Change};
+use crate::store::changes::{self, Change, Wanted};
 use crate::store::messages::State as MessageState;
 use crate::store::streams::{self, Files, Stream};
 use crate::store::tickets::State;
@@ -25,6 +25,8 @@ const SAMPLES: i64 = 20;
 
 struct Picture {
     pending: Vec<Change>,
+    /// Who else wants those files.
+    elsewhere: Vec<Wanted>,
     queue: Vec<Seen>,
     /// Until this terminal's own operation starts.
     estimate: Option<Duration>,
@@ -62,6 +64,31 @@ struct PendingDocument {
     op: &'static str,
     added: i64,
     removed: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved_from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    executable: Option<bool>,
+    /// Other plans and branches that want the file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    wanted_by: Vec<WantedDocument>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WantedDocument {
+    plan: String,
+    plan_id: String,
+    branch: String,
+}
+
+fn wanted_by(elsewhere: &[Wanted], path: &str) -> Vec<WantedDocument> {
+    let of_path = elsewhere.iter().filter(|wanted| wanted.change.path == path);
+    let document = |wanted: &Wanted| WantedDocument {
+        plan: wanted.plan.clone(),
+        plan_id: wanted.plan_id.clone(),
+        branch: wanted.branch.clone(),
+    };
+    of_path.map(document).collect()
 }
 
 #[derive(Serialize)]
@@ -105,7 +132,7 @@ pub(super) fn status(cli: &Cli) -> Result<ExitCode> {
             .line("An apply was interrupted: the next `plandex apply` finishes or undoes it");
     }
     show_last_run(cli, &picture);
-    show_pending(cli, &picture.pending);
+    show_pending(cli, &picture.pending, &picture.elsewhere);
     show_queue(cli, &project, &selected, &picture);
     Ok(ExitCode::Done)
 }
@@ -126,10 +153,13 @@ fn look(cli: &Cli, project: &Project, selected: &Selected) -> Result<Picture> {
             _ => Files::default(),
         };
         let left = last.as_ref().map(|last| changes::left_by(tx, &last.id));
+        let pending = changes::pending(tx, &selected.branch.id)?;
+        let paths: Vec<&str> = pending.iter().map(|change| change.path.as_str()).collect();
         Ok(Picture {
+            elsewhere: changes::pending_elsewhere(tx, &selected.branch.id, &paths)?,
             estimate,
             files_left: left.transpose()?.unwrap_or_default(),
-            pending: changes::pending(tx, &selected.branch.id)?,
+            pending,
             queue,
             last,
             files,
@@ -229,23 +259,70 @@ fn show_at_work(cli: &Cli, picture: &Picture, stream: &Stream, age: &str) {
         .hint(format!("follow it with `plandex connect {number}`"));
 }
 
-fn show_pending(cli: &Cli, pending: &[Change]) {
+fn show_pending(cli: &Cli, pending: &[Change], elsewhere: &[Wanted]) {
     if pending.is_empty() {
         cli.ui.line("No pending changes");
         return;
     }
     cli.ui.line(format!("Pending changes ({}):", pending.len()));
-    for change in pending {
-        let stats = render::stats(
-            change.added.unsigned_abs(),
-            change.removed.unsigned_abs(),
-            cli.ui.signs(),
-        );
-        cli.ui
-            .line(Text::from(format!("  {} {} ", op_letter(change), change.path)).join(stats));
+    let is_told_elsewhere = |change: &Change| is_moved_away(pending, change);
+    for change in pending.iter().filter(|change| !is_told_elsewhere(change)) {
+        cli.ui.line(pending_line(cli, change));
     }
+    show_overlaps(cli, elsewhere);
     cli.ui
         .hint("look with `plandex diff`, write them with `plandex apply`");
+}
+
+/// A pending change as a line.
+pub(super) fn pending_line(cli: &Cli, change: &Change) -> Text {
+    let (added, removed) = (change.added.unsigned_abs(), change.removed.unsigned_abs());
+    let signs = cli.ui.signs();
+    let name = match &change.moved_from {
+        Some(from) => format!("{from} {} {}", signs.arrow, change.path),
+        None => change.path.clone(),
+    };
+    let line = Text::from(format!("  {} {name} ", op_letter(change)));
+    let line = line.join(render::stats(added, removed, signs));
+    match change.executable {
+        Some(true) => line.then(Style::Yellow, "  becomes a program"),
+        Some(false) => line.plain("  is no program any more"),
+        None => line,
+    }
+}
+
+/// Whether a change is the old name of a file, which is told of under its new one.
+fn is_moved_away(pending: &[Change], change: &Change) -> bool {
+    let mut others = pending.iter();
+    change.blob.is_none() && others.any(|other| other.moved_from.as_ref() == Some(&change.path))
+}
+
+/// So many files of other plans are named.
+const OVERLAPS: usize = 10;
+
+/// The files that others want too.
+fn show_overlaps(cli: &Cli, elsewhere: &[Wanted]) {
+    for wanted in elsewhere.iter().take(OVERLAPS) {
+        let Wanted {
+            plan,
+            branch,
+            change,
+            ..
+        } = wanted;
+        let line = format!(
+            "  {} is pending on plan {plan}, branch {branch}, too",
+            change.path
+        );
+        cli.ui.line(Text::styled(Style::Yellow, line));
+    }
+    let more = elsewhere.len().saturating_sub(OVERLAPS);
+    if more > 0 {
+        cli.ui.line(format!("  and {more} more: see `plandex who`"));
+    }
+    if !elsewhere.is_empty() {
+        cli.ui
+            .hint("whoever applies first makes the other's file a drifted one: see `plandex who`");
+    }
 }
 
 /// SEED.md 8.2.2.
@@ -334,21 +411,27 @@ fn estimate(tx: &ReadTx<'_>, queue: &[Seen], mine: &Seen) -> Result<Option<Durat
     Ok(estimate::until_turn(&running, &waiting, claim))
 }
 
-/// "A", "M" or "D", as git prints them.
+/// "A", "M", "D" or "R", as git prints them.
 pub(super) fn op_letter(change: &Change) -> char {
     match (&change.base_hash, &change.blob) {
+        (None, Some(_)) if change.moved_from.is_some() => 'R',
         (None, _) => 'A',
         (Some(_), Some(_)) => 'M',
         (Some(_), None) => 'D',
     }
 }
 
-fn document(cli: &Cli, project: &Project, selected: &Selected, picture: Picture) -> Document {
-    let op = |change: &Change| match op_letter(change) {
+/// The same as a word.
+pub(super) fn op_word(change: &Change) -> &'static str {
+    match op_letter(change) {
         'A' => "add",
         'D' => "delete",
+        'R' => "rename",
         _ => "update",
-    };
+    }
+}
+
+fn document(cli: &Cli, project: &Project, selected: &Selected, picture: Picture) -> Document {
     Document {
         schema_version: SCHEMA_VERSION,
         plan: selected.plan.name.clone(),
@@ -363,9 +446,12 @@ fn document(cli: &Cli, project: &Project, selected: &Selected, picture: Picture)
             .iter()
             .map(|change| PendingDocument {
                 path: change.path.clone(),
-                op: op(change),
+                op: op_word(change),
                 added: change.added,
                 removed: change.removed,
+                moved_from: change.moved_from.clone(),
+                executable: change.executable,
+                wanted_by: wanted_by(&picture.elsewhere, &change.path),
             })
             .collect(),
         estimated_start_seconds: picture.estimate.map(|estimate| estimate.as_secs()),

@@ -60,6 +60,8 @@ pub struct Environment {
     pub visual: Option<OsString>,
     /// `EDITOR`: a command line, weaker than `VISUAL`.
     pub editor: Option<OsString>,
+    /// `PLANDEX_PAGER`: a command line, stronger than `PAGER`.
+    pub own_pager: Option<OsString>,
     /// `PAGER`: a command line.
     pub pager: Option<OsString>,
     /// What is said about models.
@@ -142,6 +144,7 @@ impl Environment {
             own_editor: set("PLANDEX_EDITOR"),
             visual: set("VISUAL"),
             editor: set("EDITOR"),
+            own_pager: set("PLANDEX_PAGER"),
             pager: set("PAGER"),
             models: ModelEnvironment::read(&set)?,
             crash_at: point("PLANDEX_CRASH_AT")?,
@@ -178,6 +181,14 @@ impl Environment {
             .or_else(|| of(&self.visual, "VISUAL"))
             .or_else(|| of(&self.editor, "EDITOR"))
             .unwrap_or_else(|| ("vi".to_owned(), EditorFrom::Default))
+    }
+
+    /// The command line of the pager: `PLANDEX_PAGER`, `PAGER`, less; `None` if that is empty or cat.
+    pub fn pager(&self) -> Option<String> {
+        let line = self.own_pager.as_ref().or(self.pager.as_ref());
+        let line = line.map_or("less -FRX".into(), |line| line.to_string_lossy());
+        let is_none = ["", "cat"].contains(&line.trim());
+        (!is_none).then(|| line.into_owned())
     }
 
     /// The user's settings file, whether it exists or not; `None` without a usable home.

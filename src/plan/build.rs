@@ -1,33 +1,44 @@
-//! Edits into new file contents, file by file: what fits becomes pending, what does not is
-//! reported with the closest place, and neither disturbs the other.
+//! Edits into new file contents, file by file, several at once: what fits becomes pending, what
+//! does not is reported with the closest place, and neither disturbs the other.
+//!
+//! The edits of one reply are all made of what was there before it: `a` may become `b` while `b`
+//! becomes `c`. Only a file that gets its name in the reply is built after the one it comes from.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
-use std::path::Path;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::edits::{self, Edit, EditFailure, PathMatch, Reason};
+use super::edits::{self, Built, Edit, EditFailure, Reason};
+use super::event::Event;
+use super::group::{self, Group};
 use super::outcome::Outcome;
-use crate::platform::cancel::Cancel;
-use crate::platform::digest;
-use crate::platform::snapshot::{Tree, Unread};
+use super::parallel;
+use super::place::{self, Made};
+use super::sheet::{Sheet, Sheets, Unbuilt};
+use super::twins::Names;
+use crate::platform::log;
+use crate::platform::panic::Panicked;
 use crate::project::Turn;
-use crate::repo::PlanRepo;
 use crate::store::branches::Branch;
-use crate::store::changes::{self, Change};
-use crate::store::contexts;
 
 /// A file that was built and is pending now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BuiltFile {
-    /// The path in the project.
+    /// The path in the project; of a file that gets another name, the one it has.
     pub path: String,
     /// What is done to it.
     pub op: Op,
+    /// Its new name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
+    /// Whether another file has that name and goes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub overwrites: bool,
+    /// Whether it is to be a program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<bool>,
     /// Lines added.
     pub added: usize,
     /// Lines removed.
@@ -46,12 +57,16 @@ pub struct BuiltFile {
 pub enum Op {
     /// There was none.
     Add,
-    /// Its content changes.
+    /// Its content or its mode changes.
     Update,
     /// It goes.
     Delete,
-    /// It has that very content already, and nothing is pending.
+    /// It gets another name.
+    Rename,
+    /// It has that very content already.
     Unchanged,
+    /// It becomes what the project has: nothing is pending of it any more.
+    Undone,
 }
 
 /// A file that could not be built: none of its edits is pending.
@@ -73,197 +88,168 @@ pub(super) struct Due {
     pub(super) edits: Vec<Edit>,
 }
 
-/// The state of the branch that edits are built on.
-pub(super) struct Ground {
-    pub(super) pending: Vec<Change>,
-    contexts: Vec<contexts::Context>,
-}
-
-/// The project's files, to be read only.
-struct Disk {
-    tree: Tree,
-    /// Never set: a build that has begun is finished, also by a run that was stopped.
-    never: Cancel,
-}
-
-/// How long a file that somebody is writing to is waited for.
-const BUSY_FILE: Duration = Duration::from_secs(10);
-
-/// The content that a path's edits are built on, and the hash of what is on the disk.
-pub(super) struct Base {
-    pub(super) content: Option<Vec<u8>>,
-    pub(super) hash: Option<String>,
-    pub(super) stale: bool,
-}
-
-/// Builds all files that the edits of `dues` touch, each reply on top of those before it. Only a
-/// failure to read the plan is an error here.
+/// Builds all files that the edits of `dues` touch, each reply on top of those before it, and
+/// says what became of each file as it is known, in the order of their names. Only a failure to
+/// read the plan is an error here.
 pub(super) fn build(
     turn: &Turn<'_>,
     branch: &Branch,
     stream_id: &str,
     dues: &[Due],
+    say: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<Outcome> {
-    let ground = turn.project.store.read(|tx| {
-        Ok(Ground {
-            pending: changes::pending(tx, &branch.id)?,
-            contexts: contexts::of_branch(tx, &branch.id)?,
-        })
-    })?;
-    let repo = turn.repo()?;
-    let tree = Tree::open(&turn.project.root)
-        .with_context(|| format!("opening {}", turn.project.root.display()))?;
-    let disk = Disk {
-        tree,
-        never: Cancel::new()?,
-    };
+    let mut sheets = Sheets::open(turn, branch)?;
     let mut outcome = Outcome::new(&branch.id, stream_id);
+    let mut names = Names::open(&turn.project.root)?;
     for due in dues {
-        for (path, edits) in by_path(&turn.project.root, &ground, &due.edits) {
-            let edits: Vec<Edit> = edits.into_iter().cloned().collect();
-            let base = match path {
-                Ok(path) => match outcome.base(&path) {
-                    Some(base) => Ok((path, base)),
-                    None => base_of(&disk, &repo, &ground, &path).map(|base| (path, base)),
-                },
-                Err(reason) => Err(Unbuilt::Refused(reason)),
-            };
-            let reply = &due.message_id;
-            match base {
-                Ok((path, base)) => outcome.build(reply, &ground, path, &base, &edits)?,
-                Err(Unbuilt::Refused(reason)) => outcome.fail(reply, refuse(&edits, reason)),
-                Err(Unbuilt::Failed(error)) => return Err(error),
-            }
+        let mut reply = Reply {
+            groups: group::by_path(&mut sheets, &due.edits)?,
+            sheets: &mut sheets,
+            names: &mut names,
+            outcome: &mut outcome,
+            message_id: &due.message_id,
+            say,
+        };
+        let waves = group::waves(&reply.groups, reply.sheets);
+        let mut placed = Vec::new();
+        for wave in waves {
+            reply.build(&wave, &mut placed)?;
         }
     }
+    outcome.settle(&mut sheets)?;
     Ok(outcome)
 }
 
-/// The edits of each path in the order of the reply; a label that means no one file is an error.
-fn by_path<'e>(
-    project: &Path,
-    ground: &Ground,
-    edits: &'e [Edit],
-) -> Vec<(Result<String, Reason>, Vec<&'e Edit>)> {
-    let known: Vec<&str> = ground
-        .contexts
-        .iter()
-        .filter_map(|entry| entry.path.as_deref())
-        .chain(ground.pending.iter().map(|change| change.path.as_str()))
-        .collect();
-    let mut paths: BTreeMap<String, (Result<String, Reason>, Vec<&Edit>)> = BTreeMap::new();
-    for edit in edits {
-        // A bare name that is there at the root means that file.
-        let is_there = !edit.path.contains('/') && project.join(&edit.path).is_file();
-        let here = is_there.then_some(edit.path.as_str());
-        let known: Vec<&str> = known.iter().copied().chain(here).collect();
-        let resolved = match edits::resolve_path(&edit.path, &known) {
-            PathMatch::File(path) if edits::check_path(&path).is_err() => Err(Reason::UnsafePath),
-            PathMatch::File(path) => Ok(path),
-            PathMatch::Several(_) => Err(Reason::Ambiguous),
-        };
-        let key = resolved.clone().unwrap_or_else(|_| edit.path.clone());
-        paths
-            .entry(key)
-            .or_insert_with(|| (resolved, Vec::new()))
-            .1
-            .push(edit);
-    }
-    paths.into_values().collect()
+/// A reply on its way.
+struct Reply<'a> {
+    groups: Vec<Group>,
+    sheets: &'a mut Sheets,
+    names: &'a mut Names,
+    outcome: &'a mut Outcome,
+    message_id: &'a str,
+    say: &'a mut dyn FnMut(Event) -> Result<()>,
 }
 
-/// Why there is no content to build on.
-enum Unbuilt {
-    /// The path's own fault, which fails its file.
-    Refused(Reason),
-    /// The system's, which fails the run.
-    Failed(anyhow::Error),
-}
+/// What a thread makes of one file: what it was built on, if that had to be read, and the file.
+type Work = Result<(Option<Sheet>, Result<Built, Vec<EditFailure>>), Unbuilt>;
 
-impl From<anyhow::Error> for Unbuilt {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-/// Reads one version of a file; `None` if there is none. One that somebody is writing to (another
-/// plan's apply, an editor) is tried for as long as [`BUSY_FILE`].
-fn read(disk: &Disk, path: &str) -> Result<Option<Vec<u8>>, Unbuilt> {
-    let until = Instant::now() + BUSY_FILE;
-    loop {
-        let limit = edits::FILE_BYTES_MAX as u64;
-        return match disk.tree.read(Path::new(path), limit, &disk.never) {
-            Ok(version) => Ok(Some(version.bytes)),
-            Err(Unread::Io(error)) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(Unread::TooLarge { .. }) => Err(Unbuilt::Refused(Reason::TooLarge)),
-            Err(Unread::Changing) if Instant::now() < until => continue,
-            // A link out of the project or a special file: not ours to change.
-            Err(Unread::NotAFile(_)) => Err(Unbuilt::Refused(Reason::UnsafePath)),
-            Err(Unread::Io(error)) if leads_astray(&error) => {
-                Err(Unbuilt::Refused(Reason::UnsafePath))
+impl Reply<'_> {
+    /// Builds the files with these numbers, and puts them where they go. `placed` are the paths
+    /// that were given a content in this reply already.
+    fn build(&mut self, wave: &[usize], placed: &mut Vec<String>) -> Result<()> {
+        let mut verdicts: BTreeMap<usize, Result<Made, FailedFile>> = BTreeMap::new();
+        let mut error = None;
+        let (groups, sheets) = (&self.groups, &*self.sheets);
+        let (names, say) = (&mut *self.names, &mut *self.say);
+        let mut read = Vec::new();
+        parallel::each_in_order(
+            "build",
+            wave.len(),
+            |at| build_one(&groups[wave[at]], sheets),
+            |at, result| {
+                let number = wave[at];
+                let group = &groups[number];
+                let mut verdict = match verdict(group, sheets, result) {
+                    Ok((fresh, verdict)) => {
+                        read.extend(fresh.map(|sheet| (group.path.clone(), sheet)));
+                        verdict
+                    }
+                    Err(failed) => {
+                        error.get_or_insert(failed);
+                        return;
+                    }
+                };
+                // What other files have a say in is decided when they are all built.
+                if error.is_none() && group::is_alone(groups, number) {
+                    verdict = verdict.and_then(|made| {
+                        names
+                            .check(sheets, &made, &group.path)
+                            .map_err(|refusal| group.refused(refusal.reason, Some(refusal.note)))?;
+                        Ok(made)
+                    });
+                    let told = say(Outcome::tell(&verdict));
+                    error = error.take().or(told.err());
+                }
+                verdicts.insert(number, verdict);
+            },
+        );
+        if let Some(error) = error {
+            return Err(error);
+        }
+        for (path, sheet) in read {
+            self.sheets.put(&path, sheet);
+        }
+        place::settle(&self.groups, &mut verdicts, placed, self.sheets, self.names);
+        for (number, verdict) in &verdicts {
+            if !group::is_alone(&self.groups, *number) {
+                (self.say)(Outcome::tell(verdict))?;
             }
-            Err(error) => Err(anyhow::Error::from(error)
-                .context(format!("reading {path}"))
-                .into()),
-        };
+        }
+        for (number, verdict) in &verdicts {
+            let group = &self.groups[*number];
+            self.outcome.note(self.message_id, group, verdict)?;
+        }
+        place::place(&self.groups, &verdicts, placed, self.sheets)
     }
 }
 
-/// A path that goes through a link, out of the project, or through what is no directory.
-fn leads_astray(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::NotADirectory | ErrorKind::CrossesDevices | ErrorKind::PermissionDenied
-    ) || error.to_string().contains("symbolic link")
-}
-
-/// What `path`'s edits are built on: an earlier pending change if there is one, else the disk.
-fn base_of(disk: &Disk, repo: &PlanRepo, ground: &Ground, path: &str) -> Result<Base, Unbuilt> {
-    if let Some(change) = ground.pending.iter().find(|change| change.path == path) {
-        let content = match &change.blob {
-            Some(blob) => Some(repo.blob(blob)?),
-            None => None,
-        };
-        return Ok(Base {
-            content,
-            hash: change.base_hash.clone(),
-            stale: false,
-        });
+fn build_one(group: &Group, sheets: &Sheets) -> Work {
+    if group.refused.is_some() {
+        return Ok((None, Err(Vec::new())));
     }
-    let content = read(disk, path)?;
-    let hash = content.as_deref().map(digest::sha256_hex);
-    let stale = ground
-        .contexts
-        .iter()
-        .any(|entry| entry.path.as_deref() == Some(path) && Some(&entry.hash) != hash.as_ref());
-    Ok(Base {
-        content,
-        hash,
-        stale,
-    })
+    let fresh = match sheets.get(&group.path) {
+        Some(_) => None,
+        None => Some(sheets.disk.sheet(&group.path)?),
+    };
+    let sheet = fresh.as_ref().or_else(|| sheets.get(&group.path));
+    let content = sheet.and_then(|sheet| sheet.content.as_deref());
+    let built = edits::build_file(&group.path, content, &group.edits);
+    Ok((fresh, built))
 }
 
-fn refuse(edits: &[Edit], reason: Reason) -> FailedFile {
-    let path = edits
-        .first()
-        .map(|edit| edit.path.clone())
-        .unwrap_or_default();
-    let failures = edits
-        .iter()
-        .enumerate()
-        .map(|(index, edit)| EditFailure {
-            path: edit.path.clone(),
-            edit: index + 1,
-            of: edits.len(),
-            format: edit.format,
-            reason,
-            searched_lines: Vec::new(),
-            closest: None,
-            candidates: Vec::new(),
-            stale: false,
-            tiers_tried: Vec::new(),
-            note: None,
-        })
-        .collect();
-    FailedFile { path, failures }
+/// What became of one file, as far as it alone decides; and what was read for it.
+#[expect(
+    clippy::type_complexity,
+    reason = "two results, each said in its own way"
+)]
+fn verdict(
+    group: &Group,
+    sheets: &Sheets,
+    work: Result<Work, Panicked>,
+) -> Result<(Option<Sheet>, Result<Made, FailedFile>)> {
+    if let Some((reason, note)) = &group.refused {
+        return Ok((None, Err(group.refused(*reason, note.clone()))));
+    }
+    let (fresh, built) = match work {
+        Ok(Ok(work)) => work,
+        Ok(Err(Unbuilt::Refused(reason))) => return Ok((None, Err(group.refused(reason, None)))),
+        Ok(Err(Unbuilt::Failed(error))) => return Err(error),
+        Err(panicked) => {
+            log::panicked(&panicked);
+            let note = format!("{panicked}");
+            return Ok((None, Err(group.refused(Reason::Internal, Some(note)))));
+        }
+    };
+    let none = Sheet::default();
+    let sheet = fresh
+        .as_ref()
+        .or_else(|| sheets.get(&group.path))
+        .unwrap_or(&none);
+    let verdict = match built {
+        Ok(built) => Ok(Made::new(group, sheet, built, sheets)),
+        Err(mut failures) => {
+            for failure in &mut failures {
+                failure.stale = sheet.stale;
+                if failure.reason == Reason::FileMissing
+                    && let Some(to) = sheets.moved_to(&group.path)
+                {
+                    let note = format!("it is {to} by now: the edits must name it so");
+                    failure.note = Some(note);
+                }
+            }
+            let path = group.path.clone();
+            Err(FailedFile { path, failures })
+        }
+    };
+    Ok((fresh, verdict))
 }

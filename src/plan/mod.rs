@@ -10,10 +10,15 @@ mod due;
 pub mod edits;
 mod event;
 mod fix;
+mod group;
 pub mod history;
+mod lines;
 mod listen;
 mod outcome;
+mod parallel;
+mod patch;
 pub mod pending;
+mod place;
 mod rebuild;
 mod record;
 mod repair;
@@ -21,8 +26,14 @@ pub mod reply;
 mod report;
 pub mod rewind;
 mod run;
+mod sheet;
+mod stale;
 mod summary;
 mod tell;
+mod twins;
+
+#[cfg(test)]
+mod tests;
 
 pub use build::{BuiltFile, FailedFile, Op};
 pub use event::{Event, FileStatus, Recorded};

@@ -1,34 +1,42 @@
 //! What became of the files that a run built: told, counted and recorded.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result};
 
-use super::build::{Base, BuiltFile, FailedFile, Ground, Op};
-use super::edits::{self, Edit};
+use super::build::{BuiltFile, FailedFile, Op};
 use super::event::{Event, FileStatus};
+use super::group::Group;
+use super::place::Made;
+use super::sheet::{Sheet, Sheets, Unbuilt};
 use crate::platform::{clock, digest};
 use crate::project::tree;
 use crate::repo::{self, TreeChange};
-use crate::store::changes::{self, Build, Change, Fate};
+use crate::store::changes::{self, Build, Change, Ended, Fate};
 use crate::store::{WriteTx, new_id};
 
 /// What became of all files of a run's replies.
 pub(super) struct Outcome {
     branch_id: String,
     stream_id: String,
-    built: Vec<Pending>,
+    built: Vec<BuiltFile>,
     unchanged: Vec<BuiltFile>,
     /// Each with the reply whose edits did not fit.
     failed: Vec<(String, FailedFile)>,
     /// One a reply and path, in the order of the builds.
     records: Vec<Build>,
+    /// The paths of which something else is pending now: by which reply, and what is said of it.
+    touched: BTreeMap<String, (String, String)>,
+    pending: Vec<Pending>,
+    /// Pending changes that came to nothing.
+    ended: Vec<Change>,
 }
 
-/// A built file as it will be stored.
+/// A pending change as it will be stored.
 struct Pending {
-    file: BuiltFile,
     change: Change,
-    content: Option<Vec<u8>>,
-    /// The pending change of the same path that it was built on and takes the place of.
+    sheet: Sheet,
+    /// The pending change of the same path that it takes the place of.
     replaces: Option<Change>,
 }
 
@@ -42,135 +50,183 @@ impl Outcome {
             unchanged: Vec::new(),
             failed: Vec::new(),
             records: Vec::new(),
+            touched: BTreeMap::new(),
+            pending: Vec::new(),
+            ended: Vec::new(),
         }
     }
 
-    /// What an earlier reply of the same run made of the file.
-    pub(super) fn base(&self, path: &str) -> Option<Base> {
-        let earlier = self
-            .built
-            .iter()
-            .find(|pending| pending.change.path == path)?;
-        Some(Base {
-            content: earlier.content.clone(),
-            hash: earlier.change.base_hash.clone(),
-            stale: false,
-        })
+    /// What is said of a file.
+    pub(super) fn tell(verdict: &Result<Made, FailedFile>) -> Event {
+        let (status, path) = match verdict {
+            Ok(made) => match made.file.op {
+                Op::Unchanged | Op::Undone => (FileStatus::Unchanged, &made.file.path),
+                Op::Add | Op::Update | Op::Delete | Op::Rename => {
+                    (FileStatus::Built, &made.file.path)
+                }
+            },
+            Err(failed) => (FileStatus::Failed, &failed.path),
+        };
+        Event::File {
+            status,
+            path: path.clone(),
+            built: verdict.as_ref().ok().map(|made| made.file.clone()),
+            failed: verdict.as_ref().err().cloned(),
+        }
     }
 
-    /// Notes that none of a file's edits could be built.
-    pub(super) fn fail(&mut self, message_id: &str, file: FailedFile) {
-        // Structs of strings and numbers always serialise.
-        let report = serde_json::to_string(&file.failures).unwrap_or_default();
-        self.note(message_id, &file.path, Fate::Failed(report));
-        self.failed.push((message_id.to_owned(), file));
-    }
-
-    fn note(&mut self, message_id: &str, path: &str, fate: Fate) {
-        let build = Build::new(message_id, &self.stream_id, path, fate);
-        self.records.push(build);
-    }
-
-    /// Builds one file from a reply's edits.
-    pub(super) fn build(
+    /// Notes what a reply's edits made of a file.
+    pub(super) fn note(
         &mut self,
         message_id: &str,
-        ground: &Ground,
-        path: String,
-        base: &Base,
-        edits: &[Edit],
+        group: &Group,
+        verdict: &Result<Made, FailedFile>,
     ) -> Result<()> {
-        let built = match edits::build_file(&path, base.content.as_deref(), edits) {
-            Ok(built) => built,
-            Err(mut failures) => {
-                failures
-                    .iter_mut()
-                    .for_each(|failure| failure.stale = base.stale);
-                self.fail(message_id, FailedFile { path, failures });
-                return Ok(());
+        let fate = match verdict {
+            Err(failed) => {
+                self.failed.push((message_id.to_owned(), failed.clone()));
+                // Structs of strings and numbers always serialise.
+                Fate::Failed(serde_json::to_string(&failed.failures).unwrap_or_default())
             }
+            Ok(made) => self.note_made(message_id, made)?,
         };
-        let file = BuiltFile {
-            path: path.clone(),
-            op: match &base.content {
-                _ if built.executable.is_none() && base.content == built.content => Op::Unchanged,
-                None => Op::Add,
-                Some(_) if built.content.is_none() => Op::Delete,
-                Some(_) => Op::Update,
-            },
-            added: built.lines.added,
-            removed: built.lines.removed,
-            tier: built.tier,
-            warnings: built.warnings,
-            auto_run: edits::is_auto_run(&path),
-        };
-        if file.op == Op::Unchanged {
-            self.note(message_id, &path, Fate::Unchanged);
-            self.unchanged.push(file);
-            return Ok(());
-        }
-        self.note(message_id, &path, Fate::Built);
-        let notes = serde_json::to_string(&file).context("recording a build")?;
-        let replaces = ground.pending.iter().find(|change| change.path == path);
-        let ours = self
-            .built
-            .iter()
-            .position(|pending| pending.change.path == path);
-        // One pending change a path: what this run made of it before is part of this one.
-        let ours = ours.map(|at| self.built.remove(at).change);
-        let earlier = ours.as_ref().or(replaces);
-        let change = Change {
-            id: new_id(),
-            branch_id: self.branch_id.clone(),
-            message_id: message_id.to_owned(),
-            path,
-            base_hash: base.hash.clone(),
-            base_blob: None,
-            blob: built.content.as_deref().map(repo::blob_id).transpose()?,
-            target_hash: built.content.as_deref().map(digest::sha256_hex),
-            executable: built.executable,
-            moved_from: None,
-            added: tally(earlier.map_or(0, |change| change.added), file.added),
-            removed: tally(earlier.map_or(0, |change| change.removed), file.removed),
-            notes,
-            created_at: clock::wall_ms(),
-        };
-        self.built.push(Pending {
-            file,
-            change,
-            content: built.content,
-            replaces: replaces.cloned(),
-        });
+        self.records
+            .push(Build::new(message_id, &self.stream_id, &group.path, fate));
         Ok(())
     }
 
-    /// One event a file.
-    pub(super) fn events(&self) -> Vec<Event> {
-        let built = self.built.iter().map(|pending| &pending.file);
-        let built = built.chain(&self.unchanged).map(|file| Event::File {
-            status: match file.op {
-                Op::Unchanged => FileStatus::Unchanged,
-                Op::Add | Op::Update | Op::Delete => FileStatus::Built,
-            },
-            path: file.path.clone(),
-            built: Some(file.clone()),
-            failed: None,
-        });
-        let failed = self.failed().map(|file| Event::File {
-            status: FileStatus::Failed,
-            path: file.path.clone(),
-            built: None,
-            failed: Some(file.clone()),
-        });
-        built.chain(failed).collect()
+    fn note_made(&mut self, message_id: &str, made: &Made) -> Result<Fate> {
+        let file = &made.file;
+        let notes = serde_json::to_string(file).context("recording a build")?;
+        if file.op != Op::Unchanged {
+            for path in [&file.path].into_iter().chain(&made.target) {
+                let by = (message_id.to_owned(), notes.clone());
+                self.touched.insert(path.clone(), by);
+            }
+        }
+        let is_other = |earlier: &BuiltFile| earlier.path != file.path;
+        match file.op {
+            Op::Unchanged | Op::Undone => {
+                // What an earlier reply made of it is pending all the same.
+                if file.op == Op::Undone {
+                    self.built.retain(is_other);
+                }
+                self.unchanged.retain(is_other);
+                self.unchanged.push(file.clone());
+                Ok(Fate::Unchanged)
+            }
+            Op::Add | Op::Update | Op::Delete | Op::Rename => {
+                self.built.retain(is_other);
+                self.unchanged.retain(is_other);
+                self.built.push(file.clone());
+                Ok(Fate::Built)
+            }
+        }
+    }
+
+    /// Draws up what is pending now, once all replies are built.
+    pub(super) fn settle(&mut self, sheets: &mut Sheets) -> Result<()> {
+        self.touch_partners(sheets)?;
+        for (path, (message_id, notes)) in std::mem::take(&mut self.touched) {
+            let Some(sheet) = sheets.get(&path).cloned() else {
+                continue;
+            };
+            let replaces = sheets.was(&path).cloned();
+            if sheet.is_as_the_project(&sheets.disk, &path) {
+                self.ended.extend(replaces);
+                continue;
+            }
+            if let Some(from) = &sheet.moved_from
+                && let Err(Unbuilt::Failed(error)) = sheets.sheet(from)
+            {
+                return Err(error);
+            }
+            let change = self.change(&path, (message_id, notes), &sheet, sheets)?;
+            self.pending.push(Pending {
+                change,
+                sheet,
+                replaces,
+            });
+        }
+        Ok(())
+    }
+
+    /// Moves have two sides: where one of them is not what it was, the other one is drawn up anew.
+    fn touch_partners(&mut self, sheets: &mut Sheets) -> Result<()> {
+        let by = |change: &Change| (change.message_id.clone(), change.notes.clone());
+        for path in self.touched.keys().cloned().collect::<Vec<_>>() {
+            let from = sheets.was(&path).and_then(|was| was.moved_from.clone());
+            if let Some(from) = from
+                && let Some(was) = sheets.was(&from).map(by)
+            {
+                sheets.open_pending(&from)?;
+                self.touched.entry(from).or_insert(was);
+            }
+        }
+        let moved: Vec<(String, String)> = sheets
+            .all()
+            .into_iter()
+            .filter_map(|(path, from)| Some((path.to_owned(), from?.to_owned())))
+            .collect();
+        for (path, from) in moved {
+            if sheets.has_left(&from) {
+                continue;
+            }
+            // The file is there again: this one is a new one, with the mode it would have had.
+            sheets.open_pending(&path)?;
+            let was_program = sheets.disk.is_executable(&from);
+            let was = sheets.was(&path).map(by);
+            if let Ok(sheet) = sheets.sheet(&path) {
+                sheet.moved_from = None;
+                let is_there = sheet.base_hash.is_some();
+                let inherited = (was_program || is_there).then_some(was_program);
+                sheet.executable = sheet.executable.or(inherited);
+            }
+            if let Some(was) = was {
+                self.touched.entry(path).or_insert(was);
+            }
+        }
+        Ok(())
+    }
+
+    fn change(
+        &self,
+        path: &str,
+        (message_id, notes): (String, String),
+        sheet: &Sheet,
+        sheets: &Sheets,
+    ) -> Result<Change> {
+        let was = sheets.was(path);
+        let counted = sheets.count(path, sheet).map_or_else(
+            || was.map_or((0, 0), |was| (was.added, was.removed)),
+            |(added, removed)| (number(added), number(removed)),
+        );
+        let is_new = sheet.base_hash.is_none() && sheet.moved_from.is_none();
+        Ok(Change {
+            id: new_id(),
+            branch_id: self.branch_id.clone(),
+            message_id,
+            path: path.to_owned(),
+            base_hash: sheet.base_hash.clone(),
+            base_blob: sheet.base.as_deref().map(repo::blob_id).transpose()?,
+            blob: sheet.content.as_deref().map(repo::blob_id).transpose()?,
+            target_hash: sheet.content.as_deref().map(digest::sha256_hex),
+            // A new file is no program anyway.
+            executable: sheet.executable.filter(|wanted| *wanted || !is_new),
+            moved_from: sheet.moved_from.clone(),
+            added: counted.0,
+            removed: counted.1,
+            notes,
+            created_at: clock::wall_ms(),
+        })
     }
 
     /// The paths that are pending now.
     pub(super) fn built(&self) -> impl Iterator<Item = &str> {
-        self.built.iter().map(|pending| pending.file.path.as_str())
+        self.built.iter().map(|file| file.path.as_str())
     }
 
-    /// The paths that had their content already.
+    /// The paths that had their content already, or have it again.
     pub(super) fn unchanged(&self) -> impl Iterator<Item = &str> {
         self.unchanged.iter().map(|file| file.path.as_str())
     }
@@ -194,12 +250,14 @@ impl Outcome {
     /// What the version's tree gets.
     pub(super) fn tree_changes(&self) -> Vec<TreeChange> {
         let mut files: Vec<TreeChange> = self.records.iter().map(tree::build).collect();
-        for pending in &self.built {
+        files.extend(self.ended.iter().flat_map(tree::without_pending));
+        for pending in &self.pending {
             files.extend(pending.replaces.iter().flat_map(tree::without_pending));
+            let Sheet { content, base, .. } = &pending.sheet;
             files.extend(tree::pending(
                 &pending.change,
-                pending.content.clone(),
-                None,
+                content.clone(),
+                base.clone(),
             ));
         }
         files
@@ -207,7 +265,10 @@ impl Outcome {
 
     /// Records the builds and their pending changes.
     pub(super) fn record(&self, tx: &WriteTx<'_>) -> Result<()> {
-        for pending in &self.built {
+        for change in &self.ended {
+            changes::end(tx, &self.branch_id, &change.id, Ended::Replaced)?;
+        }
+        for pending in &self.pending {
             changes::put(tx, &pending.change)?;
         }
         self.records
@@ -216,6 +277,6 @@ impl Outcome {
     }
 }
 
-fn tally(earlier: i64, more: usize) -> i64 {
-    earlier.saturating_add(i64::try_from(more).unwrap_or(i64::MAX))
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

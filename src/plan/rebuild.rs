@@ -44,14 +44,14 @@ pub fn rebuild(
     })?;
     let stream = &first.run;
     let mut recorder = Recorder::new(turn, permit, &first, listener);
-    let outcome = build::build(turn, &branch, stream, &dues)?;
+    let outcome = build::build(turn, &branch, stream, &dues, &mut |event| {
+        recorder.say(event);
+        recorder.keep_up()
+    })?;
     check_lock(turn, permit)?;
     let mut tally = Tally::default();
     tally.outcome(&outcome);
     let report = tally.report();
-    for event in outcome.events() {
-        recorder.say(event);
-    }
     recorder.say(Event::Completed {
         number: 0,
         state: State::Complete.word().to_owned(),

@@ -118,11 +118,11 @@ impl<'r> Run<'r> {
         })?;
         let mut dues = store.read(|tx| due::unbuilt(tx, &self.branch.id))?;
         dues.push(due);
-        let outcome = build::build(self.turn, &self.branch, &self.stream, &dues)?;
-        for event in outcome.events() {
-            self.recorder.say(event);
-        }
-        Ok(outcome)
+        let recorder = &mut self.recorder;
+        build::build(self.turn, &self.branch, &self.stream, &dues, &mut |event| {
+            recorder.say(event);
+            recorder.keep_up()
+        })
     }
 
     /// Ends a run whose edits are built later, or never.

@@ -106,6 +106,13 @@ pub fn open_private(path: &Path) -> Result<File> {
         .with_context(|| format!("opening {}", path.display()))
 }
 
+/// Makes the file `path` readable and writable for its owner alone.
+pub fn make_private(path: &Path) -> Result<()> {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(path, mode)
+        .with_context(|| format!("changing the mode of {}", path.display()))
+}
+
 /// Opens `path` for reading without waiting: a pipe that nobody writes to yet opens at once, and its
 /// reads are to be waited for with a poll.
 pub fn open_at_once(path: &Path) -> Result<File> {

@@ -100,11 +100,16 @@ impl Turn<'_> {
     }
 }
 
-/// A plan's name made of the first words of a prompt, always the same: "Add a --json flag" is
+/// A plan's name made of the first words of a prompt's first line, always the same: "Add a --json flag" is
 /// "add-a-json-flag". `None` if no word in it is one.
 fn name_of(prompt: &str) -> Option<String> {
+    // What is quoted says what, but not what for.
+    let fences = ["```", "<<<<<<<"].map(|fence| prompt.find(fence));
+    let end = fences.into_iter().flatten().min().unwrap_or(prompt.len());
+    let mut lines = prompt[..end].lines();
+    let said = lines.find(|line| line.chars().any(char::is_alphanumeric))?;
     let mut name = String::new();
-    let words = prompt.split(|c: char| !c.is_alphanumeric());
+    let words = said.split(|c: char| !c.is_alphanumeric());
     for word in words.filter(|word| !word.is_empty()).take(NAME_WORDS) {
         let word = word.to_lowercase();
         let length = name.chars().count() + 1 + word.chars().count();
@@ -135,7 +140,7 @@ mod tests {
     fn a_name_is_made_of_the_first_words() {
         for (prompt, name) in [
             ("Add a --json flag", Some("add-a-json-flag")),
-            ("  Größe\nändern! ", Some("größe-ändern")),
+            ("  \n Größe ändern!\nBitte. ", Some("größe-ändern")),
             (
                 "one two three four five six seven",
                 Some("one-two-three-four-five-six"),
@@ -144,9 +149,10 @@ mod tests {
                 "internationalization of authentication mechanisms",
                 Some("internationalization-of-authentication"),
             ),
-            ("src/lib.rs\n```\n<<<<<<< SEARCH", Some("src-lib-rs-search")),
+            ("src/lib.rs\n```\n<<<<<<< SEARCH", Some("src-lib-rs")),
             ("42", Some("plan-42")),
             ("?!", None),
+            ("```\nx\n```", None),
         ] {
             assert_eq!(name_of(prompt).as_deref(), name, "{prompt}");
         }

@@ -41,6 +41,7 @@ use serde::{Deserialize, Serialize};
 
 pub use history::LogEntry;
 pub use leftovers::{sweep_unfinished, unfinished};
+pub use pack::deflated;
 pub use verify::{Damage, Depth};
 
 use objects::{NewObjects, Objects};

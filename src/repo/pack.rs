@@ -149,6 +149,13 @@ fn header(kind: Kind) -> Header {
     }
 }
 
+/// `bytes` as one zlib stream: what a binary patch holds.
+pub fn deflated(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    compress(&mut Compress::new(Compression::BEST_SPEED), bytes, &mut out)?;
+    Ok(out)
+}
+
 /// Appends `bytes`, compressed as one stream, to `out`.
 fn compress(compressor: &mut Compress, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
     compressor.reset();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{ChooseTx, ReadTx};
@@ -36,26 +36,43 @@ pub(super) fn lease(connection: &Connection) -> Result<Duration> {
     milliseconds(connection, "lock.lease", 60_000)
 }
 
-pub(super) fn queue_max(tx: &ReadTx<'_>) -> Result<i64> {
+/// Why a setting of the database was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingError {
+    /// The lease would be too short.
+    #[error("lock.lease must be at least five times lock.heartbeat")]
+    LeaseTooShort,
+    /// Somebody works with it.
+    #[error("it can be changed only while no operation runs or waits, and {0} of them do")]
+    InUse(i64),
+}
+
+/// How many tickets may wait on one plan.
+pub fn queue_max(tx: &ReadTx<'_>) -> Result<i64> {
     Ok(number(tx.sql(), "queue.max")?.unwrap_or(100))
 }
 
-/// Changes the intervals, which is allowed only while no ticket exists.
-pub fn set_intervals(tx: &ChooseTx<'_>, intervals: Intervals) -> Result<()> {
-    ensure!(
-        intervals.lease >= intervals.heartbeat * 5 && !intervals.heartbeat.is_zero(),
-        "lock.lease must be at least five times lock.heartbeat"
-    );
+/// Fails with [`SettingError::InUse`] if there is a ticket.
+fn check_unused(tx: &ReadTx<'_>) -> Result<()> {
     let tickets: i64 = tx.sql().query_row(
         // A kept place is nobody's, and knows no intervals.
         "SELECT count(*) FROM repo_locks WHERE state <> 'parked' OR owner_id <> ''",
         [],
         |row| row.get(0),
     )?;
-    ensure!(
-        tickets == 0,
-        "the intervals can be changed only while no operation runs or waits"
-    );
+    match tickets {
+        0 => Ok(()),
+        some => Err(SettingError::InUse(some).into()),
+    }
+}
+
+/// Changes the intervals, which is allowed only while no ticket exists. Fails with a
+/// [`SettingError`].
+pub fn set_intervals(tx: &ChooseTx<'_>, intervals: Intervals) -> Result<()> {
+    if intervals.lease < intervals.heartbeat * 5 || intervals.heartbeat.is_zero() {
+        return Err(SettingError::LeaseTooShort.into());
+    }
+    check_unused(tx)?;
     put(
         tx,
         "lock.heartbeat",
@@ -64,7 +81,14 @@ pub fn set_intervals(tx: &ChooseTx<'_>, intervals: Intervals) -> Result<()> {
     put(tx, "lock.lease", &intervals.lease.as_millis().to_string())
 }
 
-/// Changes how many tickets may wait on one plan.
+/// Changes how many tickets may wait on one plan, while no ticket exists. Fails with a
+/// [`SettingError`].
+pub fn change_queue_max(tx: &ChooseTx<'_>, most: u32) -> Result<()> {
+    check_unused(tx)?;
+    set_queue_max(tx, most)
+}
+
+/// Sets how many tickets may wait on one plan.
 pub fn set_queue_max(tx: &ChooseTx<'_>, most: u32) -> Result<()> {
     put(tx, "queue.max", &most.to_string())
 }

@@ -14,6 +14,7 @@
 mod ask;
 pub mod escape;
 mod live;
+mod pager;
 pub mod render;
 mod sink;
 mod style;
@@ -274,16 +275,25 @@ impl Ui {
         self.data_shown(&shown);
     }
 
-    /// Prints a unified diff on stdout: coloured line by line, or, without colour, as it is.
-    pub fn diff(&self, unified: &str) {
+    /// Prints a patch on stdout: coloured line by line, or, without colour, as it is. For a program
+    /// that reads it, it is so to the byte.
+    pub fn diff(&self, patch: &[u8]) {
         match self.0.stdout_colour {
-            Colour::Off => self.raw(unified.as_bytes()),
+            Colour::Off => self.patch(patch),
             Colour::On => {
-                let lines = render::diff(unified);
+                let lines = render::diff(&String::from_utf8_lossy(patch));
                 let shown: Vec<String> = lines.iter().map(|line| line.shown(Colour::On)).collect();
                 let end = if lines.is_empty() { "" } else { "\n" };
                 self.data_shown(&format!("{}{end}", shown.join("\n")));
             }
+        }
+    }
+
+    /// Prints a patch on stdout without colour: as [`diff`](Self::diff) does it then.
+    pub fn patch(&self, patch: &[u8]) {
+        match self.0.stdout_columns {
+            None if !self.0.json => self.pass_on(patch, &[]),
+            _ => self.raw(patch),
         }
     }
 
@@ -445,7 +455,8 @@ impl Ui {
         self.0.stderr.write(&text.shown(self.0.stderr_colour));
     }
 
-    fn can_ask(&self) -> bool {
+    /// Whether somebody sits at a terminal who can be asked, and no program reads in their place.
+    pub fn can_ask(&self) -> bool {
         self.0.can_ask
     }
 

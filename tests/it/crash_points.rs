@@ -10,7 +10,7 @@ use std::time::Duration;
 use plandex::store::branches::{self, Branch};
 use plandex::store::{Integrity, plans};
 
-use crate::support::{Outcome, Sandbox};
+use crate::support::{LIMIT, Outcome, Sandbox};
 
 /// Processes of a sweep at the same time.
 const THREADS: usize = 2;
@@ -25,7 +25,7 @@ impl Template {
 
     /// A copy of it, made by another process: this one may not open the database's files.
     pub(crate) fn copy(&self) -> Sandbox {
-        let copy = Sandbox::without_git();
+        let copy = Sandbox::in_memory(LIMIT);
         let (from, to) = (self.0.root().join("."), copy.root().to_owned());
         copy.program("cp", [Path::new("-a"), &from, &to])
             .cwd(copy.place())

@@ -8,11 +8,12 @@
     reason = "a failing helper is a failing test; tests read, write and print as they please"
 )]
 
-mod apply_crash;
+mod apply_faults;
 mod bad_input;
 mod batch;
 mod commands;
 mod commit_crash;
+mod context;
 mod crash_points;
 mod disk;
 mod endpoints;
@@ -21,7 +22,9 @@ mod follow;
 mod log;
 mod looking;
 mod model;
+mod plans;
 mod queue;
+mod replay;
 mod runs;
 mod schema;
 mod scripts;

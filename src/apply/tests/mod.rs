@@ -2,6 +2,9 @@
 
 mod classes;
 mod crashes;
+mod editing;
+#[path = "../../../tests/editor/mod.rs"]
+mod editor;
 mod meddling;
 mod paths;
 mod power;

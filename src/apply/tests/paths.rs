@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use super::editor::{spin, swap_for_link};
 use super::writing::Grounds;
 use super::*;
 use crate::platform::stopping::Stopping;
@@ -92,7 +93,7 @@ fn the_longest_names_are_written() {
 /// canaries outside never change.
 #[test]
 fn a_directory_swapped_for_a_link_all_the_time_leads_nowhere() {
-    const SWAPS: u64 = 1000;
+    const SWAPS: u64 = 2500;
     const ATTEMPTS: u64 = 20_000;
     let grounds = Grounds::new();
     for name in grounds.names() {
@@ -148,33 +149,5 @@ fn a_directory_swapped_for_a_link_all_the_time_leads_nowhere() {
         );
         let swaps = swaps.into_inner();
         println!("{name}: {swaps} swaps, {done} applies done, {refused} refused");
-    }
-}
-
-/// Spun, not slept: a busy machine gives a thread that yields nothing for a long time.
-fn spin(nanoseconds: u64) {
-    let begun = Instant::now();
-    while begun.elapsed().as_nanos() < u128::from(nanoseconds) {
-        std::hint::spin_loop();
-    }
-}
-
-/// `pause` takes per cents of what an apply takes: on any machine some applies find the directory
-/// in its place from beginning to end, and some do not.
-#[expect(clippy::disallowed_methods, reason = "the user's own renames")]
-fn swap_for_link(dir: &Path, away: &Path, outside: &Path, round: u64, pause: impl Fn(u64)) {
-    pause(round * 7919 % 400);
-    std::fs::rename(dir, away).unwrap();
-    // An apply may make a directory of that name while there is none: then the link waits.
-    if std::os::unix::fs::symlink(outside, dir).is_ok() {
-        pause(round * 7919 % 10);
-        std::fs::remove_file(dir).unwrap();
-    }
-    while std::fs::rename(away, dir).is_err() {
-        // What was made there meanwhile is what the apply undoes, or has done: it goes along.
-        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-            drop(std::fs::rename(entry.path(), away.join(entry.file_name())));
-        }
-        drop(std::fs::remove_dir(dir));
     }
 }

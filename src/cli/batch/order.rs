@@ -47,11 +47,14 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Archive(_)
         | Command::Unarchive(_)
         | Command::DeletePlan(_)
-        | Command::Undelete(_) => Order::Alone,
+        | Command::Undelete(_)
+        | Command::SetConfig(_) => Order::Alone,
         Command::Doctor(args) if args.fix || args.prune => Order::Alone,
         Command::Doctor(_)
         | Command::Plans(_)
+        | Command::Config
         | Command::Ps(_)
+        | Command::Who(_)
         | Command::Locks(_)
         | Command::Events(_)
         | Command::Connect(_)
@@ -66,8 +69,13 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Chat(_)
         | Command::Continue(_)
         | Command::Build(_)
+        | Command::Rm(_)
+        | Command::Clear
+        | Command::Update(_)
         | Command::Summary(_)
         | Command::Rewind(_)
+        | Command::Reject(_)
+        | Command::SetModel(_)
         | Command::Apply(_) => Order::OfPlan(Scope::Write),
         Command::Exec(args) if args.read && args.root => Order::OfWholePlan,
         Command::Exec(args) if args.read => Order::OfPlan(Scope::Read),
@@ -78,6 +86,8 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Branches
         | Command::Ls
         | Command::Convo(_)
+        | Command::Show(_)
+        | Command::Models
         | Command::Log(_)
         | Command::Status => Order::OfPlan(Scope::Read),
     }
@@ -111,13 +121,22 @@ mod tests {
             ("continue --print-prompt", read),
             ("build", write),
             ("apply -y", write),
+            ("reject -a -y", write),
             ("apply --dry-run", read),
             ("exec -- true", write),
             ("exec --read -- true", read),
             ("exec --read --root -- true", Order::OfWholePlan),
             ("load x", read),
+            ("show 1", read),
+            ("rm 1", write),
+            ("clear", write),
+            ("update -y", write),
             ("diff --snapshot", read),
             ("convo", read),
+            ("models", read),
+            ("set-model x", write),
+            ("set-config wait 1s", Order::Alone),
+            ("config", Order::AtOnce),
         ] {
             let parsed = lines::parse(line.as_bytes()).unwrap();
             assert_eq!(of(&parsed[0].command), expected, "{line}");

@@ -12,13 +12,14 @@ use super::session::{Cli, SCHEMA_VERSION};
 use super::waiting::{ConcurrencyError, PlanDeleted, Refused};
 use crate::apply::ApplyError;
 use crate::config::{self, Environment};
-use crate::context::ContextError;
+use crate::context::{ContextError, SelectorError};
 use crate::lock::{LockError, RetryReason};
 use crate::plan::rewind::NoTarget;
 use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
 use crate::project::{ProjectError, SelectError};
 use crate::store::StoreError;
+use crate::store::settings::SettingError;
 use crate::ui::{Ui, UiSettings};
 
 pub(super) use runs::run_ended;
@@ -56,6 +57,11 @@ pub(super) struct Unasked {
     pub(super) what: &'static str,
     pub(super) hint: &'static str,
 }
+
+/// Whoever was asked for something gave nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct CalledOff(pub(super) String);
 
 /// What an error means to whoever called.
 struct Verdict {
@@ -207,8 +213,19 @@ fn judge(error: &Error) -> Verdict {
         let hint = "`plandex apply -y`; nothing was written";
         return Verdict::new(ExitCode::Declined, "unconfirmed", hint);
     }
+    if let Some(halt) = error.downcast_ref::<super::context::Halt>() {
+        let (code, kind, hint) = halt.verdict();
+        return Verdict::new(code, kind, hint);
+    }
+    if error.is::<SelectorError>() {
+        let hint = "list what is loaded with `plandex ls`; nothing was changed";
+        return Verdict::new(ExitCode::Usage, "usage", hint);
+    }
     if let Some(unasked) = error.downcast_ref::<Unasked>() {
         return Verdict::new(ExitCode::Declined, "unconfirmed", unasked.hint);
+    }
+    if error.is::<CalledOff>() {
+        return Verdict::new(ExitCode::Declined, "declined", "");
     }
     if error.is::<Panicked>() {
         return Verdict::new(ExitCode::Failed, "panicked", PANICKED);
@@ -226,7 +243,9 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(runs::model))
         .or_else(|| error.downcast_ref().map(runs::tell))
         .or_else(|| error.downcast_ref().map(runs::too_long))
+        .or_else(|| error.downcast_ref().map(runs::no_images))
         .or_else(|| error.downcast_ref().map(apply))
+        .or_else(|| error.downcast_ref().map(setting))
         .or_else(|| error.downcast_ref().map(exec))
         .or_else(|| error.downcast_ref().map(context));
     found.unwrap_or_else(|| Verdict::new(ExitCode::Failed, "failed", machine(error)))
@@ -384,6 +403,19 @@ fn apply(error: &ApplyError) -> Verdict {
     Verdict::new(code, kind, hint)
 }
 
+fn setting(error: &SettingError) -> Verdict {
+    match error {
+        SettingError::LeaseTooShort => {
+            let hint = "see both with `plandex config`; change the other one first";
+            Verdict::new(ExitCode::Usage, "usage", hint)
+        }
+        SettingError::InUse(_) => {
+            let hint = "nothing was changed; look with `plandex locks`, then try again";
+            Verdict::new(ExitCode::NotAcquired, "in_use", hint)
+        }
+    }
+}
+
 fn exec(error: &ExecError) -> Verdict {
     match error {
         ExecError::NotFound(_) => Verdict::new(ExitCode::NotFound, "not_found", ""),
@@ -392,7 +424,7 @@ fn exec(error: &ExecError) -> Verdict {
 }
 
 fn context(error: &ContextError) -> Verdict {
-    let hint = super::load::hint(error);
+    let hint = super::context::hint(error);
     Verdict::new(ExitCode::Usage, "usage", hint)
 }
 

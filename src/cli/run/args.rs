@@ -18,6 +18,16 @@ pub(in super::super) struct Asking {
     /// Print what a model would be told, and do nothing.
     #[arg(long)]
     pub(super) print_prompt: bool,
+    /// Load outdated context again before the model is asked; "=false" asks, or exits 7 where nobody
+    /// is there to ask. Else the setting of that name.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub(super) auto_update_context: Option<bool>,
     #[command(flatten)]
     pub(super) choice: ModelChoice,
     #[command(flatten)]
@@ -47,21 +57,61 @@ impl Asking {
 #[derive(Debug, Args)]
 pub(in super::super) struct Build {
     #[command(flatten)]
+    pub(super) applying: Applying,
+    #[command(flatten)]
     pub(super) stream: Stream,
     #[command(flatten)]
     pub(in super::super) background: Background,
+}
+
+/// Whether what was built is written to the project at once.
+#[derive(Debug, Args)]
+pub(in super::super) struct Applying {
+    /// If all of it is built, write it to the project as `plandex apply -y` does, with its exit
+    /// codes; else the setting auto-apply.
+    #[arg(long, overrides_with = "no_apply")]
+    apply: bool,
+    /// Leave it pending, whatever auto-apply says.
+    #[arg(long, overrides_with = "apply")]
+    no_apply: bool,
+}
+
+impl Applying {
+    /// What the flags say, if anything.
+    pub(super) fn wish(&self) -> Option<bool> {
+        (self.apply || self.no_apply).then_some(self.apply)
+    }
 }
 
 /// What is done with the edits of a reply.
 #[derive(Debug, Args)]
 pub(in super::super) struct Edits {
     /// Keep the edits for `plandex build`; the next run that builds takes them, too.
-    #[arg(long, short = 'n')]
-    pub(super) no_build: bool,
+    #[arg(long, short = 'n', overrides_with = "build", conflicts_with = "apply")]
+    no_build: bool,
+    /// Build the edits at once, whatever the setting auto-build says.
+    #[arg(long, overrides_with = "no_build")]
+    build: bool,
+    #[command(flatten)]
+    applying: Applying,
     /// Ask again, at most so often, for edits that did not fit; else 2, and 0 where there is no
     /// model to ask.
     #[arg(long, value_name = "N")]
     pub(super) fix_tries: Option<u32>,
+}
+
+impl Edits {
+    /// Whether the flags say that they are built at once, if they say anything.
+    pub(super) fn builds(&self) -> Option<bool> {
+        // What is to be written must be built.
+        let is_built = self.build || self.applying.wish() == Some(true);
+        (is_built || self.no_build).then_some(is_built)
+    }
+
+    /// Whether the flags say that what is built is written at once, if they say anything.
+    pub(super) fn applies(&self) -> Option<bool> {
+        self.applying.wish()
+    }
 }
 
 /// `plandex tell`
@@ -74,7 +124,7 @@ Examples:
   plandex tell \"add x\" --reply r            … and what it answered
   plandex tell -n \"add x\" && plandex build  ask now, build later")]
 pub(in super::super) struct Tell {
-    /// What to do; else -f, else standard input if it is piped.
+    /// What to do; else -f, else standard input if it is piped, else an editor.
     pub(super) prompt: Option<String>,
     /// Read the prompt from a file.
     #[arg(long, short, value_name = "FILE", conflicts_with = "prompt")]
@@ -95,7 +145,7 @@ Examples:
   plandex chat \"where is the greeting made?\"
   plandex chat -f question.md")]
 pub(in super::super) struct Chat {
-    /// What to answer; else -f, else standard input if it is piped.
+    /// What to answer; else -f, else standard input if it is piped, else an editor.
     pub(super) prompt: Option<String>,
     /// Read the prompt from a file.
     #[arg(long, short, value_name = "FILE", conflicts_with = "prompt")]

@@ -6,6 +6,7 @@ use super::super::exit::ExitCode;
 use super::super::operate::{Job, operate};
 use super::super::report;
 use super::super::session::Cli;
+use super::after::Wishes;
 use super::args;
 use super::background::{self, Input};
 use super::ending;
@@ -20,6 +21,7 @@ pub(in super::super) fn build(cli: &Cli, args: &args::Build) -> Result<ExitCode>
         return background::start(cli, Input::Prompt);
     }
     let (project, selected) = cli.open_selected()?;
+    let wishes = Wishes::of_build(cli, &project, args.applying.wish())?;
     let job = Job {
         project: &project,
         plan_id: &selected.plan.id,
@@ -41,7 +43,11 @@ pub(in super::super) fn build(cli: &Cli, args: &args::Build) -> Result<ExitCode>
     .inspect_err(|error| background::failed(cli, &project, &selected.branch.id, error));
     drop(view);
     match told? {
-        Some(told) => ending::conclude(cli, told, code),
+        Some(told) => {
+            let report = told.report.clone();
+            let code = ending::conclude(cli, told, code)?;
+            wishes.follow(cli, &selected, &report, code)
+        }
         None => {
             cli.ui.note("Nothing to build");
             background::had_nothing_to_do(cli, &project, &selected.branch.id);

@@ -1,10 +1,12 @@
 //! Runs from the terminal's side: begun, shown, followed.
 
+mod after;
 pub(super) mod args;
 mod away;
 pub(super) mod background;
 mod build;
 mod connect;
+mod editor;
 mod ending;
 mod find;
 mod live;

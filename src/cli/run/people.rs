@@ -142,6 +142,7 @@ impl<'c> People<'c> {
             for failure in &file.failures {
                 ui.warning(edits::describe(failure));
             }
+            ui.note(edits::remedy(&file.failures));
         }
     }
 
@@ -229,12 +230,26 @@ fn whole_lines(line: &mut String, text: &str) -> String {
 fn built_line(cli: &Cli, file: &BuiltFile) -> Text {
     let signs = cli.ui.signs();
     let (added, removed) = (file.added as u64, file.removed as u64);
+    let name = match &file.moved_to {
+        Some(to) => format!("{} {} {to}", file.path, signs.arrow),
+        None => file.path.clone(),
+    };
+    let quiet = match file.op {
+        Op::Unchanged => Some("has that content already"),
+        Op::Undone => Some("is as the project has it again: nothing of it is pending any more"),
+        Op::Add | Op::Update | Op::Delete | Op::Rename => None,
+    };
+    if let Some(words) = quiet {
+        return Text::styled(Style::Dim, signs.skipped).plain(format!(" {name} {words}"));
+    }
     let mut line = Text::styled(Style::Green, signs.ok)
-        .plain(format!(" {} ", file.path))
+        .plain(format!(" {name} "))
         .join(render::stats(added, removed, signs));
-    if file.op == Op::Unchanged {
-        return Text::styled(Style::Dim, signs.skipped)
-            .plain(format!(" {} has that content already", file.path));
+    if file.op == Op::Delete {
+        line = line.plain("  deleted");
+    }
+    if file.overwrites {
+        line = line.then(Style::Yellow, "  takes the place of a file that is there");
     }
     if file.tier != edits::Tier::Exact {
         line = line.then(Style::Yellow, format!("  matched {}", file.tier));
@@ -242,7 +257,10 @@ fn built_line(cli: &Cli, file: &BuiltFile) -> Text {
     for warning in &file.warnings {
         line = line.then(Style::Yellow, format!("  {warning}"));
     }
-    if file.auto_run {
+    let is_program = file.executable == Some(true);
+    if is_program {
+        line = line.then(Style::Yellow, "  becomes a program: read it first");
+    } else if file.auto_run {
         line = line.then(
             Style::Yellow,
             "  tools run this file by themselves: read it first",

@@ -9,6 +9,7 @@ use super::super::exit::ExitCode;
 use super::super::frame;
 use super::super::report::UsageError;
 use super::super::session::{Cli, SCHEMA_VERSION, own_file};
+use super::editor::{self, Written};
 use crate::model::{self, Chosen, Provider};
 use crate::plan::ask::{self, Fit, Question, Talk};
 use crate::plan::{Prompt, Task, TellError};
@@ -47,8 +48,13 @@ pub(super) fn about(selected: &Selected, chosen: Option<&Chosen>) -> frame::Abou
     }
 }
 
-/// The prompt: the argument, a file, or what is piped in.
-pub(super) fn prompt(cli: &Cli, project: &Project, sources: &Sources<'_>) -> Result<Prompt> {
+/// The prompt: the argument, a file, what is piped in, or what is written in an editor (then with
+/// what it was written in).
+pub(super) fn prompt(
+    cli: &Cli,
+    project: &Project,
+    sources: &Sources<'_>,
+) -> Result<(Prompt, Option<Written>)> {
     let reply_from_stdin = sources.reply.as_deref() == Some(Path::new("-"));
     let given = match (sources.prompt, sources.file) {
         (Some(text), _) if text == "-" => None,
@@ -64,7 +70,7 @@ pub(super) fn prompt(cli: &Cli, project: &Project, sources: &Sources<'_>) -> Res
         }
         (None, None) => None,
     };
-    Prompt::new(match given {
+    let text = match given {
         Some(text) => text,
         None if reply_from_stdin => {
             return Err(UsageError::new(
@@ -73,9 +79,21 @@ pub(super) fn prompt(cli: &Cli, project: &Project, sources: &Sources<'_>) -> Res
             )
             .into());
         }
+        None if may_edit(cli, sources) => {
+            let written = editor::write(cli, project)?;
+            let prompt = Prompt::new(written.text.clone())?;
+            return Ok((prompt, Some(written)));
+        }
         None if std::io::stdin().is_terminal() => String::new(),
         None => read_prompt(std::io::stdin().lock(), "standard input")?,
-    })
+    };
+    Ok((Prompt::new(text)?, None))
+}
+
+/// Whether there is somebody who can write a prompt, and it is not said to be piped in ("-").
+fn may_edit(cli: &Cli, sources: &Sources<'_>) -> bool {
+    let is_alone = cli.detached().is_none() && !cli.is_line();
+    sources.prompt.is_none() && is_alone && cli.ui.can_ask()
 }
 
 /// Reads a prompt to its end; `name` is where it comes from.
@@ -154,7 +172,7 @@ pub(super) fn print(
     if cli.json {
         cli.ui.json(&serde_json::json!({
             "schemaVersion": SCHEMA_VERSION,
-            "messages": lines,
+            "messages": ask::request(lines).messages,
             "wouldSummarizeUpTo": to_condense,
         }));
     } else {

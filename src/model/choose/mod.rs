@@ -36,7 +36,7 @@ pub struct Said<'a> {
 }
 
 /// The providers by name.
-const NAMES: [&str; 6] = [
+pub const NAMES: [&str; 6] = [
     "openai",
     "openrouter",
     "anthropic",
@@ -72,10 +72,23 @@ pub fn choose(said: &Said<'_>) -> Result<Chosen> {
     Ok(chosen)
 }
 
-/// A file that may have come with the project must not send keys anywhere or run anything.
+/// The provider that `name` is, in whatever case it is written.
+pub fn provider(name: &str) -> Option<&'static str> {
+    known(name)
+}
+
+/// What may have come with the project must not send keys anywhere or run anything.
 fn check_project(layer: &ModelSettings) -> Result<()> {
-    let Origin::Project(path) = &layer.origin else {
-        return Ok(());
+    let (whose, it) = match &layer.origin {
+        Origin::Project(path) => (
+            path.display().to_string(),
+            "a project's file, which may have come with the project: it",
+        ),
+        Origin::Plan => (
+            layer.origin.of("model"),
+            "a plan, which may have been brought here from elsewhere: it",
+        ),
+        Origin::Flags | Origin::Environment | Origin::User(_) => return Ok(()),
     };
     let is_elsewhere = |url: &String| !base::is_loopback(url);
     let key = match layer {
@@ -97,9 +110,7 @@ fn check_project(layer: &ModelSettings) -> Result<()> {
         _ => return Ok(()),
     };
     let message = format!(
-        "{}: `{key}` is not taken from a project's file, which may have come with the project: it \
-         could send your key elsewhere or run a program",
-        path.display()
+        "{whose}: `{key}` is not taken from {it} could send your key elsewhere or run a program"
     );
     Err(wrong(message).hint(format!(
         "put `{key}` into your own settings, ~/.config/plandex/config.toml"
@@ -341,7 +352,7 @@ fn key(
     at: Option<&ModelSettings>,
 ) -> Result<Option<Key>> {
     // An address that came with the project gets no key at all.
-    if at.is_some_and(|layer| matches!(layer.origin, Origin::Project(_)))
+    if at.is_some_and(|layer| matches!(layer.origin, Origin::Project(_) | Origin::Plan))
         || name == "ollama" && !layers.iter().any(|layer| layer.key.is_some())
     {
         return Ok(None);

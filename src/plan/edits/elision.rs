@@ -4,7 +4,7 @@
 //! A line that merely looks so is let through where the old text shows that it is meant: it stands
 //! there already, or it is the `...` body of a Python function that has no other body in the file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::text::{indent, is_blank};
 
@@ -63,6 +63,51 @@ pub(super) fn find_elided<'a>(
     });
     elided.map(|(index, _)| index)
 }
+
+/// What a line that stands for others says of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reference {
+    /// They stay.
+    Kept,
+    /// They go.
+    Removed,
+}
+
+/// The lines of a file's new text that stand for others, as indices.
+///
+/// # Errors
+/// The first that may be a line of its own, because the file has one like it.
+pub(super) fn find_references(
+    path: &str,
+    new: &[&str],
+    file: &[&str],
+) -> Result<Vec<(usize, Reference)>, usize> {
+    let comments = Comments::of(path);
+    let mut references = Vec::new();
+    let mut own: Option<HashSet<&str>> = None;
+    for (index, line) in new.iter().enumerate() {
+        if !stands_for_others(line, comments)
+            || (comments == Comments::Python && is_stub_body(new, index, file))
+        {
+            continue;
+        }
+        let own = own.get_or_insert_with(|| file.iter().map(|line| line.trim()).collect());
+        if own.contains(line.trim()) {
+            return Err(index);
+        }
+        let (inner, _) = without_comment_marks(line.trim(), comments);
+        let (words, _) = without_ellipsis(inner);
+        let kind = match words.to_lowercase().starts_with(REMOVED_WORDS) {
+            true => Reference::Removed,
+            false => Reference::Kept,
+        };
+        references.push((index, kind));
+    }
+    Ok(references)
+}
+
+/// How the comment begins that says so of lines to be removed.
+const REMOVED_WORDS: &str = "plandex: removed";
 
 /// The last line with text above the one looked at.
 #[derive(Default)]
@@ -148,7 +193,7 @@ fn stands_for_others(line: &str, comments: Comments) -> bool {
         return ellipsis != Ellipsis::None;
     }
     let lower = words.to_lowercase();
-    if lower.starts_with("plandex: removed") {
+    if lower.starts_with(REMOVED_WORDS) {
         return commented;
     }
     let words: Vec<&str> = lower

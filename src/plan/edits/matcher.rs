@@ -2,11 +2,12 @@
 //! only one. Shared by all formats.
 //!
 //! Lines are hashed once for each likeness and searched in linear time. A tier with a hit ends the
-//! search; if it had several, only the order of the edits may choose, never a looser tier.
+//! search; if it had several, only what else the edit says may choose, never a looser tier.
 
 use std::ops::Range;
 
 use super::Tier;
+use super::choice::{Leads, Pin, choose};
 use super::text::{Likeness, Text, fold, form, indent, is_blank, key};
 
 /// Above this size only the tiers up to [`Tier::TrailingSpace`] are tried.
@@ -57,14 +58,12 @@ impl Shift {
 
 /// Finds the only place of lines in a text, of which at least one must not be blank.
 ///
-/// `after` is where the edit before this one ended: of several hits, the only one behind it counts.
-///
 /// # Errors
-/// No place, or more than one.
+/// No place, or more than one and nothing in `leads` that tells which.
 pub(super) fn locate(
     text: &mut Text<'_>,
     search: &[&str],
-    after: Option<usize>,
+    leads: &Leads<'_>,
 ) -> Result<Spot, Miss> {
     let all = 0..search.len();
     let core = without_blank_ends(search);
@@ -82,11 +81,19 @@ pub(super) fn locate(
             tiers_tried.push(attempt.tier);
         }
         let lines = &search[searched.clone()];
-        let hits = find_all(text, lines, attempt.likeness);
+        let mut hits = find_all(text, lines, attempt.likeness);
+        if leads.pin == Pin::FileEnd {
+            hits.starts
+                .retain(|start| is_end(text, start + lines.len(), attempt.tier));
+        }
         if hits.starts.is_empty() {
             continue;
         }
-        let Some(start) = choose(&hits, after) else {
+        let chosen = match hits.are_all {
+            true => choose(text, &hits.starts, lines.len(), leads),
+            false => None,
+        };
+        let Some(start) = chosen else {
             return Err(Miss {
                 places: hits.starts,
                 tiers_tried,
@@ -110,20 +117,57 @@ pub(super) fn locate(
     })
 }
 
-/// The only place where lines stand as they are, but for trailing blanks.
-pub(super) fn locate_strictly(text: &mut Text<'_>, lines: &[&str]) -> Option<Range<usize>> {
+/// Where lines stand as they are, but for trailing blanks: as they are, if that is anywhere.
+pub(super) fn locate_strictly(text: &mut Text<'_>, lines: &[&str]) -> Vec<Range<usize>> {
     for likeness in [Likeness::Exact, Likeness::UpToTrailingSpace] {
         let hits = find_all(text, lines, likeness);
-        match hits.starts.as_slice() {
-            [] => {}
-            [start] => {
-                let range = *start..*start + lines.len();
-                return compare(text, range.clone(), lines, likeness).map(|_| range);
-            }
-            _ => return None,
+        let ranges = hits.starts.iter().map(|start| *start..start + lines.len());
+        let ranges = ranges.filter(|range| compare(text, range.clone(), lines, likeness).is_some());
+        let ranges: Vec<Range<usize>> = ranges.collect();
+        if !ranges.is_empty() {
+            return ranges;
         }
     }
-    None
+    Vec::new()
+}
+
+/// A place of one line.
+#[derive(Debug)]
+pub(super) struct Sighting {
+    pub(super) at: usize,
+    pub(super) shift: Shift,
+    pub(super) tier: Tier,
+}
+
+/// All places of one line that is not blank, in the strictest tier that has any; never none.
+///
+/// # Errors
+/// The tiers that were tried in vain.
+pub(super) fn sightings(text: &mut Text<'_>, line: &str) -> Result<Vec<Sighting>, Vec<Tier>> {
+    let mut tried = Vec::new();
+    for attempt in ATTEMPTS
+        .iter()
+        .filter(|attempt| matches!(attempt.lines, Lines::All))
+    {
+        if attempt.tier > Tier::TrailingSpace && text.size() > LOOSE_BYTES_MAX {
+            break;
+        }
+        tried.push(attempt.tier);
+        let hits = find_all(text, &[line], attempt.likeness);
+        let found: Vec<Sighting> = hits
+            .starts
+            .iter()
+            .filter_map(|&at| {
+                let shift = compare(text, at..at + 1, &[line], attempt.likeness)?;
+                let tier = attempt.tier;
+                Some(Sighting { at, shift, tier })
+            })
+            .collect();
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Err(tried)
 }
 
 /// The lines but for blank ones at both ends.
@@ -206,18 +250,10 @@ struct Hits {
     are_all: bool,
 }
 
-fn choose(hits: &Hits, after: Option<usize>) -> Option<usize> {
-    if !hits.are_all {
-        return None;
-    }
-    if let [only] = hits.starts.as_slice() {
-        return Some(*only);
-    }
-    let behind = after.map(|end| hits.starts.partition_point(|start| *start < end))?;
-    match &hits.starts[behind..] {
-        [only] => Some(*only),
-        _ => None,
-    }
+/// Tells whether a file ends there, but for blank lines if those do not count.
+fn is_end(text: &Text<'_>, end: usize, tier: Tier) -> bool {
+    let count = text.lines().len();
+    end == count || (tier >= Tier::BlankLines && text.window(end..count).all(is_blank))
 }
 
 fn find_all(text: &mut Text<'_>, lines: &[&str], likeness: Likeness) -> Hits {

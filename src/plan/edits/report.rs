@@ -37,9 +37,31 @@ pub fn describe(failure: &EditFailure) -> String {
         lines.push(format!("compared {}", tiers.join(", ")));
     }
     if failure.stale {
-        lines.push("the file changed since its context was loaded".to_owned());
+        let at = failure
+            .loaded_at
+            .and_then(clock)
+            .map(|at| format!(" ({at})"));
+        let at = at.unwrap_or_default();
+        lines.push(format!("file changed since context was loaded{at}"));
     }
     lines.join("\n  ") + "\n"
+}
+
+/// What a person can do about a file's failures: a line that begins with `fix:`.
+pub fn remedy(failures: &[EditFailure]) -> String {
+    let commands = match failures.iter().any(|failure| failure.stale) {
+        // What the model saw is not what the file has now.
+        true => "plandex update && plandex build",
+        false => "plandex tell --reply -",
+    };
+    format!("fix: {commands}")
+}
+
+/// The time of the day here.
+fn clock(wall_ms: i64) -> Option<String> {
+    let at = jiff::Timestamp::from_millisecond(wall_ms).ok()?;
+    let here = at.to_zoned(jiff::tz::TimeZone::system());
+    Some(here.strftime("%H:%M").to_string())
 }
 
 /// The sentence under the headline.
@@ -188,6 +210,7 @@ pub(super) struct Flaw {
     reason: Reason,
     pub(super) searched_lines: Vec<String>,
     candidates: Vec<usize>,
+    note: Option<String>,
     tiers_tried: Vec<Tier>,
 }
 
@@ -197,7 +220,18 @@ impl Flaw {
             reason,
             searched_lines: Vec::new(),
             candidates: Vec::new(),
+            note: None,
             tiers_tried: Vec::new(),
+        }
+    }
+
+    /// Lines and where they are, or could be: line indices.
+    pub(super) fn placed(reason: Reason, lines: &[&str], places: &[usize]) -> Self {
+        let places = places.iter().take(CANDIDATES_MAX);
+        Self {
+            searched_lines: owned(lines),
+            candidates: places.map(|at| at + 1).collect(),
+            ..Self::of(reason)
         }
     }
 
@@ -208,15 +242,8 @@ impl Flaw {
             Reason::Ambiguous
         };
         Self {
-            searched_lines: owned(search),
-            candidates: miss
-                .places
-                .iter()
-                .take(CANDIDATES_MAX)
-                .map(|at| at + 1)
-                .collect(),
             tiers_tried: miss.tiers_tried,
-            ..Self::of(reason)
+            ..Self::placed(reason, search, &miss.places)
         }
     }
 
@@ -235,20 +262,42 @@ impl Flaw {
     /// The lines are there, but what replaces them cannot be put there.
     pub(super) fn unshiftable(search: &[&str], spot: &Spot, reason: Reason) -> Self {
         Self {
-            searched_lines: owned(search),
-            candidates: vec![spot.range.start + 1],
             tiers_tried: ALL_TIERS
                 .iter()
                 .copied()
                 .filter(|tier| *tier <= spot.tier)
                 .collect(),
-            ..Self::of(reason)
+            ..Self::placed(reason, search, &[spot.range.start])
         }
     }
 
     pub(super) fn with_tier(mut self, tier: Tier) -> Self {
         self.tiers_tried.push(tier);
         self
+    }
+
+    pub(super) fn has_note(&self) -> bool {
+        self.note.is_some()
+    }
+
+    pub(super) fn with_note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+
+    /// The same trouble seen as an elision, which a line of a whole file is.
+    pub(super) fn as_elided(self, line: &str) -> Self {
+        let note = self.note.or_else(|| {
+            let lines = quote(&self.searched_lines);
+            (self.reason != Reason::Elided).then(|| match self.candidates.is_empty() {
+                true => format!("the file does not have {lines}"),
+                false => format!("several places in the file have {lines}"),
+            })
+        });
+        Self {
+            note,
+            ..Self::elided(line)
+        }
     }
 
     pub(super) fn reason(&self) -> Reason {
@@ -295,8 +344,9 @@ impl Flaw {
             closest,
             candidates: self.candidates,
             stale: false,
+            loaded_at: None,
+            note: self.note,
             tiers_tried: self.tiers_tried,
-            note: None,
         }
     }
 }

@@ -4,6 +4,22 @@ use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 
+/// Tells whether bytes that are no UTF-8 text are UTF-16, by their mark or by their zeros: one
+/// byte of each Latin letter is zero, always the same.
+pub(super) fn is_utf16(bytes: &[u8]) -> bool {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return true;
+    }
+    let start = &bytes[..bytes.len().min(512) & !1];
+    let zeros = |side: usize| {
+        let bytes = start.iter().skip(side).step_by(2);
+        bytes.filter(|byte| **byte == 0).count()
+    };
+    let half = start.len() / 2;
+    let is_side = |side: usize| zeros(side) * 10 >= half * 9 && zeros(1 - side) == 0;
+    half >= 2 && (is_side(0) || is_side(1))
+}
+
 /// How a line ends. A file's last line has one too, written only with `final_newline`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LineEnd {
@@ -16,6 +32,17 @@ pub(super) enum LineEnd {
 pub(super) struct Line<'a> {
     pub(super) text: Cow<'a, str>,
     pub(super) end: LineEnd,
+    /// Written by an edit, not read from the file.
+    is_new: bool,
+}
+
+/// A line that takes the place of others.
+#[derive(Debug)]
+pub(super) enum Row<'a> {
+    /// The file's own line with this index, as it is.
+    Kept(usize),
+    /// Other text.
+    New(Cow<'a, str>),
 }
 
 /// What about two lines must be equal for them to be the same line.
@@ -128,6 +155,7 @@ impl<'a> Text<'a> {
             lines.push(Line {
                 text: Cow::Borrowed(line),
                 end,
+                is_new: false,
             });
             rest = &rest[at + 1..];
         }
@@ -141,6 +169,7 @@ impl<'a> Text<'a> {
             lines.push(Line {
                 text: Cow::Borrowed(rest),
                 end,
+                is_new: false,
             });
         }
         let layout = Layout {
@@ -160,7 +189,7 @@ impl<'a> Text<'a> {
     pub(super) fn from_edit(content: &'a str, layout: Option<Layout>) -> Self {
         let plain = Layout {
             byte_order_mark: false,
-            final_newline: true,
+            final_newline: content.is_empty() || content.ends_with('\n'),
             end: LineEnd::Lf,
         };
         // An existing file has its mark from the layout.
@@ -174,6 +203,7 @@ impl<'a> Text<'a> {
             .map(|line| Line {
                 text: Cow::Borrowed(line),
                 end: layout.end,
+                is_new: false,
             })
             .collect();
         Self {
@@ -202,6 +232,16 @@ impl<'a> Text<'a> {
         self.lines[range].iter().map(|line| line.text.as_ref())
     }
 
+    /// Whether an edit wrote any of these lines.
+    pub(super) fn is_new(&self, range: Range<usize>) -> bool {
+        self.lines[range].iter().any(|line| line.is_new)
+    }
+
+    /// Gives the last line an end, or takes it.
+    pub(super) fn set_final_newline(&mut self, final_newline: bool) {
+        self.layout.final_newline = final_newline;
+    }
+
     /// The size of the file it was read from, in bytes.
     pub(super) fn size(&self) -> usize {
         self.size
@@ -214,8 +254,20 @@ impl<'a> Text<'a> {
             .get_or_insert_with(|| lines.iter().map(|line| key(&line.text, likeness)).collect())
     }
 
-    /// Puts lines in the place of others; they end as most of the file's lines do.
-    pub(super) fn replace(&mut self, range: Range<usize>, with: Vec<Cow<'a, str>>) {
+    /// Puts lines in the place of others. New ones end as most of the file's lines do.
+    pub(super) fn replace(&mut self, range: Range<usize>, with: Vec<Row<'a>>) {
+        let end = self.layout.end;
+        let with: Vec<Line<'a>> = with
+            .into_iter()
+            .map(|row| match row {
+                Row::Kept(at) => self.lines[at].clone(),
+                Row::New(text) => Line {
+                    text,
+                    end,
+                    is_new: true,
+                },
+            })
+            .collect();
         const ALL: [Likeness; 4] = [
             Likeness::Exact,
             Likeness::UpToTrailingSpace,
@@ -224,12 +276,13 @@ impl<'a> Text<'a> {
         ];
         for likeness in ALL {
             if let Some(keys) = &mut self.keys[likeness as usize] {
-                keys.splice(range.clone(), with.iter().map(|line| key(line, likeness)));
+                keys.splice(
+                    range.clone(),
+                    with.iter().map(|line| key(&line.text, likeness)),
+                );
             }
         }
-        let end = self.layout.end;
-        self.lines
-            .splice(range, with.into_iter().map(|text| Line { text, end }));
+        self.lines.splice(range, with);
     }
 
     /// The file's bytes.
@@ -256,6 +309,11 @@ impl<'a> Text<'a> {
 mod tests {
     use super::*;
 
+    fn new<'a>(lines: &[&'a str]) -> Vec<Row<'a>> {
+        let rows = lines.iter().map(|line| Row::New(Cow::Borrowed(*line)));
+        rows.collect()
+    }
+
     #[test]
     fn a_text_reads_back_as_it_was() {
         let samples: [&[u8]; 11] = [
@@ -281,14 +339,14 @@ mod tests {
     #[test]
     fn new_lines_end_as_most_lines_do() {
         let mut text = Text::read(b"a\r\nb\r\nc\n").unwrap();
-        text.replace(1..2, vec!["x".into(), "y".into()]);
+        text.replace(1..2, new(&["x", "y"]));
         assert_eq!(text.bytes(), b"a\r\nx\r\ny\r\nc\n");
     }
 
     #[test]
     fn a_missing_last_newline_stays_missing() {
         let mut text = Text::read(b"a\nb").unwrap();
-        text.replace(2..2, vec!["c".into()]);
+        text.replace(2..2, new(&["c"]));
         assert_eq!(text.bytes(), b"a\nb\nc");
         text.replace(1..3, vec![]);
         assert_eq!(text.bytes(), b"a");
@@ -303,7 +361,7 @@ mod tests {
             text.keys(Likeness::Exact).len(),
             text.keys(Likeness::Inner).len(),
         );
-        text.replace(0..1, vec!["b".into(), "q".into()]);
+        text.replace(0..1, new(&["b", "q"]));
         for likeness in [Likeness::Exact, Likeness::Inner, Likeness::FoldedInner] {
             let expected: Vec<u64> = ["b", "q", " b ", "c"]
                 .iter()

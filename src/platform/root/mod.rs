@@ -25,7 +25,7 @@ use rustix::io::Errno;
 
 pub use attributes::{copy_attributes, inherit_group};
 pub use moves::Exchange;
-pub use path::{PathRefusal, check_relative};
+pub use path::{PathRefusal, check_relative, fold_case};
 use spot::DIRECTORY;
 pub use spot::{Dir, Entry, Mount, Opened, Spot, Stamp};
 

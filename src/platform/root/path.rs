@@ -44,6 +44,16 @@ pub enum PathRefusal {
     Internal,
 }
 
+/// The form in which names that differ only by case are equal, whatever a file system folds.
+pub fn fold_case(name: &str) -> String {
+    // There and back again: some letters meet only in capitals, some only in small ones.
+    name.chars()
+        .flat_map(char::to_lowercase)
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
 /// Checks that `path` may name a file below a project's root, on any system.
 ///
 /// Fails with the first rule it breaks.

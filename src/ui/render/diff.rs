@@ -1,6 +1,6 @@
 //! Unified diffs for people.
 
-use super::count;
+use super::{columns, count, counted, truncated};
 use crate::ui::style::{Signs, Style, Text};
 
 /// The lines of a unified diff in their styles, without their newlines.
@@ -76,6 +76,63 @@ pub fn stats(added: u64, removed: u64, signs: &Signs) -> Text {
         .then(Style::Red, format!("{}{}", signs.minus, count(removed)))
 }
 
+/// A file's line in a summary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileStat {
+    /// The name as people read it.
+    pub name: String,
+    /// Lines added and removed; `None` for what is no text.
+    pub lines: Option<(u64, u64)>,
+}
+
+/// A line for each file with a bar of what was added and removed, and one for all of them, as git
+/// has it.
+pub fn stat(files: &[FileStat], width: usize, signs: &Signs) -> Vec<Text> {
+    let name_of = |file: &FileStat| truncated(&file.name, (width / 2).max(20), signs);
+    let longest = files.iter().map(|file| columns(&name_of(file))).max();
+    let longest = longest.unwrap_or_default();
+    let sum = |lines: Option<(u64, u64)>| lines.map_or(0, |(added, removed)| added + removed);
+    let most = files
+        .iter()
+        .map(|file| sum(file.lines))
+        .max()
+        .unwrap_or_default();
+    let digits = most.to_string().len().max(3);
+    let room = width.saturating_sub(longest + digits + 5).max(10) as u64;
+    let bar = |lines: u64| match most > room {
+        // What has changed is seen, however little it is.
+        true => (lines * room).div_ceil(most.max(1)),
+        false => lines,
+    };
+    let signs_of = |sign: &str, lines| sign.repeat(usize::try_from(bar(lines)).unwrap_or_default());
+    let mut rows: Vec<Text> = files
+        .iter()
+        .map(|file| {
+            let name = name_of(file);
+            let gap = " ".repeat(longest - columns(&name));
+            let row = Text::from(format!(" {name}{gap} | "));
+            match file.lines {
+                None => row.plain(format!("{:>digits$}", "Bin")),
+                Some((added, removed)) => row
+                    .plain(format!("{:>digits$} ", added + removed))
+                    .then(Style::Green, signs_of("+", added))
+                    .then(Style::Red, signs_of("-", removed)),
+            }
+        })
+        .collect();
+    let all =
+        |pick: fn((u64, u64)) -> u64| files.iter().filter_map(|file| file.lines).map(pick).sum();
+    let (added, removed): (u64, u64) = (all(|lines| lines.0), all(|lines| lines.1));
+    let mut line = format!(" {} changed", counted(files.len() as u64, "file"));
+    for (count, word, sign) in [(added, "insertion", "+"), (removed, "deletion", "-")] {
+        if count > 0 {
+            line = format!("{line}, {}({sign})", counted(count, word));
+        }
+    }
+    rows.push(Text::from(line));
+    rows
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +178,32 @@ mod tests {
                 unified.strip_suffix('\n').unwrap_or(unified)
             );
         }
+    }
+
+    #[test]
+    fn a_summary_has_a_bar_a_file() {
+        let file = |name: &str, lines| FileStat {
+            name: name.to_owned(),
+            lines,
+        };
+        let files = [
+            file("a", Some((1, 2))),
+            file("long/name", Some((300, 0))),
+            file("pic", None),
+        ];
+        let rows: Vec<String> = stat(&files, 40, &ASCII)
+            .iter()
+            .map(Text::unstyled)
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                " a         |   3 +-",
+                &format!(" long/name | 300 {}", "+".repeat(23)),
+                " pic       | Bin",
+                " 3 files changed, 301 insertions(+), 2 deletions(-)",
+            ]
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Numbers, ages, diffs and long lines for people. Pure: nothing here writes.
 
+mod beside;
 mod diff;
 pub mod timeline;
 
@@ -9,7 +10,8 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::ui::style::Signs;
 
-pub use diff::{diff, stats};
+pub use beside::{Cell, beside};
+pub use diff::{FileStat, diff, stat, stats};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;

@@ -9,7 +9,7 @@ use super::*;
 fn print_everything(ui: &Ui, text: &str) {
     ui.line(text);
     ui.raw(text.as_bytes());
-    ui.diff(text);
+    ui.diff(text.as_bytes());
     let mut table = Table::new(Frame::Open, [text]);
     table.row([text]);
     ui.table(&table);
@@ -103,20 +103,20 @@ fn a_body_stays_as_it_is_on_a_pipe_and_ends_its_line_on_a_terminal() {
 fn a_diff_is_itself_without_colour_and_shows_changed_line_ends_with_it() {
     let unified = "--- a\n+++ b\n@@ -1 +1 @@\n-x\n+x\r\n";
     let played = Scene::pipes().play();
-    played.ui.diff(unified);
+    played.ui.diff(unified.as_bytes());
     assert_eq!(played.stdout.text(), unified);
     let scene = Scene {
         colour: ColourChoice::Always,
         ..Scene::pipes()
     };
     let played = scene.play();
-    played.ui.diff(unified);
+    played.ui.diff(unified.as_bytes());
     let shown = played.stdout.text();
     assert!(
         shown.ends_with("\x1b[31m-x\x1b[0m\n\x1b[32m+x\\r\x1b[0m\n"),
         "{shown:?}"
     );
-    played.ui.diff("");
+    played.ui.diff(b"");
     assert_eq!(played.stdout.text(), shown);
 }
 

@@ -32,9 +32,9 @@ hint: show it files with `plandex load PATHS`, then `plandex tell "what to do"`
         &sandbox.plandex(["plans"]).cwd(&below).finish(),
         r#"$ plandex plans
 --- stdout
-   #  Name   Branch  Status  Updated
-   1  draft  main    draft   [TIME]
-*  2  auth   main    draft   [TIME]
+   #  Name   Branch  Status  Pending  Updated
+   1  draft  main    draft   0        [AGE] ago
+*  2  auth   main    draft   0        [AGE] ago
 --- exit 0
 "#,
     );
@@ -46,6 +46,8 @@ Plan        auth
 Branch      main
 Status      draft
 Decided by  project
+Context     0 tokens
+Convo       0 tokens
 Project     [ROOT]
 --- exit 0
 "#,
@@ -110,10 +112,12 @@ hint: show it files with `plandex load PATHS`, then `plandex tell "what to do"`
         &with_dir(&["current"]),
         r#"$ plandex current
 --- stdout
-Plan        draft
+Plan        src-lib-rs
 Branch      main
 Status      ready
 Decided by  project
+Context     0 tokens
+Convo       28 tokens
 Project     [ROOT]
 --- exit 0
 "#,
@@ -181,10 +185,10 @@ hint: list them with `plandex plans`
         &sandbox.run(&["plans"]),
         r#"$ plandex plans
 --- stdout
-   #  Name         Branch  Status  Updated
-   1  auth login   main    draft   [TIME]
-*  2  auth logout  main    draft   [TIME]
-   3  billing      main    draft   [TIME]
+   #  Name         Branch  Status  Pending  Updated
+   1  auth login   main    draft   0        [AGE] ago
+*  2  auth logout  main    draft   0        [AGE] ago
+   3  billing      main    draft   0        [AGE] ago
 --- exit 0
 "#,
     );
@@ -195,7 +199,7 @@ hint: list them with `plandex plans`
         .env("PLANDEX_PLAN", "auth logout")
         .finish();
     assert_eq!(named.json()["plan"]["name"], "auth logout");
-    assert_eq!(named.json()["decidedBy"], "flag or environment");
+    assert_eq!(named.json()["decidedBy"], "PLANDEX_PLAN");
 }
 
 #[test]
@@ -216,9 +220,9 @@ Created and changed to branch twig
         &sandbox.run(&["branches"]),
         r#"$ plandex branches
 --- stdout
-   Name  Status  Updated
-   main  ready   [TIME]
-*  twig  ready   [TIME]
+   #  Name  From  Status  Pending  Updated
+   1  main        ready   1        [AGE] ago
+*  2  twig  main  ready   2        [AGE] ago
 --- exit 0
 "#,
     );

@@ -24,4 +24,4 @@ pub(crate) use process::{Background, Outcome, Run};
 pub(crate) use sandbox::Sandbox;
 pub(crate) use skip::{needs, skip};
 pub(crate) use terminal::OnTerminal;
-pub(crate) use watchdog::poll;
+pub(crate) use watchdog::{LIMIT, poll};

@@ -1,11 +1,19 @@
 use std::ops::Range;
 
 use crate::plan::edits::Tier;
+use crate::plan::edits::choice::Leads;
 use crate::plan::edits::matcher::{Shift, locate, locate_strictly};
 use crate::plan::edits::text::Text;
 
 /// The places, and how many tiers were tried.
 type Missed<'a> = (&'a [usize], usize);
+
+fn behind(after: Option<usize>) -> Leads<'static> {
+    Leads {
+        after,
+        ..Leads::default()
+    }
+}
 
 /// What `locate` finds: the file's lines with the tier, or the places and the tiers tried.
 fn check(
@@ -15,7 +23,7 @@ fn check(
     expect: Result<(Range<usize>, Tier), Missed<'_>>,
 ) {
     let mut text = Text::read(file.as_bytes()).unwrap();
-    match (locate(&mut text, search, after), expect) {
+    match (locate(&mut text, search, &behind(after)), expect) {
         (Ok(spot), Ok((range, tier))) => {
             assert_eq!(
                 (spot.range, spot.tier),
@@ -103,7 +111,9 @@ fn no_tier_is_looser_than_an_ambiguous_one() {
 fn a_shift_is_the_same_for_all_lines() {
     let spot = |file: &str, search: &[&str]| {
         let mut text = Text::read(file.as_bytes()).unwrap();
-        locate(&mut text, search, None).map(|spot| spot.shift).ok()
+        locate(&mut text, search, &Leads::default())
+            .map(|spot| spot.shift)
+            .ok()
     };
     let deeper = |more: &str| Some(Shift::Deeper(more.to_owned()));
     let shallower = |less: &str| Some(Shift::Shallower(less.to_owned()));
@@ -155,12 +165,15 @@ fn files_of_equal_lines_take_linear_time() {
     let search = vec!["same"; 100_000];
     let mut text = Text::read(file.as_bytes()).unwrap();
     assert_eq!(
-        locate(&mut text, &search, None).unwrap_err().places.len(),
+        locate(&mut text, &search, &Leads::default())
+            .unwrap_err()
+            .places
+            .len(),
         100_001
     );
     let almost = [vec!["same"; 100_000], vec!["other"]].concat();
     assert!(
-        locate(&mut text, &almost, None)
+        locate(&mut text, &almost, &Leads::default())
             .unwrap_err()
             .places
             .is_empty()
@@ -173,15 +186,15 @@ fn too_many_shifts_to_look_at_count_as_several_places() {
     let file = "  same\n".repeat(60_000) + " same\n";
     let search = [vec!["same"; 30_000], vec![" same"]].concat();
     let mut text = Text::read(file.as_bytes()).unwrap();
-    let miss = locate(&mut text, &search, None).unwrap_err();
+    let miss = locate(&mut text, &search, &Leads::default()).unwrap_err();
     assert_eq!(miss.places.len(), 30_001);
     assert_eq!(miss.tiers_tried.last(), Some(&Tier::Indentation));
 }
 
 #[test]
-fn a_strict_place_is_the_only_one_too() {
+fn strict_places_are_told_all() {
     let mut text = Text::read(b"a \nb\nc\nb\n").unwrap();
-    assert_eq!(locate_strictly(&mut text, &["a", "b"]), Some(0..2));
-    assert_eq!(locate_strictly(&mut text, &["b"]), None);
-    assert_eq!(locate_strictly(&mut text, &[" c"]), None);
+    assert_eq!(locate_strictly(&mut text, &["a", "b"]), [0..2]);
+    assert_eq!(locate_strictly(&mut text, &["b"]), [1..2, 3..4]);
+    assert_eq!(locate_strictly(&mut text, &[" c"]), [] as [Range<usize>; 0]);
 }

@@ -1,48 +1,14 @@
 //! `apply`, killed at each place where it makes something durable, and its recovery likewise.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-use plandex::store::applies;
-
+use super::{APPLY, Ends, Left, REPAIR};
 use crate::crash_points::{
-    TWO_FILES, Template, check_goes_on, check_sound, files, killed_at, project, sweep,
-    without_tables,
+    TWO_FILES, Template, check_goes_on, check_sound, killed_at, project, sweep,
 };
-use crate::support::Sandbox;
-
-const APPLY: &[&str] = &["apply", "-y"];
-/// A looking command that mends first what it meets.
-const REPAIR: &[&str] = &["diff", "--json"];
-
-/// What a kill left, once recovered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Left {
-    Old,
-    New,
-}
-
-/// The project's files and the plan's rows of one end; the journal is looked at by itself.
-#[derive(Debug, PartialEq, Eq)]
-struct End {
-    files: BTreeMap<PathBuf, String>,
-    rows: String,
-}
-
-impl End {
-    fn of(sandbox: &Sandbox) -> Self {
-        Self {
-            files: files(sandbox),
-            rows: without_tables(sandbox, &["repo_locks_audit", "applies", "apply_files"]),
-        }
-    }
-}
 
 struct Sweep {
     template: Template,
     points: Vec<String>,
-    old: End,
-    new: End,
+    ends: Ends,
 }
 
 impl Sweep {
@@ -54,15 +20,13 @@ impl Sweep {
         untouched.ok(REPAIR);
         let (points, after) = template.points(APPLY);
         after.ok(REPAIR);
-        let (old, new) = (End::of(&untouched), End::of(&after));
+        let ends = Ends::of(&untouched, &after);
         assert_eq!(after.read("a.txt"), "ONE\ntwo\n");
         assert_eq!(after.read("new/dir/b.txt"), "made\n");
-        assert_ne!(old.rows, new.rows);
         Self {
             template,
             points,
-            old,
-            new,
+            ends,
         }
     }
 
@@ -71,41 +35,12 @@ impl Sweep {
         format!("apply killed at {at} ({point})")
     }
 
-    /// Files and rows are those of one end, and the journal says so too.
-    #[track_caller]
-    fn left(&self, sandbox: &Sandbox, what: &str) -> Left {
-        let end = End::of(sandbox);
-        let left = if end == self.new {
-            Left::New
-        } else {
-            assert_eq!(end, self.old, "{what}: neither old nor new");
-            Left::Old
-        };
-        let store = sandbox.store();
-        let (undecided, finished) = store
-            .read(|tx| {
-                Ok((
-                    applies::standing(tx, applies::UNDECIDED)?,
-                    applies::standing(tx, applies::FINISHED)?,
-                ))
-            })
-            .unwrap();
-        assert!(undecided.is_empty(), "{what}: {undecided:?}");
-        // What is kept in the state directory belongs to an apply that is on record.
-        for entry in std::fs::read_dir(sandbox.state_dir().join("apply")).unwrap() {
-            let name = entry.unwrap().file_name();
-            let is_known = finished.iter().any(|apply| *apply.id == *name);
-            assert!(is_known, "{what}: {name:?} is nobody's");
-        }
-        left
-    }
-
     fn kill(&self, at: usize) -> Left {
         let (sandbox, what) = (self.template.copy(), self.name(at));
         assert!(killed_at(&sandbox, APPLY, at).is_some(), "{what}: it ended");
         check_sound(&sandbox, &what);
         sandbox.ok(REPAIR);
-        let left = self.left(&sandbox, &what);
+        let left = self.ends.left(&sandbox, &what);
         check_goes_on(&sandbox, &what);
         // The further apply wrote all that was pending: of the first one, too.
         let a = sandbox.read("a.txt");
@@ -127,7 +62,7 @@ impl Sweep {
             }
             check_sound(&sandbox, &what);
             sandbox.ok(REPAIR);
-            assert_eq!(self.left(&sandbox, &what), left, "{what}");
+            assert_eq!(self.ends.left(&sandbox, &what), left, "{what}");
             of_recovery += 1;
         }
     }

@@ -1,0 +1,67 @@
+//! Long results through a program that shows a screen at a time.
+
+use std::io::{self, Write};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::{Printing, Ui};
+
+/// What is printed, kept.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a shell says of a program that there is not, or that cannot be run.
+const NO_PROGRAM: [Option<i32>; 2] = [Some(126), Some(127)];
+
+impl Ui {
+    /// Whether results go to a terminal, where a pager may show them.
+    pub fn can_page(&self) -> bool {
+        self.can_redraw()
+    }
+
+    /// Prints by way of the command line `pager`. One that there is not leaves things as they are
+    /// without; one that is left before the end has shown what was wanted.
+    pub fn paged(&self, pager: &str, print: impl FnOnce(&Self)) {
+        let kept = Kept::default();
+        let printing = Printing {
+            json: false,
+            quiet: self.is_quiet(),
+        };
+        print(&self.beside(kept.clone(), io::stderr(), printing));
+        let text = std::mem::take(&mut *kept.0.lock());
+        if text.is_empty() || !show(pager, &text) {
+            self.pass_on(&text, &[]);
+        }
+    }
+}
+
+/// Whether the program took the text.
+fn show(pager: &str, text: &[u8]) -> bool {
+    // As git has it: colours as they are, and no screen for what fits on one.
+    let line = format!("LESS=${{LESS-FRX}} LV=${{LV--c}}; export LESS LV; {pager}");
+    let child = Command::new("/bin/sh")
+        .args(["-c", &line])
+        .stdin(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = child else { return false };
+    if let Some(mut stdin) = child.stdin.take() {
+        // Whoever has seen enough closes it.
+        drop(stdin.write_all(text));
+    }
+    child
+        .wait()
+        .is_ok_and(|status| !NO_PROGRAM.contains(&status.code()))
+}
