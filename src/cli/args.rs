@@ -174,6 +174,10 @@ pub(super) enum Command {
     SetModel(models::SetModel),
     /// Check the health of everything, and repair it.
     Doctor(Doctor),
+    /// Write the whole state of the project to one file, while others work.
+    Backup(super::backup::Backup),
+    /// Make a project of what `backup` wrote.
+    Restore(super::backup::Restore),
     /// Run many commands in this one process, each plan's in their order.
     Batch(super::batch::Batch),
     /// The second process in the trial of an unknown file system.

@@ -5,6 +5,7 @@
 
 mod apply;
 mod args;
+mod backup;
 mod batch;
 mod branches;
 mod choice;
@@ -122,6 +123,8 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Models => models::models(cli),
         Command::SetModel(args) => models::set_model(cli, args),
         Command::Doctor(args) => doctor::doctor(cli, args),
+        Command::Backup(args) => backup::backup(cli, args),
+        Command::Restore(args) => backup::restore(cli, args),
         Command::Batch(args) => batch::batch(cli, args),
         Command::ProbeFileSystem(args) => {
             crate::store::answer_probe(&args.place)?;

@@ -5,6 +5,7 @@
 //! crash in between leaves an unreferenced commit or a lagging ref, both harmless and repaired;
 //! never a row that points nowhere.
 
+pub mod backup;
 pub mod content;
 mod describe;
 mod find;

@@ -17,6 +17,7 @@ use crate::lock::{LockError, RetryReason};
 use crate::plan::rewind::NoTarget;
 use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
+use crate::project::backup::RestoreError;
 use crate::project::{ProjectError, SelectError};
 use crate::store::StoreError;
 use crate::store::settings::SettingError;
@@ -203,6 +204,22 @@ fn judge(error: &Error) -> Verdict {
             code: ExitCode::Usage,
             kind: "usage",
             hint: usage.hint.clone(),
+        };
+    }
+    if let Some(refused) = error.downcast_ref::<RestoreError>() {
+        return match refused {
+            RestoreError::Exists(_) => {
+                let hint = "`--force` moves it aside first";
+                Verdict::new(ExitCode::Usage, "exists", hint)
+            }
+            RestoreError::Busy(_) => {
+                let hint = "`plandex ps`, `plandex stop`; nothing was changed";
+                Verdict::new(ExitCode::NotAcquired, "busy", hint)
+            }
+            RestoreError::Damaged { .. } => {
+                let hint = "another backup; nothing was changed";
+                Verdict::new(ExitCode::Failed, "damaged", hint)
+            }
         };
     }
     if error.is::<NoTarget>() {
