@@ -494,9 +494,8 @@ fn search_size(body: &EditBody) -> usize {
 
 /// A file with a NUL would be binary from then on.
 fn check_text(text: &str) -> Result<(), Flaw> {
-    if text.contains('\0') {
-        Err(Flaw::of(Reason::Binary))
-    } else {
-        Ok(())
+    match text.contains('\0') {
+        true => Err(Flaw::of(Reason::Binary)),
+        false => Ok(()),
     }
 }
