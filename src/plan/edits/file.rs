@@ -428,11 +428,10 @@ impl<'a> Build<'a> {
         } else {
             already_there(text, &replace)
         };
-        let Some(range) = is_there else {
-            return false;
-        };
-        self.note_applied(index, range);
-        true
+        if let Some(range) = is_there.clone() {
+            self.note_applied(index, range);
+        }
+        is_there.is_some()
     }
 
     fn note_applied(&mut self, index: usize, range: std::ops::Range<usize>) {
