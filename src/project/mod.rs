@@ -19,8 +19,8 @@ use anyhow::{Context as _, Result};
 
 pub use find::{Place, ProjectError, find, place_for_new};
 pub use select::{DecidedBy, SelectError, Selected, find_among, find_plan};
-pub use turn::{APPLY, Turn};
 pub(crate) use turn::Purpose;
+pub use turn::{APPLY, Turn};
 
 use crate::config::LockToken;
 use crate::lock::{self, LockError, Locks, Notice, Patience, operation, owner};

@@ -21,6 +21,7 @@ mod follow;
 mod log;
 mod looking;
 mod model;
+mod pending;
 mod queue;
 mod runs;
 mod schema;
