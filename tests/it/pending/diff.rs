@@ -10,29 +10,29 @@ fn what_is_printed_for_a_program_is_so_to_the_byte() {
     let sandbox = Sandbox::new();
     // An escape sequence and a lone CR are content like any other.
     sandbox.write("odd", b"\x1b[31mred\rx\n\xff\xfe\nlast");
-    sandbox.write("utf8", "1\n\x1b[31m\n");
+    sandbox.write("utf8.txt", "1\n\x1b[31m\n");
     sandbox.ok(&["new", "-n", "p"]);
     tell(
         &sandbox,
         "p",
-        &[edit("utf8", "1", "2\rx"), edit("new file", "", "\u{202e}x")],
+        &[edit("utf8.txt", "1", "2\rx"), edit("`new file.txt`", "", "\u{202e}x")],
     );
     let script = r#""$P" diff --plain > ../tmp/patch && git apply --check ../tmp/patch && git apply ../tmp/patch"#;
     let run = sandbox.program("sh", ["-c", script]);
     run.env("P", env!("CARGO_BIN_EXE_plandex")).finish().ok();
-    let by_git = (sandbox.read("utf8"), sandbox.read("new file"));
+    let by_git = (sandbox.read("utf8.txt"), sandbox.read("new file.txt"));
     sandbox.git(&["checkout", "--", "README.md"]);
-    sandbox.write("utf8", "1\n\x1b[31m\n");
-    std::fs::remove_file(sandbox.root().join("new file")).unwrap();
+    sandbox.write("utf8.txt", "1\n\x1b[31m\n");
+    std::fs::remove_file(sandbox.root().join("new file.txt")).unwrap();
     sandbox.ok(&["apply", "-y"]);
-    assert_eq!((sandbox.read("utf8"), sandbox.read("new file")), by_git);
+    assert_eq!((sandbox.read("utf8.txt"), sandbox.read("new file.txt")), by_git);
 }
 
 #[test]
 fn files_are_chosen_from_where_one_stands() {
     let sandbox = two_plans();
     let names = |args: &[&str], dir: &str| {
-        let run = sandbox.plandex(args).cwd(sandbox.root().join(dir));
+        let run = sandbox.plandex(args).cwd(&sandbox.root().join(dir));
         let document = run.finish().ok().json();
         let files = document["files"].as_array().unwrap().clone();
         let path = |file: &serde_json::Value| file["path"].as_str().unwrap().to_owned();
@@ -80,13 +80,10 @@ fn on_a_terminal_a_pager_shows_it() {
     let shown = |pager: &str, args: &[&str]| {
         let mut all = vec!["diff"];
         all.extend(args);
-        let run = sandbox
-            .plandex(all)
-            .env("PLANDEX_PAGER", pager)
-            .env("TERM", "xterm");
-        let mut process = run.on_terminal((24, 80)).start();
-        let outcome = process.wait(Duration::from_secs(30));
-        outcome.ok().text()
+        let run = sandbox.plandex(all).env("PLANDEX_PAGER", pager);
+        let mut terminal = run.on_terminal(80);
+        terminal.wait(Duration::from_secs(30)).ok();
+        terminal.raw()
     };
     assert!(shown("sed s/second/PAGED/", &[]).contains("PAGED"));
     assert!(!shown("sed s/second/PAGED/", &["--no-pager"]).contains("PAGED"));
