@@ -64,14 +64,24 @@ CREATE TABLE branch_settings (
 ) STRICT;
 
 -- One thing the user has shown a branch. The body is a git blob of the plan's repository, named by
--- `blob` and immutable. Written by `load`, `update`, `rm`, `clear`; size, mtime and hash are those
--- of the file at the moment its body was read.
+-- `blob` and immutable. Written by `load`, `update`, `rm`, `clear` and a run that refreshes what it
+-- sends; size, mtime and hash are those of the file at the moment its body was read (of a file in
+-- UTF-16, whose body is converted, they are still the file's). What it takes to make an entry
+-- again stands beside it: `url` of a page, `link` of a file that was named by a link, `detail` of
+-- an image, `forced` where the ignore rules were passed over, `listing` (a hash of the paths,
+-- sizes and times) of a tree or a map.
 CREATE TABLE contexts (
     id         TEXT NOT NULL,
     branch_id  TEXT NOT NULL REFERENCES branches (id) ON DELETE CASCADE,
-    kind       TEXT NOT NULL CHECK (kind IN ('file', 'tree', 'note', 'piped')),
+    kind       TEXT NOT NULL CHECK (kind IN
+        ('file', 'tree', 'map', 'note', 'piped', 'url', 'image')),
     name       TEXT NOT NULL,
     path       TEXT,
+    url        TEXT,
+    link       TEXT,
+    detail     TEXT CHECK (detail IN ('high', 'low')),
+    forced     INTEGER NOT NULL DEFAULT 0 CHECK (forced IN (0, 1)),
+    listing    TEXT,
     blob       TEXT NOT NULL,
     hash       TEXT NOT NULL,
     size       INTEGER NOT NULL,
@@ -83,8 +93,19 @@ CREATE TABLE contexts (
 ) STRICT;
 
 CREATE INDEX contexts_branch ON contexts (branch_id, created_at);
--- One entry a path and branch: loading a file again replaces it.
-CREATE UNIQUE INDEX contexts_path ON contexts (branch_id, path) WHERE path IS NOT NULL;
+-- One entry a path (and way to show it) and branch: loading it again replaces it.
+CREATE UNIQUE INDEX contexts_path ON contexts (branch_id, kind, path) WHERE path IS NOT NULL;
+CREATE UNIQUE INDEX contexts_url ON contexts (branch_id, url) WHERE url IS NOT NULL;
+
+-- How many tokens a model counts where we estimate one, learned from what it reports of the prompts
+-- it was sent: a moving average in thousandths, within reason. Written at the end of
+-- a reply; the models used longest ago go when there are more than a hundred.
+CREATE TABLE token_ratios (
+    model      TEXT PRIMARY KEY,
+    permille   INTEGER NOT NULL CHECK (permille BETWEEN 600 AND 2000),
+    samples    INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT;
 
 -- One message of a branch's conversation. Inserted by a run (the reply in state 'open'),
 -- completed once, and never changed after: the trigger refuses it.
@@ -331,7 +352,8 @@ CREATE INDEX repo_locks_audit_plan ON repo_locks_audit (plan_id, created_at);
 --   done, undone  files and rows agree
 --
 -- The newest few that are done keep their originals in apply/<id>/; older ones are deleted with
--- their rows by a later apply.
+-- their rows by a later apply. `undoes` names the apply whose originals this one brought back
+-- (`apply --undo`): its paths are that one's, its changes are pending again in the end.
 CREATE TABLE applies (
     id          TEXT PRIMARY KEY,
     plan_id     TEXT NOT NULL,
@@ -340,7 +362,8 @@ CREATE TABLE applies (
     state       TEXT NOT NULL CHECK (state IN
         ('open', 'writing', 'undoing', 'clearing', 'files_done', 'files_undone', 'done', 'undone')),
     created_at  INTEGER NOT NULL,
-    finished_at INTEGER
+    finished_at INTEGER,
+    undoes      TEXT
 ) STRICT;
 
 CREATE INDEX applies_state ON applies (state);
@@ -350,7 +373,9 @@ CREATE INDEX applies_branch ON applies (branch_id, created_at);
 -- (target_hash, NULL for nothing); equal hashes: it was there already and is not touched. What is
 -- not in place, first the new content and then the saved original, is in the path's slot: the file
 -- <number> in apply/<id>/, or, where that is another mount, `.plandex-<id>-<number>` in the
--- deepest directory of the path that was there, with a copy of the original in apply/<id>/.
+-- deepest directory of the path that was there, with a copy of the original in apply/<id>/. A path
+-- that is written through sudo has no slot: its new content is in `<number>.new` beside that copy.
+-- Where old and new differ only in whether the file is a program, both hashes end in -x or +x.
 CREATE TABLE apply_files (
     apply_id    TEXT NOT NULL REFERENCES applies (id) ON DELETE CASCADE,
     number      INTEGER NOT NULL,
@@ -358,7 +383,8 @@ CREATE TABLE apply_files (
     path        TEXT NOT NULL,
     base_hash   TEXT,
     target_hash TEXT,
-    slot        TEXT NOT NULL DEFAULT 'private' CHECK (slot IN ('private', 'beside')),
+    slot        TEXT NOT NULL DEFAULT 'private' 
+        CHECK (slot IN ('private', 'beside', 'sudo')),
     -- How many of its directories were there before; the others are made, and an undo removes
     -- those of them that are empty.
     parents     INTEGER NOT NULL DEFAULT 0,

@@ -18,10 +18,19 @@ const SYNCED_ONE_BY_ONE: usize = 64;
 impl Journal<'_> {
     /// Removes the directories that were made for paths that are not written, if they are empty.
     pub(super) fn remove_made_dirs(&self) {
+        self.remove_dirs_of(|file| file.state != FileState::Written);
+    }
+
+    /// Removes the directories that were made for any path, if they are empty.
+    pub(super) fn remove_all_made_dirs(&self) {
+        self.remove_dirs_of(|_| true);
+    }
+
+    fn remove_dirs_of(&self, is_asked: impl Fn(&ApplyFile) -> bool) {
         let made: BTreeSet<&str> = self
             .files
             .iter()
-            .filter(|file| file.state != FileState::Written)
+            .filter(|file| is_asked(file))
             .flat_map(|file| dirs(&file.path).into_iter().skip(existing(file) + 1))
             .collect();
         // A directory sorts before what is in it.
@@ -148,6 +157,14 @@ impl Journal<'_> {
     /// paths that are not written, and the copies of originals that are back in place. Leftovers
     /// are harmless; a later apply clears them.
     pub(super) fn clear_private(&self) {
+        for file in &self.files {
+            // What was given to sudo is a copy of ours, whatever became of it.
+            if file.slot == SlotPlace::Sudo
+                && let Ok(Some(given)) = self.slot(file)
+            {
+                drop(given.remove());
+            }
+        }
         for file in self.files.iter().filter(|file| is_to_move(file)) {
             let (base, target) = (file.base_hash.as_deref(), file.target_hash.as_deref());
             let is_back = match file.state {
@@ -169,7 +186,8 @@ impl Journal<'_> {
     pub(super) fn abandon(&mut self) -> Result<()> {
         debug_assert_eq!(self.apply.state, State::Open);
         for file in &mut self.files {
-            if is_to_move(file) {
+            // What failed stays on record as that, for who tries it again.
+            if is_to_move(file) && file.state != FileState::Failed {
                 file.state = FileState::Restored;
             }
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{branches, config, events, locks, models, plans, run, stop};
+use super::{apply, branches, config, context, events, locks, models, plans, run, stop};
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
 #[derive(Debug, Parser)]
@@ -102,10 +102,20 @@ pub(super) enum Command {
     DeleteBranch(branches::Delete),
     /// Show files, directories, notes or piped text to the plan.
     #[command(visible_aliases = ["l", "add"])]
-    Load(Load),
+    Load(context::Load),
     /// List what the plan was shown, and what of it is outdated.
     #[command(alias = "list-context")]
     Ls,
+    /// Print an entry of what the plan was shown, as it was loaded.
+    Show(context::Show),
+    /// Take entries out of what the plan is shown.
+    #[command(visible_aliases = ["remove", "unload"])]
+    Rm(context::Remove),
+    /// Take all entries out.
+    Clear,
+    /// Load again what is outdated.
+    #[command(visible_alias = "u")]
+    Update(context::Update),
     /// Ask for changes; they stay pending until `apply`.
     #[command(visible_alias = "t")]
     Tell(run::args::Tell),
@@ -135,7 +145,7 @@ pub(super) enum Command {
     Who(super::who::Who),
     /// Write the pending changes to the project, all or none.
     #[command(visible_alias = "ap")]
-    Apply(Apply),
+    Apply(apply::args::Apply),
     /// Show the plan, its pending files, its queue and how the last run ended.
     Status,
     /// List the operations that run and wait now, on all plans.
@@ -191,22 +201,6 @@ impl Command {
     }
 }
 
-/// `plandex load`
-#[derive(Debug, Args)]
-pub(super) struct Load {
-    /// Files, directories (with -r) and globs (quoted ones too); none to load standard input.
-    pub(super) paths: Vec<String>,
-    /// Load directories with all they hold, but for what is ignored.
-    #[arg(long, short)]
-    pub(super) recursive: bool,
-    /// Load a remark.
-    #[arg(long, short, value_name = "TEXT")]
-    pub(super) note: Option<String>,
-    /// Load what .gitignore or .plandexignore names, too.
-    #[arg(long, short)]
-    pub(super) force: bool,
-}
-
 /// How a run's events are printed with --json.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Stream {
@@ -221,31 +215,6 @@ pub(super) struct Log {
     /// Show at most so many versions.
     #[arg(long, short = 'n', default_value_t = 1000)]
     pub(super) limit: usize,
-}
-
-/// `plandex apply`
-#[derive(Debug, Args)]
-pub(super) struct Apply {
-    /// Do not ask.
-    #[arg(long, short)]
-    pub(super) yes: bool,
-    /// Say what would be done and with which exit code; write nothing.
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    /// What to do with files that changed since the change was built.
-    #[arg(long, value_name = "WHAT")]
-    pub(super) on_conflict: Option<Conflict>,
-}
-
-/// What to do with a file that changed since its change was built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Conflict {
-    /// Write nothing at all (exit 7).
-    Abort,
-    /// Leave it pending, write the others (exit 10).
-    Skip,
-    /// Replace the user's version, which is kept aside.
-    Overwrite,
 }
 
 /// `plandex exec`

@@ -8,6 +8,7 @@ use crate::config::{self, CommandWords, ModelSettings, Origin};
 use crate::model::{self, Chosen, Said};
 use crate::project::Project;
 use crate::store::branch_settings::{self, BranchSetting};
+use crate::store::ratios;
 
 /// Which model to ask.
 #[derive(Debug, Clone, Default, Args)]
@@ -57,14 +58,17 @@ impl ModelChoice {
             // Whoever works on one has said so already.
             Err(_) => None,
         };
-        Ok(model::choose(&Said {
+        let mut chosen = model::choose(&Said {
             flags: &flags,
             environment: &cli.environment.models,
             plan: plan.as_ref(),
             files: &settings.models,
             variable: &config::secret_variable,
             dir: &project.root,
-        })?)
+        })?;
+        let name = chosen.name();
+        chosen.permille = project.store.read(|tx| ratios::permille(tx, &name))?;
+        Ok(chosen)
     }
 }
 

@@ -9,6 +9,7 @@ mod batch;
 mod branches;
 mod choice;
 mod config;
+mod context;
 mod diff;
 mod doctor;
 mod events;
@@ -17,7 +18,6 @@ mod exit;
 mod follow;
 mod frame;
 mod history;
-mod load;
 mod locks;
 mod models;
 mod operate;
@@ -91,8 +91,12 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Branches => branches::branches(cli),
         Command::Checkout(args) => branches::checkout(cli, args),
         Command::DeleteBranch(args) => branches::delete(cli, args),
-        Command::Load(args) => load::load(cli, args),
-        Command::Ls => load::ls(cli),
+        Command::Load(args) => context::load(cli, args),
+        Command::Ls => context::ls(cli),
+        Command::Show(args) => context::show(cli, args),
+        Command::Rm(args) => context::remove(cli, args),
+        Command::Clear => context::clear(cli),
+        Command::Update(args) => context::update(cli, args),
         Command::Tell(args) => run::tell(cli, args),
         Command::Continue(args) => run::continue_(cli, args),
         Command::Chat(args) => run::chat(cli, args),

@@ -321,6 +321,14 @@ impl Cli {
         Settings::load(Some(&project.dir().join("config.toml")), &self.environment)
     }
 
+    /// Whether a settings file or a variable says anything of the setting `name`.
+    pub(super) fn is_set(&self, project: &Project, name: &str) -> Result<bool> {
+        let path = project.dir().join("config.toml");
+        let shown = Settings::shown(Some(&path), &self.environment)?;
+        let is_said = |one: &config::Shown| one.name == name && one.from != "default";
+        Ok(shown.iter().any(is_said))
+    }
+
     /// How long this command waits for everything it may wait for, counted from now.
     pub(super) fn patience(&self, project: &Project) -> Result<Patience> {
         let wait = match self.wait {

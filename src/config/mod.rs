@@ -25,7 +25,7 @@ pub use models::{
     secret_variable,
 };
 pub use secret::Secret;
-pub use settings::{MAX_FILE_SIZE_DEFAULT, Settings, Shown};
+pub use settings::{MAX_FILE_SIZE_DEFAULT, Settings, Shown, parse_size};
 pub use token::LockToken;
 pub use wait::{WAIT_DEFAULT, WAIT_LONGEST, Wait, parse_wait};
 

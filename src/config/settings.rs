@@ -408,7 +408,7 @@ impl<'de> Deserialize<'de> for FileSize {
 }
 
 /// Bytes of `512`, `512 KiB`, `2MiB`, `1 GiB`, `500 kB`, `2 MB`; never zero.
-pub(super) fn parse_size(text: &str) -> Option<u64> {
+pub fn parse_size(text: &str) -> Option<u64> {
     let text = text.trim();
     let end = text
         .find(|c: char| !c.is_ascii_digit())

@@ -3,13 +3,15 @@
 //! All arguments are looked at before anything is read, so that a mistake in the last one loads
 //! nothing, and one message can name all paths that share it.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use super::rules::{Rulebook, STORE_MARK, is_reserved};
-use super::{ContextError, Directories, FileKind, Ground, LoadOptions, SkipReason, Skipped};
+use super::walk::written;
+use super::{ContextError, Directories, FileKind, Ground, LoadOptions, Shape, SkipReason, Skipped};
 
 /// What the arguments mean; paths are relative to the root and free of links.
 #[derive(Default)]
@@ -19,6 +21,8 @@ pub(super) struct Targets {
     pub(super) patterns: Vec<Pattern>,
     /// Named, there, and nothing that could be read.
     pub(super) skipped: Vec<Skipped>,
+    /// The links by whose names files are meant, by their targets.
+    pub(super) links: BTreeMap<String, String>,
 }
 
 /// A pattern that the shell left to us.
@@ -62,6 +66,12 @@ pub(super) fn resolve(
     for argument in arguments {
         let (path, kind) = match meaning(ground, argument)? {
             Meaning::Path(path, kind) => (path, kind),
+            Meaning::Pattern(_) if options.shape != Shape::Bodies => {
+                return Err(ContextError::BadPattern {
+                    pattern: argument.clone(),
+                    reason: "--tree and --map take directories and files".to_owned(),
+                });
+            }
             Meaning::Pattern(pattern) => {
                 match rule_against(book, &pattern.base, FileKind::Directory) {
                     Some(rule) => ignored.push(format!("{argument} ({rule})")),
@@ -84,8 +94,11 @@ pub(super) fn resolve(
         if let Some(rule) = rule_against(book, &path, kind) {
             ignored.push(format!("{argument} ({rule})"));
         } else if kind != FileKind::Directory {
+            if let Some(link) = link_to(ground, argument, &path) {
+                targets.links.insert(written(&path), link);
+            }
             targets.files.push(path);
-        } else if options.directories == Directories::Load {
+        } else if options.directories == Directories::Load || options.shape != Shape::Bodies {
             targets.directories.push(path);
         } else {
             directories.push(argument.clone());
@@ -101,6 +114,12 @@ pub(super) fn resolve(
         return Err(ContextError::IsDirectory(directories));
     }
     Ok(targets)
+}
+
+/// The path of the link that `argument` is, if it is one that leads to `path`.
+fn link_to(ground: &Ground<'_>, argument: &str, path: &Path) -> Option<String> {
+    let link = link_inside(ground, &ground.cwd.join(argument))?;
+    (link != path).then(|| written(&link))
 }
 
 fn shown(argument: &str) -> String {

@@ -1,33 +1,48 @@
 //! What was gathered becomes entries of a branch: bodies in the repository, rows in the database.
 
+use std::collections::{HashMap, HashSet};
+
 use anyhow::Result;
 
-use super::{ContextError, Loaded};
+use super::{ContextError, Kind, Loaded, Outdated, Renewal};
 use crate::platform::clock;
 use crate::project::{Turn, tree};
 use crate::repo::{self, TreeChange};
 use crate::store::branches::Branch;
 use crate::store::contexts::{self, Context};
-use crate::store::new_id;
-use crate::store::tickets::AppendPermit;
+use crate::store::tickets::{AppendPermit, WritePermit};
+use crate::store::{new_id, ratios};
 
 /// So many entries a branch has at the most.
-pub const ENTRIES_MAX: usize = 1000;
+pub const ENTRIES_MAX: usize = 20_000;
 
-/// Adds `loaded` to the branch as one version. A path that was loaded before is replaced and keeps
-/// its id and place. Fails with [`ContextError::TooMany`] above [`ENTRIES_MAX`].
+/// What a model takes beside its reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// The model's name.
+    pub model: String,
+    /// Tokens, as the model counts them.
+    pub room: u64,
+    /// What the model counts where we estimate 1,000 ([`ratios::permille`]).
+    pub permille: u32,
+}
+
+/// Adds `loaded` to the branch as one version. What was loaded before, by its path or URL, is
+/// replaced and keeps its id and place. Fails with [`ContextError::TooMany`] above [`ENTRIES_MAX`],
+/// and with [`ContextError::OverBudget`] if the branch then held more than `budget`.
 pub fn add(
     turn: &Turn<'_>,
     permit: &AppendPermit,
     branch_name: &str,
     loaded: &[Loaded],
+    budget: Option<&Budget>,
 ) -> Result<Vec<Context>> {
-    let message = headline(loaded);
+    let message = headline("Load", loaded.iter().map(|item| item.name.as_str()));
     turn.append(
         permit,
         branch_name,
         &message,
-        |branch| prepare(turn, branch, loaded),
+        |branch| prepare(turn, branch, loaded, budget),
         |tx, entries| {
             entries
                 .iter()
@@ -40,51 +55,164 @@ fn prepare(
     turn: &Turn<'_>,
     branch: &Branch,
     loaded: &[Loaded],
+    budget: Option<&Budget>,
 ) -> Result<(Vec<TreeChange>, Vec<Context>)> {
-    let known = turn
-        .project
-        .store
-        .read(|tx| contexts::of_branch(tx, &branch.id))?;
+    let store = &turn.project.store;
+    let known = store.read(|tx| contexts::of_branch(tx, &branch.id))?;
     let now = clock::wall_ms();
     let mut entries = Vec::with_capacity(loaded.len());
     let mut changes = Vec::with_capacity(loaded.len() * 2);
-    let mut new = 0;
+    let places = places(&known);
     for item in loaded {
-        let earlier = item
-            .path
-            .as_ref()
-            .and_then(|path| known.iter().find(|entry| entry.path.as_ref() == Some(path)));
-        new += usize::from(earlier.is_none());
-        let entry = Context {
-            id: earlier.map_or_else(new_id, |entry| entry.id.clone()),
-            branch_id: branch.id.clone(),
-            kind: item.kind,
-            name: item.name.clone(),
-            path: item.path.clone(),
-            blob: repo::blob_id(&item.body)?,
-            hash: item.hash.clone(),
-            size: signed(item.size),
-            mtime_ns: item.mtime_ns,
-            tokens: signed(item.tokens),
-            created_at: earlier.map_or(now, |entry| entry.created_at),
-            updated_at: now,
-        };
+        let place = place_of(item.kind, item.path.as_deref(), item.origin.url.as_deref());
+        let earlier = place.and_then(|place| places.get(&place).copied());
+        let entry = row(branch, item, earlier, now)?;
         changes.extend(tree::context(&entry, item.body.clone()));
         entries.push(entry);
     }
-    if known.len() + new > ENTRIES_MAX {
-        return Err(ContextError::TooMany(ENTRIES_MAX).into());
-    }
+    check_room(&known, &entries, budget)?;
     Ok((changes, entries))
 }
 
-fn headline(loaded: &[Loaded]) -> String {
-    match loaded {
-        [one] => format!("Load {}", one.name),
-        many => {
-            let names: Vec<&str> = many.iter().map(|item| item.name.as_str()).collect();
-            format!("Load {} entries\n\n{}", many.len(), names.join("\n"))
+/// What makes an entry the same as an earlier one. A file that became an image is still itself.
+fn place_of<'a>(
+    kind: Kind,
+    path: Option<&'a str>,
+    url: Option<&'a str>,
+) -> Option<(&'static str, &'a str)> {
+    match kind {
+        Kind::File | Kind::Image => Some(("file", path?)),
+        Kind::Tree => Some(("tree", path?)),
+        Kind::Map => Some(("map", path?)),
+        Kind::Url => Some(("url", url?)),
+        Kind::Note | Kind::Piped => None,
+    }
+}
+
+fn places(known: &[Context]) -> HashMap<(&'static str, &str), &Context> {
+    known
+        .iter()
+        .filter_map(|entry| {
+            let (path, url) = (entry.path.as_deref(), entry.origin.url.as_deref());
+            Some((place_of(entry.kind, path, url)?, entry))
+        })
+        .collect()
+}
+
+/// The row of `item`, in the place of `earlier` if there was one.
+fn row(branch: &Branch, item: &Loaded, earlier: Option<&Context>, now: i64) -> Result<Context> {
+    Ok(Context {
+        id: earlier.map_or_else(new_id, |entry| entry.id.clone()),
+        branch_id: branch.id.clone(),
+        kind: item.kind,
+        name: item.name.clone(),
+        path: item.path.clone(),
+        origin: item.origin.clone(),
+        blob: repo::blob_id(&item.body)?,
+        hash: item.hash.clone(),
+        size: signed(item.size),
+        mtime_ns: item.mtime_ns,
+        tokens: signed(item.tokens),
+        created_at: earlier.map_or(now, |entry| entry.created_at),
+        updated_at: now,
+    })
+}
+
+/// Whether there is room for `entries` among and beside those that are `known`.
+fn check_room(known: &[Context], entries: &[Context], budget: Option<&Budget>) -> Result<()> {
+    let replaced: HashSet<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
+    let kept = || {
+        let stays = |entry: &&Context| !replaced.contains(entry.id.as_str());
+        known.iter().filter(stays)
+    };
+    if kept().count() + replaced.len() > ENTRIES_MAX {
+        return Err(ContextError::TooMany(ENTRIES_MAX).into());
+    }
+    let Some(budget) = budget else {
+        return Ok(());
+    };
+    let sum = |tokens: i64| ratios::corrected(tokens.unsigned_abs(), budget.permille);
+    let kept = sum(kept().map(|entry| entry.tokens).sum());
+    let added = sum(entries.iter().map(|entry| entry.tokens).sum());
+    if kept.saturating_add(added) > budget.room {
+        return Err(ContextError::OverBudget {
+            model: budget.model.clone(),
+            room: budget.room,
+            total: kept.saturating_add(added),
+            added,
+            kept,
         }
+        .into());
+    }
+    Ok(())
+}
+
+/// Makes the entries of `outdated` what they are now, as one version.
+pub(super) fn refresh(
+    turn: &Turn<'_>,
+    permit: &WritePermit,
+    branch: &Branch,
+    outdated: &[Outdated],
+) -> Result<()> {
+    let now = clock::wall_ms();
+    let (mut changes, mut rows) = (Vec::new(), Vec::new());
+    for one in outdated {
+        match &one.renewal {
+            Renewal::Modified(item) => {
+                let entry = row(branch, item, Some(&one.entry), now)?;
+                changes.extend(tree::context(&entry, item.body.clone()));
+                rows.push(entry);
+            }
+            Renewal::Deleted => changes.extend(tree::without_context(&one.entry.id)),
+        }
+    }
+    let names: Vec<String> = outdated
+        .iter()
+        .map(|one| format!("{} {}", one.mark(), one.entry.name))
+        .collect();
+    let message = match outdated {
+        [one] => match one.renewal {
+            Renewal::Modified(_) => format!("Update {}", one.entry.name),
+            Renewal::Deleted => format!("Update: {} is gone", one.entry.name),
+        },
+        many => format!("Update {} entries\n\n{}", many.len(), names.join("\n")),
+    };
+    turn.advance(permit, branch, &changes, &message, |tx| {
+        for one in outdated {
+            if one.renewal == Renewal::Deleted {
+                contexts::remove(tx, &branch.id, &one.entry.id)?;
+            }
+        }
+        rows.iter().try_for_each(|entry| contexts::put(tx, entry))
+    })
+}
+
+/// Removes entries from the branch as one version, whose message begins with `what`.
+pub fn remove(
+    turn: &Turn<'_>,
+    permit: &WritePermit,
+    branch: &Branch,
+    entries: &[Context],
+    what: &str,
+) -> Result<()> {
+    let changes: Vec<TreeChange> = entries
+        .iter()
+        .flat_map(|entry| tree::without_context(&entry.id))
+        .collect();
+    let message = headline(what, entries.iter().map(|entry| entry.name.as_str()));
+    turn.advance(permit, branch, &changes, &message, |tx| {
+        entries
+            .iter()
+            .try_for_each(|entry| contexts::remove(tx, &branch.id, &entry.id))
+    })
+}
+
+/// "Load src/a.rs", or "Load 2 entries" and their names.
+fn headline<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.as_slice() {
+        [one] => format!("{what} {one}"),
+        many => format!("{what} {} entries\n\n{}", many.len(), many.join("\n")),
     }
 }
 

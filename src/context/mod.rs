@@ -12,8 +12,14 @@
 mod argument;
 mod entries;
 mod fresh;
+mod image;
+mod listing;
+mod outline;
+mod page;
 mod read;
+mod refresh;
 mod rules;
+mod selector;
 mod tokens;
 mod walk;
 
@@ -25,10 +31,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 pub use crate::platform::snapshot::FileKind;
-pub use crate::store::contexts::Kind;
-pub use entries::{ENTRIES_MAX, add};
-pub use fresh::{Freshness, Recorded, freshness};
+pub use crate::store::contexts::{Detail, Kind, Origin};
+pub use entries::{Budget, ENTRIES_MAX, add, remove};
+pub use fresh::{Freshness, freshness};
+pub use image::{Counting, Image};
+pub use page::{fetch, is_url};
 pub use read::{note, piped};
+pub use refresh::{Compared, Outdated, Refreshing, Renewal, compare, refresh_branch};
+pub use selector::{SelectorError, select};
 pub use tokens::estimate_tokens;
 
 use crate::platform::cancel::Cancel;
@@ -36,8 +46,13 @@ use crate::platform::snapshot::Tree;
 
 /// No file above this size is loaded, whatever the options say.
 pub const FILE_BYTES_MAX: u64 = 25 << 20;
+/// One load takes so many items, unless somebody says otherwise.
+pub const ITEMS_MAX_DEFAULT: usize = 1000;
 /// Piped input above this size is refused; the limit for whoever reads it.
 pub const PIPED_BYTES_MAX: u64 = 10 << 20;
+
+/// Whether this binary can make maps (the cargo feature `maps`).
+pub const HAS_MAPS: bool = cfg!(feature = "maps");
 
 /// Where files are looked for, and what ends the search.
 #[derive(Debug, Clone, Copy)]
@@ -68,9 +83,26 @@ pub enum Ignored {
     Include,
 }
 
+/// What of the files is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Their content, an item each.
+    Bodies,
+    /// Their paths, an item for each argument.
+    Tree,
+    /// Their paths with the names they define, an item for each argument.
+    Map,
+}
+
 /// How to load.
 #[derive(Debug, Clone, Copy)]
 pub struct LoadOptions {
+    /// What of the files is shown.
+    pub shape: Shape,
+    /// How much of an image a model is to look at.
+    pub detail: Detail,
+    /// More items than this are refused ([`ContextError::TooManyItems`]).
+    pub max_items: usize,
     /// What a directory means.
     pub directories: Directories,
     /// Whether ignore rules hold.
@@ -84,6 +116,9 @@ pub struct LoadOptions {
 impl Default for LoadOptions {
     fn default() -> Self {
         Self {
+            shape: Shape::Bodies,
+            detail: Detail::High,
+            max_items: ITEMS_MAX_DEFAULT,
             directories: Directories::Refuse,
             ignored: Ignored::Skip,
             max_file_bytes: 1 << 20,
@@ -92,22 +127,25 @@ impl Default for LoadOptions {
     }
 }
 
-/// One thing to show: UTF-8 text with the facts that belong to it.
+/// One thing to show: UTF-8 text, or an image, with the facts that belong to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
     /// What it was made from.
     pub kind: Kind,
     /// What people call it: the path of a file, else a short name.
     pub name: String,
-    /// A file's path relative to the root, with '/'. A link's target, not the link.
+    /// A path relative to the root, with '/'. A link's target, not the link.
     pub path: Option<String>,
-    /// The content, byte for byte; valid UTF-8.
+    /// What else it takes to make it again.
+    pub origin: Origin,
+    /// The content, byte for byte (of UTF-16, converted); UTF-8 but for an image.
     pub body: Vec<u8>,
-    /// Bytes of the body; a file's size when it was read.
+    /// A file's size when it was read; else bytes of the body.
     pub size: u64,
-    /// A file's modification time in nanoseconds since 1970; 0 for what is no file.
+    /// A file's modification time in nanoseconds since 1970; of a map the newest of its files'; 0 for
+    /// what is no file.
     pub mtime_ns: i64,
-    /// SHA-256 of the body in hexadecimal.
+    /// SHA-256 of the file, else of the body, in hexadecimal.
     pub hash: String,
     /// Estimated tokens ([`estimate_tokens`]).
     pub tokens: u64,
@@ -128,9 +166,12 @@ pub enum SkipReason {
     /// A NUL byte in its first 8,000, git's rule.
     #[error("binary")]
     Binary,
-    /// Text in UTF-16; only UTF-8 can be edited.
+    /// Text in UTF-16 (of files, it is converted).
     #[error("text in UTF-16, not UTF-8")]
     Utf16,
+    /// An image. Loaded when named.
+    #[error("an image (loaded when named)")]
+    Image,
     /// Neither binary by its beginning nor UTF-8.
     #[error("not UTF-8")]
     NotUtf8,
@@ -178,6 +219,7 @@ impl SkipReason {
         match self {
             Self::Binary => "binary",
             Self::Utf16 => "utf16",
+            Self::Image => "image",
             Self::NotUtf8 => "not_utf8",
             Self::NameNotUtf8 => "name_not_utf8",
             Self::TooLarge { .. } => "too_large",
@@ -198,18 +240,18 @@ pub struct Gathered {
     pub loaded: Vec<Loaded>,
     /// What cannot, and why.
     pub skipped: Vec<Skipped>,
-    /// Ignore rules that could not be read or understood, for people.
+    /// Ignore rules that could not be read or understood, and what was converted, for people.
     pub warnings: Vec<String>,
 }
 
-/// Why nothing was loaded at all. All but the last three are mistakes in the arguments.
+/// Why nothing was loaded at all. Most are mistakes in the arguments.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContextError {
     /// Named paths that are not there.
     #[error("no such file: {}", listed(.0))]
     Missing(Vec<String>),
     /// Directories, and [`Directories::Refuse`].
-    #[error("{}: a directory; -r loads the files in it", listed(.0))]
+    #[error("{}: a directory; -r loads the files in it, --tree their paths, --map an outline", listed(.0))]
     IsDirectory(Vec<String>),
     /// Named paths that the rules ignore, each as "path (rule)".
     #[error("ignored: {}; -f loads them all the same", listed(.0))]
@@ -245,6 +287,34 @@ pub enum ContextError {
     /// More files than can be listed.
     #[error("more than {0} files")]
     TooMany(usize),
+    /// More items than one load takes.
+    #[error("{items} items are more than one load takes ({limit})")]
+    TooManyItems {
+        /// So many there are.
+        items: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// More than the model takes beside its reply.
+    #[error(
+        "~{total} tokens of context would be more than {model} takes (~{room}): ~{added} of this \
+         load beside ~{kept} of what is loaded already"
+    )]
+    OverBudget {
+        /// Who takes no more.
+        model: String,
+        /// What it takes.
+        room: u64,
+        /// All together.
+        total: u64,
+        /// What this load adds.
+        added: u64,
+        /// What stays of what is there.
+        kept: u64,
+    },
+    /// Maps were not built into this binary.
+    #[error("this plandex was built without outlines (the cargo feature \"maps\")")]
+    NoMaps,
     /// More than fits in memory.
     #[error("more than {0} bytes in all")]
     TooMuch(u64),
@@ -264,8 +334,20 @@ fn listed(names: &[String]) -> String {
     }
 }
 
+/// How far the reading of files has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// So many files were read, or found not to be shown.
+    pub done: u64,
+    /// Of so many.
+    pub total: u64,
+}
+
 /// Reads what `arguments` name: files, directories (see [`Directories`]), and patterns that the
 /// shell did not expand (`'src/**/*.rs'`; an existing file of that very name comes first).
+///
+/// With [`Shape::Tree`] and [`Shape::Map`] each argument becomes one item, which lists or outlines
+/// what is below it. `progress` hears of the reading now and then.
 ///
 /// The result is the same for the same tree. Errors that a caller may branch on are
 /// [`ContextError`]s; then nothing is loaded.
@@ -273,18 +355,31 @@ pub fn gather(
     source: &Source<'_>,
     arguments: &[String],
     options: &LoadOptions,
+    progress: &mut dyn FnMut(Progress),
 ) -> Result<Gathered> {
     let ground = Ground::of(source)?;
     let mut book = rules::Rulebook::open(&ground, options.ignored);
     let targets = argument::resolve(&ground, &mut book, arguments, options)?;
+    if options.shape != Shape::Bodies {
+        return listing::list(&ground, book, targets, options);
+    }
+    let links = targets.links.clone();
     let found = walk::find(&ground, &mut book, targets, options)?;
-    let warnings = book.warnings.into_iter().collect();
-    let (loaded, skipped) = read::read_all(&ground, found, options)?;
-    Ok(Gathered {
-        loaded,
-        skipped,
-        warnings,
-    })
+    let warnings: Vec<String> = book.warnings.into_iter().collect();
+    if found.files.len() > options.max_items {
+        return Err(ContextError::TooManyItems {
+            items: found.files.len(),
+            limit: options.max_items,
+        }
+        .into());
+    }
+    let mut gathered = read::read_all(&ground, found, options, progress)?;
+    gathered.warnings.splice(0..0, warnings);
+    for item in &mut gathered.loaded {
+        let link = item.path.as_ref().and_then(|path| links.get(path));
+        item.origin.link = link.cloned();
+    }
+    Ok(gathered)
 }
 
 /// The project as the modules of this room see it.

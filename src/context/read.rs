@@ -7,7 +7,10 @@ use anyhow::{Context as _, Result, anyhow};
 
 use super::tokens::estimate_tokens;
 use super::walk::{Asked, Found};
-use super::{ContextError, FILE_BYTES_MAX, Ground, Kind, LoadOptions, Loaded, SkipReason, Skipped};
+use super::{
+    ContextError, Counting, FILE_BYTES_MAX, Gathered, Ground, Ignored, Image, Kind, LoadOptions,
+    Loaded, Origin, Progress, SkipReason, Skipped,
+};
 use crate::platform::digest::sha256_hex;
 use crate::platform::snapshot::Unread;
 
@@ -21,104 +24,169 @@ const THREADS_MAX: usize = 8;
 /// The longest name that is made of a note's text.
 const NAME_CHARACTERS_MAX: usize = 40;
 
+/// `progress` hears of every so many files.
+const TOLD_EVERY: usize = 32;
+/// So many files may be read and not yet be put with the others.
+const BUFFERED: usize = 64;
+
 /// Reads all files of `found`; both lists are sorted by path.
 pub(super) fn read_all(
     ground: &Ground<'_>,
     found: Found,
     options: &LoadOptions,
-) -> Result<(Vec<Loaded>, Vec<Skipped>)> {
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Gathered> {
     let files: Vec<(String, Asked)> = found.files.into_iter().collect();
     let mut skipped = found.skipped;
     let reading = Reading {
         ground,
         files: &files,
         limit: options.max_file_bytes.min(FILE_BYTES_MAX),
-        total_max: options.max_total_bytes,
+        options,
         next: AtomicUsize::new(0),
         total: AtomicU64::new(0),
     };
-    let mut loaded = Vec::with_capacity(files.len());
-    for (path, outcome) in reading.run()? {
+    let mut gathered = Gathered::default();
+    let mut done = 0;
+    let total = files.len();
+    reading.run(&mut |path, outcome| {
         match outcome {
-            Ok(item) => loaded.push(item),
+            Ok(read) => {
+                if read.is_converted {
+                    let notice = format!("{path} is UTF-16; it is shown as UTF-8");
+                    gathered.warnings.push(notice);
+                }
+                gathered.loaded.push(read.item);
+            }
             Err(reason) => {
-                skipped.insert(path.clone(), reason);
+                skipped.insert(path.to_owned(), reason);
             }
         }
-    }
-    loaded.sort_unstable_by(|one: &Loaded, other| one.path.cmp(&other.path));
-    let skipped = skipped
+        done += 1;
+        if done % TOLD_EVERY == 0 || done == total {
+            progress(Progress {
+                done: done as u64,
+                total: total as u64,
+            });
+        }
+    })?;
+    gathered
+        .loaded
+        .sort_unstable_by(|one, other| one.path.cmp(&other.path));
+    gathered.warnings.sort_unstable();
+    gathered.skipped = skipped
         .into_iter()
         .map(|(path, reason)| Skipped { path, reason })
         .collect();
-    Ok((loaded, skipped))
+    Ok(gathered)
 }
 
-type Outcome<'a> = (&'a String, Result<Loaded, SkipReason>);
+/// Reads the one file `path` (relative to the root), as it was named.
+pub(super) fn read_one(
+    ground: &Ground<'_>,
+    path: &str,
+    options: &LoadOptions,
+) -> Result<Result<Loaded, SkipReason>, ContextError> {
+    let reading = Reading {
+        ground,
+        files: &[],
+        limit: options.max_file_bytes.min(FILE_BYTES_MAX),
+        options,
+        next: AtomicUsize::new(0),
+        total: AtomicU64::new(0),
+    };
+    let outcome = reading.read(path, Asked::ByName)?;
+    Ok(outcome.map(|read| read.item))
+}
+
+/// A file that was read.
+struct Read {
+    item: Loaded,
+    /// Whether its body is not what the file holds byte for byte.
+    is_converted: bool,
+}
+
+type Outcome = Result<Read, SkipReason>;
 
 /// What the reading threads share: each takes the next file until none is left.
 struct Reading<'a> {
     ground: &'a Ground<'a>,
     files: &'a [(String, Asked)],
     limit: u64,
-    total_max: u64,
+    options: &'a LoadOptions,
     next: AtomicUsize,
     total: AtomicU64,
 }
 
 impl<'a> Reading<'a> {
-    fn run(&self) -> Result<Vec<Outcome<'a>>> {
+    /// Gives each file to `take`, in any order, from this thread.
+    fn run(&self, take: &mut dyn FnMut(&'a str, Outcome)) -> Result<()> {
         let useful = self.files.len() / FILES_PER_THREAD_MIN;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = cores.min(THREADS_MAX).min(useful);
         if threads < 2 {
-            return Ok(self.work()?);
+            return Ok(self.work(&mut |path, outcome| {
+                take(path, outcome);
+                true
+            })?);
         }
         std::thread::scope(|scope| {
+            let (sender, read) = crossbeam_channel::bounded(BUFFERED);
             let mut workers = Vec::with_capacity(threads);
             for number in 0..threads {
+                let sender = sender.clone();
                 let worker = std::thread::Builder::new()
                     .name(format!("load {number}"))
-                    .spawn_scoped(scope, || self.work())
+                    .spawn_scoped(scope, move || {
+                        self.work(&mut |path, outcome| sender.send((path, outcome)).is_ok())
+                    })
                     .context("starting a thread to read files")?;
                 workers.push(worker);
             }
-            let mut outcomes = Vec::with_capacity(self.files.len());
+            drop(sender);
+            for (path, outcome) in read {
+                take(path, outcome);
+            }
             for worker in workers {
                 let done = worker.join();
-                outcomes.extend(done.map_err(|_panic| anyhow!("a reading thread panicked"))??);
+                done.map_err(|_panic| anyhow!("a reading thread panicked"))??;
             }
-            Ok(outcomes)
+            Ok(())
         })
     }
 
-    fn work(&self) -> Result<Vec<Outcome<'a>>, ContextError> {
-        let mut outcomes = Vec::new();
+    /// Reads one file after the other, until none is left or `give` wants no more.
+    fn work(&self, give: &mut dyn FnMut(&'a str, Outcome) -> bool) -> Result<(), ContextError> {
         while let Some((path, asked)) = self.files.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             if self.ground.cancel.is_set() {
                 return Err(ContextError::Cancelled);
             }
             let outcome = self.read(path, *asked)?;
-            let bytes = outcome.as_ref().map_or(0, |item| item.size);
-            if self.total.fetch_add(bytes, Ordering::Relaxed) + bytes > self.total_max {
-                return Err(ContextError::TooMuch(self.total_max));
+            let bytes = outcome.as_ref().map_or(0, |read| read.item.size);
+            let total_max = self.options.max_total_bytes;
+            if self.total.fetch_add(bytes, Ordering::Relaxed) + bytes > total_max {
+                return Err(ContextError::TooMuch(total_max));
             }
-            outcomes.push((path, outcome));
+            if !give(path, outcome) {
+                break;
+            }
         }
-        Ok(outcomes)
+        Ok(())
     }
 
-    fn read(&self, path: &str, asked: Asked) -> Result<Result<Loaded, SkipReason>, ContextError> {
+    fn read(&self, path: &str, asked: Asked) -> Result<Outcome, ContextError> {
         let Ground { tree, cancel, .. } = self.ground;
         let version = match tree.read(Path::new(path), self.limit, cancel) {
             Ok(version) => version,
             Err(Unread::Cancelled) => return Err(ContextError::Cancelled),
             Err(unread) => return Ok(Err(self.reason(&unread))),
         };
-        Ok(judge(&version.bytes, asked).map(|tokens| Loaded {
-            mtime_ns: version.mtime_ns,
-            path: Some(path.to_owned()),
-            ..item(Kind::File, path.to_owned(), version.bytes, tokens)
+        Ok(judge(version.bytes, asked, self.options).map(|mut read| {
+            path.clone_into(&mut read.item.name);
+            read.item.path = Some(path.to_owned());
+            read.item.mtime_ns = version.mtime_ns;
+            read.item.origin.is_forced = self.options.ignored == Ignored::Include;
+            read
         }))
     }
 
@@ -135,11 +203,13 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn item(kind: Kind, name: String, body: Vec<u8>, tokens: u64) -> Loaded {
+/// An item that was made of `body`.
+pub(super) fn item(kind: Kind, name: String, body: Vec<u8>, tokens: u64) -> Loaded {
     Loaded {
         kind,
         name,
         path: None,
+        origin: Origin::default(),
         size: body.len() as u64,
         mtime_ns: 0,
         hash: sha256_hex(&body),
@@ -148,19 +218,48 @@ fn item(kind: Kind, name: String, body: Vec<u8>, tokens: u64) -> Loaded {
     }
 }
 
-/// Judges a file's content: its estimated tokens, or why it is not shown.
-fn judge(body: &[u8], asked: Asked) -> Result<u64, SkipReason> {
-    let text = text_of(body)?;
-    if asked == Asked::Found
-        && let Some(characters) = long_line(text)
-    {
-        return Err(SkipReason::LongLines { characters });
+/// Judges a file's content: what is shown of it, or why nothing is.
+fn judge(bytes: Vec<u8>, asked: Asked, options: &LoadOptions) -> Outcome {
+    if let Some(image) = Image::sniff(&bytes) {
+        if asked == Asked::Found {
+            return Err(SkipReason::Image);
+        }
+        let tokens = image.tokens(options.detail, Counting::Tiles);
+        let mut item = item(Kind::Image, String::new(), bytes, tokens);
+        item.origin.detail = Some(options.detail);
+        return Ok(Read {
+            item,
+            is_converted: false,
+        });
     }
-    Ok(estimate_tokens(text))
+    if let Some(text) = of_utf16(&bytes) {
+        let tokens = judge_text(&text, asked)?;
+        let mut item = item(Kind::File, String::new(), text.into_bytes(), tokens);
+        // By these it is told whether the file has changed.
+        item.size = bytes.len() as u64;
+        item.hash = sha256_hex(&bytes);
+        return Ok(Read {
+            item,
+            is_converted: true,
+        });
+    }
+    let tokens = judge_text(text_of(&bytes)?, asked)?;
+    Ok(Read {
+        item: item(Kind::File, String::new(), bytes, tokens),
+        is_converted: false,
+    })
+}
+
+/// The estimated tokens of a text, or why it is not shown.
+fn judge_text(text: &str, asked: Asked) -> Result<u64, SkipReason> {
+    match long_line(text) {
+        Some(characters) if asked != Asked::ByName => Err(SkipReason::LongLines { characters }),
+        _ => Ok(estimate_tokens(text)),
+    }
 }
 
 fn text_of(body: &[u8]) -> Result<&str, SkipReason> {
-    if is_utf16(body) {
+    if of_utf16(body).is_some() {
         return Err(SkipReason::Utf16);
     }
     let beginning = body.get(..BINARY_PROBE_BYTES).unwrap_or(body);
@@ -170,15 +269,23 @@ fn text_of(body: &[u8]) -> Result<&str, SkipReason> {
     std::str::from_utf8(body).map_err(|_error| SkipReason::NotUtf8)
 }
 
-/// Whether `body` begins as UTF-16 does and is UTF-16 to its end.
-fn is_utf16(body: &[u8]) -> bool {
+/// The text of `body` if it begins as UTF-16 does and is UTF-16 to its end; without its mark.
+fn of_utf16(body: &[u8]) -> Option<String> {
     let unit: fn([u8; 2]) -> u16 = match body {
         [0xFF, 0xFE, ..] => u16::from_le_bytes,
         [0xFE, 0xFF, ..] => u16::from_be_bytes,
-        _ => return false,
+        _ => return None,
     };
     let (pairs, rest) = body.as_chunks::<2>();
-    rest.is_empty() && char::decode_utf16(pairs.iter().map(|pair| unit(*pair))).all(|c| c.is_ok())
+    if !rest.is_empty() {
+        return None;
+    }
+    let units = pairs.iter().skip(1).map(|pair| unit(*pair));
+    char::decode_utf16(units)
+        .collect::<Result<String, _>>()
+        .ok()
+        // What is full of zeros is no text in any encoding.
+        .filter(|text| !text.contains('\0'))
 }
 
 /// The length of the first line that is too long for a person.

@@ -20,7 +20,11 @@ const PATHS_MAX: usize = 1_000_000;
 /// How a file came to be loaded; a name is a stronger wish than a find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Asked {
+    /// It lies in a directory that was named.
     Found,
+    /// A pattern matches it.
+    Matched,
+    /// It was named.
     ByName,
 }
 
@@ -64,7 +68,7 @@ impl Found {
 }
 
 /// A path as it is stored and shown.
-fn written(path: &Path) -> String {
+pub(super) fn written(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
@@ -221,7 +225,11 @@ impl Walk<'_, '_, '_> {
         if is_meant {
             self.tally.matches += 1;
             if kind == FileKind::File {
-                self.found.file(path, Asked::Found);
+                let asked = match extent {
+                    Extent::Whole => Asked::Found,
+                    Extent::Matching => Asked::Matched,
+                };
+                self.found.file(path, asked);
             } else {
                 self.found.skip(path, kind, SkipReason::NotAFile(kind));
             }

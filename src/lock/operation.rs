@@ -62,6 +62,12 @@ pub const SUMMARIZE: Operation<WritePermit> =
 pub const BUILD: Operation<WritePermit> = Operation::new("build changes", "Building changes");
 /// `load`: the one change made under a read ticket, because it only adds.
 pub const LOAD: Operation<AppendPermit> = Operation::new("load context", "Load context");
+/// `rm`.
+pub const REMOVE: Operation<WritePermit> = Operation::new("remove context", "Remove context");
+/// `clear`.
+pub const CLEAR: Operation<WritePermit> = Operation::new("clear context", "Clear context");
+/// `update`.
+pub const UPDATE: Operation<WritePermit> = Operation::new("update context", "Update context");
 /// `diff`.
 pub const DIFF: Operation<ReadPermit> = Operation::new("view diffs", "View diffs");
 /// `reject`.
@@ -97,6 +103,12 @@ pub fn is_command(reason: &str) -> bool {
     reason == EXEC.reason || reason == EXEC_READ.reason
 }
 
+/// Whether an operation with this reason changes what a plan is shown.
+pub fn is_context(reason: &str) -> bool {
+    let all = [LOAD.reason, REMOVE.reason, CLEAR.reason, UPDATE.reason];
+    all.contains(&reason)
+}
+
 /// Whether an operation with this reason is a run: it has a reply and events that can be followed.
 pub fn is_run(reason: &str) -> bool {
     [TELL, CHAT, CONTINUE, BUILD]
@@ -112,6 +124,9 @@ pub const TITLES: &[(&str, &str)] = &[
     (SUMMARIZE.reason, SUMMARIZE.title),
     (BUILD.reason, BUILD.title),
     (LOAD.reason, LOAD.title),
+    (REMOVE.reason, REMOVE.title),
+    (CLEAR.reason, CLEAR.title),
+    (UPDATE.reason, UPDATE.title),
     (DIFF.reason, DIFF.title),
     (REJECT.reason, REJECT.title),
     (APPLY.reason, APPLY.title),

@@ -10,6 +10,7 @@ use serde_json::{Number, Value};
 use super::chunk::{self, Piece};
 use super::ending::Reason;
 use super::endpoint::Endpoint;
+use super::picture::Blocks;
 use super::{Message, ModelError, Role, refusal};
 
 /// The version of the API, a header that every request needs.
@@ -23,7 +24,7 @@ struct Body<'a> {
     max_tokens: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     system: Option<String>,
-    messages: Vec<&'a Message>,
+    messages: Vec<Blocks<'a>>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<&'a Number>,
@@ -45,7 +46,7 @@ pub(super) fn body(endpoint: &Endpoint, messages: &[Message]) -> serde_json::Res
         model: &endpoint.model,
         max_tokens: endpoint.max_tokens.unwrap_or(MAX_TOKENS_DEFAULT),
         system: (!system.is_empty()).then(|| system.join("\n\n")),
-        messages: said,
+        messages: said.into_iter().map(Blocks).collect(),
         stream: true,
         temperature: endpoint.temperature.as_ref(),
     })

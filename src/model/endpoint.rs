@@ -8,6 +8,7 @@ use serde_json::Number;
 
 use super::Provider;
 use crate::config::Secret;
+use crate::store::ratios::EVEN;
 
 /// The provider of a run, who chose it, and what else was set for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Chosen {
     pub window: Option<u64>,
     /// Tokens of the window that are kept for the reply.
     pub reserve: u64,
+    /// What the model counts where we estimate 1,000 tokens ([`crate::store::ratios`]).
+    pub permille: u32,
 }
 
 impl Chosen {
@@ -39,6 +42,7 @@ impl Chosen {
             limits: Limits::default(),
             window: None,
             reserve: RESERVE_DEFAULT,
+            permille: EVEN,
         }
     }
 
@@ -51,6 +55,13 @@ impl Chosen {
                 self.provider.word().to_owned()
             }
         }
+    }
+
+    /// The estimated tokens that the model has room for beside its reply, if its window is known.
+    pub fn room(&self) -> Option<u64> {
+        let counted = self.window?.saturating_sub(self.reserve);
+        let room = counted.saturating_mul(u64::from(EVEN)) / u64::from(self.permille.max(1));
+        Some(room)
     }
 
     /// One line for people: "model openrouter/x, from OPENROUTER_API_KEY".

@@ -13,9 +13,11 @@ mod ending;
 mod endpoint;
 mod explain;
 mod failure;
+mod fetch;
 mod hear;
 mod http;
 mod openai;
+mod picture;
 mod plain;
 mod refusal;
 mod reply;
@@ -38,6 +40,8 @@ pub use endpoint::{
     Chosen, Dialect, Endpoint, Key, Limits, MaxTokensField, Program, RESERVE_DEFAULT, Words,
 };
 pub use failure::{Kind, ModelError};
+pub use fetch::{PAGE_BYTES_MAX, Page, fetch};
+pub use picture::Picture;
 
 use crate::platform::cancel::Cancel;
 
@@ -207,20 +211,25 @@ impl Role {
     }
 }
 
-/// One message of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One message of a request. Serialised as OpenAI's dialect has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// Who says it.
     pub role: Role,
     /// What is said.
     pub content: String,
+    /// What is shown with it.
+    pub pictures: Vec<Picture>,
 }
 
 impl Message {
-    /// A message.
+    /// A message of text alone.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        let content = content.into();
-        Self { role, content }
+        Self {
+            role,
+            content: content.into(),
+            pictures: Vec::new(),
+        }
     }
 }
 

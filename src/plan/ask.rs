@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 
-use super::briefing::{self, Line, Manner, Material, Shown, Turned};
+use super::briefing::{self, Line, Manner, Material, Seen, Shown, Tokens, Turned};
 use super::due;
-use crate::context::estimate_tokens;
-use crate::model::{self, Chosen, Request};
+use crate::context::{Counting, Detail, Image, estimate_tokens};
+use crate::model::{self, Chosen, Dialect, Picture, Provider, Request};
 use crate::project::Project;
+use crate::store::contexts::Context;
 use crate::store::messages::{self, Kind, Message, Role, State};
 use crate::store::summaries::{self, Summary};
 use crate::store::{changes, contexts, streams};
@@ -112,9 +113,14 @@ impl Talk {
             .into_iter()
             .map(|entry| {
                 let body = repo.blob(&entry.blob)?;
+                let image = seen(&entry, &body);
                 Ok(Shown {
                     name: entry.name,
-                    body: String::from_utf8_lossy(&body).into_owned(),
+                    body: match image {
+                        Some(_) => String::new(),
+                        None => String::from_utf8_lossy(&body).into_owned(),
+                    },
+                    image,
                 })
             })
             .collect::<Result<Vec<_>>>()?;
@@ -253,8 +259,9 @@ impl Talk {
         let Some(room) = room(chosen) else {
             return Ok(Fit::Whole);
         };
-        let tokens =
-            |summary: Option<&str>, after| estimate(&self.lines_after(question, summary, after));
+        let tokens = |summary: Option<&str>, after| {
+            estimate_for(&self.lines_after(question, summary, after), Some(chosen))
+        };
         if tokens(None, 0) <= room {
             return Ok(Fit::Whole);
         }
@@ -283,7 +290,13 @@ impl Talk {
         let mut entries: Vec<(u64, &str)> = self
             .shown
             .iter()
-            .map(|entry| (estimate_tokens(&entry.body), entry.name.as_str()))
+            .map(|entry| {
+                let image = entry
+                    .image
+                    .as_ref()
+                    .map_or(0, |image| image.tokens.by_tiles);
+                (estimate_tokens(&entry.body) + image, entry.name.as_str())
+            })
             .collect();
         entries.sort_unstable_by(|one, other| other.cmp(one));
         let named: Vec<String> = entries
@@ -323,19 +336,75 @@ impl Talk {
     }
 }
 
+/// An entry as an image, if it is one.
+fn seen(entry: &Context, body: &[u8]) -> Option<Seen> {
+    let image = Image::sniff(body).filter(|_| entry.kind == contexts::Kind::Image)?;
+    let detail = entry.origin.detail.unwrap_or(Detail::High);
+    Some(Seen {
+        picture: Picture::new(image.media, detail.word(), body),
+        tokens: Tokens {
+            by_tiles: image.tokens(detail, Counting::Tiles),
+            by_area: image.tokens(detail, Counting::Area),
+        },
+    })
+}
+
 /// The tokens that a model has for what it is sent, if its window is known.
 pub(super) fn room(chosen: &Chosen) -> Option<u64> {
-    chosen
-        .window
-        .map(|window| window.saturating_sub(chosen.reserve))
+    chosen.room()
 }
 
 /// The tokens of messages, roughly.
 pub(super) fn estimate(lines: &[Line]) -> u64 {
+    estimate_for(lines, None)
+}
+
+/// The same as `chosen` counts images.
+fn estimate_for(lines: &[Line], chosen: Option<&Chosen>) -> u64 {
+    let is_by_area = chosen.is_some_and(|chosen| {
+        matches!(&chosen.provider, Provider::Endpoint(endpoint)
+            if endpoint.dialect == Dialect::Anthropic)
+    });
+    let image = |image: &Seen| match is_by_area {
+        true => image.tokens.by_area,
+        false => image.tokens.by_tiles,
+    };
     lines
         .iter()
-        .map(|line| estimate_tokens(&line.content))
+        .map(|line| estimate_tokens(&line.content) + line.images.iter().map(image).sum::<u64>())
         .sum()
+}
+
+/// Fails with [`NoImages`] if a model is shown images and whoever is asked cannot be.
+pub fn check_images(project: &Project, branch_id: &str, chosen: &Chosen) -> Result<()> {
+    if matches!(chosen.provider, Provider::Endpoint(_)) {
+        return Ok(());
+    }
+    let entries = project
+        .store
+        .read(|tx| contexts::of_branch(tx, branch_id))?;
+    let is_image = |entry: &&Context| entry.kind == contexts::Kind::Image;
+    let names: Vec<&str> = entries
+        .iter()
+        .filter(is_image)
+        .map(|entry| entry.name.as_str())
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    Err(NoImages {
+        provider: chosen.provider.word(),
+        names: names.join(", "),
+    }
+    .into())
+}
+
+/// Whoever is asked takes no images.
+#[derive(Debug, thiserror::Error)]
+#[error("the provider \"{provider}\" takes no images, and the context holds {names}")]
+pub struct NoImages {
+    provider: &'static str,
+    names: String,
 }
 
 /// `lines` as a model takes them, with their tokens counted.
@@ -347,7 +416,11 @@ pub fn request(lines: Vec<Line>) -> Request {
             "assistant" => model::Role::Assistant,
             _ => model::Role::User,
         };
-        model::Message::new(role, line.content)
+        let pictures = line.images.into_iter().map(|image| image.picture);
+        model::Message {
+            pictures: pictures.collect(),
+            ..model::Message::new(role, line.content)
+        }
     });
     Request {
         messages: messages.collect(),

@@ -1,16 +1,35 @@
 //! What a model is told: pure text from the plan's rows.
 
-use serde::Serialize;
-
+use crate::model::Picture;
 use crate::store::messages::{Role, State};
 
 /// One message as it is sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// "system", "user" or "assistant".
     pub role: &'static str,
     /// The text.
     pub content: String,
+    /// The images that are shown with it.
+    pub images: Vec<Seen>,
+}
+
+/// An image that the model is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// As it is sent.
+    pub picture: Picture,
+    /// What it costs, by each way of counting.
+    pub tokens: Tokens,
+}
+
+/// The tokens of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tokens {
+    /// As OpenAI counts.
+    pub by_tiles: u64,
+    /// As Anthropic counts.
+    pub by_area: u64,
 }
 
 /// A file (or note) that the model is shown.
@@ -18,8 +37,10 @@ pub struct Line {
 pub struct Shown {
     /// What it is called.
     pub name: String,
-    /// Its content.
+    /// Its content; empty for an image.
     pub body: String,
+    /// The image that it is, if it is one.
+    pub image: Option<Seen>,
 }
 
 /// What was said before.
@@ -89,7 +110,7 @@ pub fn briefing(material: &Material<'_>, prompt: &str) -> Vec<Line> {
         Manner::Words => CHAT_RULES,
     }
     .to_owned();
-    for entry in material.shown {
+    for entry in material.shown.iter().filter(|entry| entry.image.is_none()) {
         let fence = fence_for(&entry.body);
         let end = if entry.body.ends_with('\n') { "" } else { "\n" };
         system.push_str(
@@ -109,7 +130,9 @@ pub fn briefing(material: &Material<'_>, prompt: &str) -> Vec<Line> {
     let mut lines = vec![Line {
         role: "system",
         content: system,
+        images: Vec::new(),
     }];
+    show_images(&mut lines, material.shown);
     if let Some(summary) = material.summary {
         let text = format!("What was said before this, in short:\n\n{summary}");
         push(&mut lines, "user", &text);
@@ -132,6 +155,20 @@ pub fn briefing(material: &Material<'_>, prompt: &str) -> Vec<Line> {
     lines
 }
 
+/// Adds the images in the first message of the user's: no server takes them with the rules.
+fn show_images(lines: &mut Vec<Line>, shown: &[Shown]) {
+    let images = || shown.iter().filter(|entry| entry.image.is_some());
+    let names: Vec<&str> = images().map(|entry| entry.name.as_str()).collect();
+    if names.is_empty() {
+        return;
+    }
+    let text = format!("The images are, in this order: {}", names.join(", "));
+    push(lines, "user", &text);
+    if let Some(last) = lines.last_mut() {
+        last.images = images().filter_map(|entry| entry.image.clone()).collect();
+    }
+}
+
 /// Adds a message. Empty ones are not sent, and two of one role are one (some servers refuse
 /// anything else).
 fn push(lines: &mut Vec<Line>, role: &'static str, text: &str) {
@@ -146,6 +183,7 @@ fn push(lines: &mut Vec<Line>, role: &'static str, text: &str) {
         _ => lines.push(Line {
             role,
             content: text.to_owned(),
+            images: Vec::new(),
         }),
     }
 }
@@ -231,11 +269,32 @@ mod tests {
             &[Shown {
                 name: "README.md".to_owned(),
                 body,
+                image: None,
             }],
             &[],
             "x",
         );
         assert!(lines[0].content.contains("README.md:\n`````\ntext"));
+    }
+
+    #[test]
+    fn images_are_shown_by_the_user_and_named() {
+        let image = |name: &str| Shown {
+            name: name.to_owned(),
+            body: String::new(),
+            image: Some(Seen {
+                picture: Picture::new("image/png", "high", name.as_bytes()),
+                tokens: Tokens {
+                    by_tiles: 765,
+                    by_area: 1334,
+                },
+            }),
+        };
+        let lines = asked(&[image("a.png"), image("b.png")], &[], "look");
+        assert!(!lines[0].content.contains(".png") && lines[0].images.is_empty());
+        assert_eq!(lines[1].images.len(), 2);
+        let words = "The images are, in this order: a.png, b.png\n\nlook";
+        assert_eq!((lines[1].role, lines[1].content.as_str()), ("user", words));
     }
 
     #[test]

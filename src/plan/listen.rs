@@ -28,6 +28,8 @@ pub(super) struct Reply {
     pub(super) text: String,
     pub(super) source: String,
     pub(super) state: State,
+    /// The tokens that the model says it was sent.
+    pub(super) counted: Option<u64>,
     pub(super) edits: Vec<Edit>,
     pub(super) malformed: Vec<Malformed>,
     /// Files, as labelled, that the reply broke off in or that it was refused for.
@@ -44,6 +46,7 @@ impl Reply {
             text: String::new(),
             source: String::new(),
             state,
+            counted: None,
             edits: Vec::new(),
             malformed: Vec::new(),
             left: Vec::new(),
@@ -111,8 +114,14 @@ pub(super) fn listen(
         finish: finish_word(state).to_owned(),
         usage: over.as_ref().and_then(|over| over.usage),
     });
+    let usage = over.as_ref().and_then(|over| over.usage);
     let source = over.map_or_else(|| asked_of(chosen), |over| over.provenance);
+    // What another model counted teaches nothing about this one.
+    let is_asked = source == asked_of(chosen);
     Ok(Reply {
+        counted: usage
+            .filter(|usage| is_asked && !usage.estimated)
+            .map(|usage| usage.input),
         stopped: turn.cancel.reason(),
         why: why(state, finish, failure.as_ref()),
         failure,

@@ -26,6 +26,7 @@ pub mod reply;
 mod report;
 mod run;
 mod sheet;
+mod stale;
 mod summary;
 mod tell;
 mod twins;

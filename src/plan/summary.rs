@@ -67,7 +67,11 @@ fn lines(talk: &Talk, up_to: i64, room: Option<u64>) -> Vec<Line> {
         .into_iter()
         .map(|(head, text)| format!("# {head}\n\n{}\n", shortened(text, share)))
         .collect();
-    let line = |role, content| Line { role, content };
+    let line = |role, content| Line {
+        role,
+        content,
+        images: Vec::new(),
+    };
     vec![
         line("system", RULES.to_owned()),
         line("user", text.join("\n")),

@@ -16,14 +16,15 @@ use super::listen::{Reply, Source, listen};
 use super::reply::{Ending, Malformed, ReplyEvent, ReplyParser};
 use super::report::Report;
 use super::run::{Opening, Run};
+use super::stale::Watched;
 use super::summary::{self, Condensed};
 use crate::model::{Chosen, ModelError, Provider, Request};
 use crate::platform::cancel::Reason;
 use crate::project::Turn;
 use crate::store::branches::Branch;
 use crate::store::messages::{Kind, State};
-use crate::store::plans;
 use crate::store::tickets::WritePermit;
+use crate::store::{WriteTx, plans, ratios};
 
 /// How often a model is asked again for hunks that did not fit, if nobody says how often.
 const FIX_TRIES: u32 = 2;
@@ -209,6 +210,8 @@ pub fn tell(
     listener: &mut dyn FnMut(Recorded),
 ) -> Result<Told> {
     let branch = turn.branch(&tell.branch)?;
+    ask::check_images(turn.project, &branch.id, tell.answer.chosen())?;
+    let watched = Watched::of(turn, &branch.id)?;
     let asked = Asked::new(turn, &branch, tell)?;
     let estimate = asked.request.as_ref().map_or(0, |request| request.estimate);
     let opening = Opening {
@@ -222,19 +225,26 @@ pub fn tell(
         Ok(Ready::Over(reply)) => return run.end_without(*reply),
         Err(error) => return Err(run.abandon(error)),
     };
-    rounds(turn, tell, run, request)
+    rounds(turn, permit, tell, run, request, watched)
 }
 
 /// The reply, and as many more as hunks that did not fit are asked for.
 fn rounds(
     turn: &Turn<'_>,
+    permit: &WritePermit,
     tell: &Tell,
     mut run: Run<'_>,
     mut request: Option<Request>,
+    mut watched: Watched,
 ) -> Result<Told> {
     let mut halves = Vec::new();
     let mut attempt = 0;
     loop {
+        if request.is_some() {
+            for warning in watched.news(turn, "after it was loaded, before the model was asked")? {
+                run.recorder.say(warning);
+            }
+        }
         let source = match (&request, &tell.task) {
             (Some(request), _) => Source::Asked(tell.answer.chosen(), request, run.reply.kind),
             (None, Task::Tell(prompt)) => Source::Message(prompt.text()),
@@ -246,11 +256,21 @@ fn rounds(
             Err(error) => return Err(run.abandon(error)),
         };
         run.check_lock()?;
+        if let (Some(request), Some(counted)) = (&request, reply.counted) {
+            let model = tell.answer.chosen().name();
+            let learn = |tx: &WriteTx<'_>| ratios::learn(tx, &model, request.estimate, counted);
+            turn.project.store.write(permit, learn)?;
+        }
         if tell.building == Building::Later || run.reply.kind == Kind::Chat {
             return run.keep(reply);
         }
         let due = fix::joined(&run.reply.id, &halves, &reply.edits);
         let tried = due.edits.clone();
+        if request.is_some() {
+            for warning in watched.news(turn, "while the model answered")? {
+                run.recorder.say(warning);
+            }
+        }
         let outcome = run.build(due)?;
         let failed = outcome.failed_of(&run.reply.id);
         let is_whole = reply.state == State::Complete && !turn.cancel.is_set();

@@ -10,7 +10,7 @@ use super::tree::{self, BranchAbout, PlanAbout};
 use crate::repo::{PlanRepo, Version};
 use crate::store::branch_settings::BranchSetting;
 use crate::store::changes::{Build, Change, Fate};
-use crate::store::contexts::{Context, Kind as ContextKind};
+use crate::store::contexts::{Context, Detail, Kind as ContextKind, Origin};
 use crate::store::messages::{Kind, Message, Role, State};
 use crate::store::rows::Rows;
 use crate::store::summaries::Summary;
@@ -191,6 +191,12 @@ impl Reader<'_> {
             kind: String,
             name: String,
             path: Option<String>,
+            url: Option<String>,
+            link: Option<String>,
+            detail: Option<String>,
+            #[serde(default)]
+            forced: bool,
+            listing: Option<String>,
             hash: String,
             size: i64,
             mtime_ns: i64,
@@ -205,6 +211,13 @@ impl Reader<'_> {
             kind: ContextKind::parse(&about.kind),
             name: about.name,
             path: about.path,
+            origin: Origin {
+                url: about.url,
+                link: about.link,
+                detail: about.detail.as_deref().and_then(Detail::parse),
+                is_forced: about.forced,
+                listing: about.listing,
+            },
             blob: files.get("body").context("a context has no body")?.clone(),
             hash: about.hash,
             size: about.size,

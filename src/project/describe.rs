@@ -100,13 +100,14 @@ impl Turn<'_> {
     }
 }
 
-/// A plan's name made of the first words of a prompt, always the same: "Add a --json flag" is
+/// A plan's name made of the first words of a prompt's first line, always the same: "Add a --json flag" is
 /// "add-a-json-flag". `None` if no word in it is one.
 fn name_of(prompt: &str) -> Option<String> {
     // What is quoted says what, but not what for.
     let fences = ["```", "<<<<<<<"].map(|fence| prompt.find(fence));
     let end = fences.into_iter().flatten().min().unwrap_or(prompt.len());
-    let said = &prompt[..end];
+    let mut lines = prompt[..end].lines();
+    let said = lines.find(|line| line.chars().any(char::is_alphanumeric))?;
     let mut name = String::new();
     let words = said.split(|c: char| !c.is_alphanumeric());
     for word in words.filter(|word| !word.is_empty()).take(NAME_WORDS) {
@@ -139,7 +140,7 @@ mod tests {
     fn a_name_is_made_of_the_first_words() {
         for (prompt, name) in [
             ("Add a --json flag", Some("add-a-json-flag")),
-            ("  Größe\nändern! ", Some("größe-ändern")),
+            ("  \n Größe ändern!\nBitte. ", Some("größe-ändern")),
             (
                 "one two three four five six seven",
                 Some("one-two-three-four-five-six"),

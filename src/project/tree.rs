@@ -31,7 +31,7 @@ use crate::repo::TreeChange;
 use crate::store::branch_settings::BranchSetting;
 use crate::store::branches::Branch;
 use crate::store::changes::{Build, Change};
-use crate::store::contexts::Context;
+use crate::store::contexts::{Context, Detail};
 use crate::store::messages::Message;
 use crate::store::plans::Plan;
 use crate::store::summaries::Summary;
@@ -230,6 +230,16 @@ pub fn context(entry: &Context, body: Vec<u8>) -> [TreeChange; 3] {
         kind: &'static str,
         name: &'a str,
         path: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        url: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        link: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        detail: Option<&'static str>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        forced: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        listing: Option<&'a str>,
         hash: &'a str,
         size: i64,
         mtime_ns: i64,
@@ -241,6 +251,11 @@ pub fn context(entry: &Context, body: Vec<u8>) -> [TreeChange; 3] {
         kind: entry.kind.word(),
         name: &entry.name,
         path: entry.path.as_deref(),
+        url: entry.origin.url.as_deref(),
+        link: entry.origin.link.as_deref(),
+        detail: entry.origin.detail.map(Detail::word),
+        forced: entry.origin.is_forced,
+        listing: entry.origin.listing.as_deref(),
         hash: &entry.hash,
         size: entry.size,
         mtime_ns: entry.mtime_ns,

@@ -243,7 +243,8 @@ pub fn fork(tx: &WriteTx<'_>, from: &Branch, fork: &NewBranch<'_>) -> Result<()>
             now
         ])?;
     for copy in [
-        "INSERT INTO contexts SELECT id, ?2, kind, name, path, blob, hash, size, mtime_ns, tokens,
+        "INSERT INTO contexts SELECT id, ?2, kind, name, path, url, link, detail, forced, listing,
+            blob, hash, size, mtime_ns, tokens,
             created_at, updated_at
          FROM contexts WHERE branch_id = ?1",
         "INSERT INTO convo_messages SELECT id, ?2, number, role, kind, source, text, state,

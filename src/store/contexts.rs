@@ -12,10 +12,16 @@ pub enum Kind {
     File,
     /// The listing of a directory.
     Tree,
+    /// The outline of a directory: its files with the names they define.
+    Map,
     /// A remark of the user's.
     Note,
     /// Standard input of `load`.
     Piped,
+    /// A page of the web.
+    Url,
+    /// An image of the project; its body is no text.
+    Image,
 }
 
 impl Kind {
@@ -24,20 +30,67 @@ impl Kind {
         match self {
             Self::File => "file",
             Self::Tree => "tree",
+            Self::Map => "map",
             Self::Note => "note",
             Self::Piped => "piped",
+            Self::Url => "url",
+            Self::Image => "image",
         }
     }
 
-    /// What the row with this word says.
+    /// The kind of that [`word`](Self::word); a file if there is none.
     pub fn parse(word: &str) -> Self {
         match word {
             "tree" => Self::Tree,
+            "map" => Self::Map,
             "note" => Self::Note,
             "piped" => Self::Piped,
+            "url" => Self::Url,
+            "image" => Self::Image,
             _ => Self::File,
         }
     }
+}
+
+/// How much of an image a model is to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// All of it, tile by tile.
+    High,
+    /// A small version of it.
+    Low,
+}
+
+impl Detail {
+    /// The word in the table, in requests and for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Low => "low",
+        }
+    }
+
+    /// The detail of that [`word`](Self::word).
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::High, Self::Low]
+            .into_iter()
+            .find(|detail| detail.word() == word)
+    }
+}
+
+/// What it takes to make an entry again, beside its path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Where a page is.
+    pub url: Option<String>,
+    /// The link by whose name a file was loaded; the path is its target's.
+    pub link: Option<String>,
+    /// How much of an image is looked at.
+    pub detail: Option<Detail>,
+    /// Whether the ignore rules were passed over.
+    pub is_forced: bool,
+    /// Of a tree or a map: a hash of the paths, sizes and times of what is in it.
+    pub listing: Option<String>,
 }
 
 /// One context entry.
@@ -51,15 +104,18 @@ pub struct Context {
     pub kind: Kind,
     /// What people call it: the path, or a name given at load.
     pub name: String,
-    /// The path in the project, with '/', of a file or directory.
+    /// The path in the project, with '/', of a file or directory; empty for the root.
     pub path: Option<String>,
+    /// What else it takes to make it again.
+    pub origin: Origin,
     /// The git blob of its body.
     pub blob: String,
-    /// SHA-256 of the body.
+    /// SHA-256 of the file, which is the body unless that was converted.
     pub hash: String,
-    /// Bytes of the body.
+    /// Bytes of the file, or of the body of what is none.
     pub size: i64,
-    /// The file's modification time in nanoseconds when it was read; 0 for what is no file.
+    /// The file's modification time in nanoseconds when it was read (of a map, the newest of its
+    /// files'); 0 for what is no file.
     pub mtime_ns: i64,
     /// Estimated tokens.
     pub tokens: i64,
@@ -71,12 +127,20 @@ pub struct Context {
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Context> {
     let kind: String = row.get("kind")?;
+    let detail: Option<String> = row.get("detail")?;
     Ok(Context {
         id: row.get("id")?,
         branch_id: row.get("branch_id")?,
         kind: Kind::parse(&kind),
         name: row.get("name")?,
         path: row.get("path")?,
+        origin: Origin {
+            url: row.get("url")?,
+            link: row.get("link")?,
+            detail: detail.as_deref().and_then(Detail::parse),
+            is_forced: row.get("forced")?,
+            listing: row.get("listing")?,
+        },
         blob: row.get("blob")?,
         hash: row.get("hash")?,
         size: row.get("size")?,
@@ -96,15 +160,18 @@ pub fn of_branch(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Context>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Adds an entry, or replaces the one of the same path (which keeps its id and first load).
+/// Adds an entry, or replaces the one of the same id (which keeps the time of its first load).
 pub fn put(tx: &AppendTx<'_>, entry: &Context) -> Result<()> {
+    let origin = &entry.origin;
     tx.sql()
         .prepare_cached(
-            "INSERT INTO contexts (id, branch_id, kind, name, path, blob, hash, size, mtime_ns,
-                tokens, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-             ON CONFLICT (branch_id, path) WHERE path IS NOT NULL DO UPDATE SET
-                kind = excluded.kind, name = excluded.name, blob = excluded.blob,
+            "INSERT INTO contexts (id, branch_id, kind, name, path, url, link, detail, forced,
+                listing, blob, hash, size, mtime_ns, tokens, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+             ON CONFLICT (branch_id, id) DO UPDATE SET
+                kind = excluded.kind, name = excluded.name, path = excluded.path,
+                url = excluded.url, link = excluded.link, detail = excluded.detail,
+                forced = excluded.forced, listing = excluded.listing, blob = excluded.blob,
                 hash = excluded.hash, size = excluded.size, mtime_ns = excluded.mtime_ns,
                 tokens = excluded.tokens, updated_at = excluded.updated_at",
         )?
@@ -114,6 +181,11 @@ pub fn put(tx: &AppendTx<'_>, entry: &Context) -> Result<()> {
             entry.kind.word(),
             entry.name,
             entry.path,
+            origin.url,
+            origin.link,
+            origin.detail.map(Detail::word),
+            origin.is_forced,
+            origin.listing,
             entry.blob,
             entry.hash,
             entry.size,

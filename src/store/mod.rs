@@ -28,6 +28,7 @@ mod migrate;
 mod open;
 pub mod plans;
 mod probe;
+pub mod ratios;
 pub mod rows;
 pub mod selections;
 pub mod settings;

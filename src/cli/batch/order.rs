@@ -69,6 +69,9 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Chat(_)
         | Command::Continue(_)
         | Command::Build(_)
+        | Command::Rm(_)
+        | Command::Clear
+        | Command::Update(_)
         | Command::Summary(_)
         | Command::Reject(_)
         | Command::SetModel(_)
@@ -81,6 +84,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Current
         | Command::Branches
         | Command::Ls
+        | Command::Show(_)
         | Command::Models
         | Command::Convo
         | Command::Log(_)
@@ -122,6 +126,10 @@ mod tests {
             ("exec --read -- true", read),
             ("exec --read --root -- true", Order::OfWholePlan),
             ("load x", read),
+            ("show 1", read),
+            ("rm 1", write),
+            ("clear", write),
+            ("update -y", write),
             ("diff --snapshot", read),
             ("convo", read),
             ("models", read),

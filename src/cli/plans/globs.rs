@@ -34,10 +34,7 @@ fn one(pattern: &[char], at: usize, c: char) -> Option<usize> {
     match pattern.get(at)? {
         '?' => Some(at + 1),
         '[' => match set(pattern, at + 1) {
-            Some((ranges, is_not, next)) => {
-                let is_in = ranges.iter().any(|(low, high)| (*low..=*high).contains(&c));
-                (is_in != is_not).then_some(next)
-            }
+            Some((set, next)) => (set.holds(c) != set.is_not).then_some(next),
             // A bracket that nothing closes is itself.
             None => (c == '[').then_some(at + 1),
         },
@@ -45,8 +42,22 @@ fn one(pattern: &[char], at: usize, c: char) -> Option<usize> {
     }
 }
 
-/// The characters of a set, whether they are those that do not fit, and where the pattern goes on.
-fn set(pattern: &[char], mut at: usize) -> Option<(Vec<(char, char)>, bool, usize)> {
+/// The characters in brackets.
+struct Set {
+    ranges: Vec<(char, char)>,
+    /// Whether they are those that do not fit.
+    is_not: bool,
+}
+
+impl Set {
+    fn holds(&self, c: char) -> bool {
+        let mut ranges = self.ranges.iter();
+        ranges.any(|(low, high)| (*low..=*high).contains(&c))
+    }
+}
+
+/// The set whose inside begins at `at`, and where the pattern goes on after it.
+fn set(pattern: &[char], mut at: usize) -> Option<(Set, usize)> {
     let is_not = matches!(pattern.get(at), Some('!' | '^'));
     if is_not {
         at += 1;
@@ -55,7 +66,7 @@ fn set(pattern: &[char], mut at: usize) -> Option<(Vec<(char, char)>, bool, usiz
     loop {
         let c = *pattern.get(at)?;
         if c == ']' && !ranges.is_empty() {
-            return Some((ranges, is_not, at + 1));
+            return Some((Set { ranges, is_not }, at + 1));
         }
         match (pattern.get(at + 1), pattern.get(at + 2)) {
             (Some('-'), Some(high)) if *high != ']' => {

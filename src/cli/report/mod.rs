@@ -12,7 +12,7 @@ use super::session::{Cli, SCHEMA_VERSION};
 use super::waiting::{ConcurrencyError, PlanDeleted, Refused};
 use crate::apply::ApplyError;
 use crate::config::{self, Environment};
-use crate::context::ContextError;
+use crate::context::{ContextError, SelectorError};
 use crate::lock::{LockError, RetryReason};
 use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
@@ -208,6 +208,14 @@ fn judge(error: &Error) -> Verdict {
         let hint = "`plandex apply -y`; nothing was written";
         return Verdict::new(ExitCode::Declined, "unconfirmed", hint);
     }
+    if let Some(halt) = error.downcast_ref::<super::context::Halt>() {
+        let (code, kind, hint) = halt.verdict();
+        return Verdict::new(code, kind, hint);
+    }
+    if error.is::<SelectorError>() {
+        let hint = "list what is loaded with `plandex ls`; nothing was changed";
+        return Verdict::new(ExitCode::Usage, "usage", hint);
+    }
     if let Some(unasked) = error.downcast_ref::<Unasked>() {
         return Verdict::new(ExitCode::Declined, "unconfirmed", unasked.hint);
     }
@@ -230,7 +238,15 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(runs::model))
         .or_else(|| error.downcast_ref().map(runs::tell))
         .or_else(|| error.downcast_ref().map(runs::too_long))
+        .or_else(|| error.downcast_ref().map(runs::no_images))
         .or_else(|| error.downcast_ref().map(apply))
+        .or_else(|| {
+            error
+                .downcast_ref()
+                .map(|e| from(super::apply::not_undoable(e)))
+        })
+        .or_else(|| error.downcast_ref().map(|e| from(super::apply::unknown(e))))
+        .or_else(|| error.downcast_ref().map(|e| from(super::apply::git(e))))
         .or_else(|| error.downcast_ref().map(setting))
         .or_else(|| error.downcast_ref().map(exec))
         .or_else(|| error.downcast_ref().map(context));
@@ -385,7 +401,10 @@ fn select(error: &SelectError) -> Verdict {
 }
 
 fn apply(error: &ApplyError) -> Verdict {
-    let (code, kind, hint) = super::apply::verdict(error);
+    from(super::apply::verdict(error))
+}
+
+fn from((code, kind, hint): (ExitCode, &'static str, &'static str)) -> Verdict {
     Verdict::new(code, kind, hint)
 }
 
@@ -410,7 +429,7 @@ fn exec(error: &ExecError) -> Verdict {
 }
 
 fn context(error: &ContextError) -> Verdict {
-    let hint = super::load::hint(error);
+    let hint = super::context::hint(error);
     Verdict::new(ExitCode::Usage, "usage", hint)
 }
 

@@ -3,7 +3,7 @@
 use super::super::exit::ExitCode;
 use super::Verdict;
 use crate::model::{Kind, ModelError};
-use crate::plan::ask::TooLong;
+use crate::plan::ask::{NoImages, TooLong};
 use crate::plan::{Event, TellError};
 use crate::platform::cancel::Reason;
 
@@ -72,6 +72,12 @@ pub(super) fn too_long(_: &TooLong) -> Verdict {
     let hint = "nothing was stored; list what the plan was shown with `plandex ls`, and show it \
                 less, or use a model with a larger window";
     Verdict::new(ExitCode::ModelFailed, "context_too_long", hint)
+}
+
+pub(super) fn no_images(_: &NoImages) -> Verdict {
+    let hint = "nothing was stored; take them out with `plandex rm NAME`, or ask a model that sees \
+                (`--provider openai`, `anthropic`)";
+    Verdict::new(ExitCode::Usage, "no_images", hint)
 }
 
 /// How the command ends whose run's last event this is: said by the runner itself and by whoever

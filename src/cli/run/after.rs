@@ -1,7 +1,7 @@
 //! What follows a run by itself: going on with a reply that was cut, writing what was built to the
 //! project, or asking what is to be done with it.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Parser as _;
 
 use super::super::args::{Arguments, Command};
@@ -109,10 +109,10 @@ impl Wishes {
     fn apply(self, cli: &Cli) -> Result<ExitCode> {
         let mut words = vec!["apply", "-y"];
         words.extend(self.commits.then_some("--commit"));
-        match parsed(&words)? {
-            Command::Apply(args) => apply::apply(cli, &args),
-            _ => Ok(ExitCode::Done),
-        }
+        let Command::Apply(args) = parsed(&words)? else {
+            bail!("`plandex apply` is another command");
+        };
+        apply::apply(cli, &args)
     }
 
     fn ask(self, cli: &Cli) -> Result<ExitCode> {
@@ -124,7 +124,11 @@ impl Wishes {
                     }
                 }
                 Chosen::This(1) | Chosen::AllThatRemain(1) => return self.apply(cli),
-                _ => return Ok(ExitCode::Done),
+                Chosen::This(_)
+                | Chosen::AllThatRemain(_)
+                | Chosen::Nothing
+                | Chosen::NotATerminal
+                | Chosen::Cancelled => return Ok(ExitCode::Done),
             }
         }
     }

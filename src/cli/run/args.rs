@@ -18,6 +18,16 @@ pub(in super::super) struct Asking {
     /// Print what a model would be told, and do nothing.
     #[arg(long)]
     pub(super) print_prompt: bool,
+    /// Load outdated context again before the model is asked; "=false" asks, or exits 7 where nobody
+    /// is there to ask. Else the setting of that name.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub(super) auto_update_context: Option<bool>,
     #[command(flatten)]
     pub(super) choice: ModelChoice,
     #[command(flatten)]

@@ -142,6 +142,7 @@ impl<'c> People<'c> {
             for failure in &file.failures {
                 ui.warning(edits::describe(failure));
             }
+            ui.note(edits::remedy(&file.failures));
         }
     }
 

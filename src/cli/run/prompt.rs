@@ -172,7 +172,7 @@ pub(super) fn print(
     if cli.json {
         cli.ui.json(&serde_json::json!({
             "schemaVersion": SCHEMA_VERSION,
-            "messages": lines,
+            "messages": ask::request(lines).messages,
             "wouldSummarizeUpTo": to_condense,
         }));
     } else {

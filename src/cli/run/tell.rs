@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::super::context::{self, Renewing};
 use super::super::exit::ExitCode;
 use super::super::operate::{Job, operate};
 use super::super::report;
@@ -15,9 +16,10 @@ use super::editor::Written;
 use super::ending;
 use super::prompt::{self, Sources};
 use super::show::RunView;
+use crate::context::Compared;
 use crate::lock::operation::{self, Operation};
 use crate::model::{Chosen, Provider};
-use crate::plan::{self, Answer, Prompt, Task, Tell, TellError, Told};
+use crate::plan::{self, Answer, Prompt, Recorded, Task, Tell, TellError, Told};
 use crate::project::{Project, Selected};
 use crate::store::tickets::WritePermit;
 use crate::store::{messages, plans};
@@ -96,6 +98,13 @@ pub(in super::super) fn continue_(cli: &Cli, args: &args::Continue) -> Result<Ex
     run.run(cli, &args.asking, Some(&args.edits))
 }
 
+/// What this terminal hears of a run.
+enum Heard {
+    /// What was loaded again before it.
+    Context(Compared),
+    Run(Recorded),
+}
+
 /// A run as it is typed.
 struct Run {
     project: Arc<Project>,
@@ -128,6 +137,11 @@ impl Run {
         }
         let wishes = Wishes::of(cli, &self.project, edits)?;
         cli.stream_about(prompt::about(&self.selected, Some(&chosen)));
+        let (project, selected) = (&self.project, &self.selected);
+        let flag = asking.auto_update_context;
+        let Some(renewing) = Renewing::decide(cli, project, selected, &chosen, flag)? else {
+            return Ok(ExitCode::Declined);
+        };
         let answer = Answer::new(chosen.clone(), &self.task)?;
         let tries = edits.and_then(|edits| edits.fix_tries);
         let mut tell = Tell {
@@ -139,7 +153,7 @@ impl Run {
         };
         let nobody = || anyhow::anyhow!("the run was not begun");
         let mut ended = self
-            .once(cli, asking, tell.clone(), None)?
+            .once(cli, asking, tell.clone(), (None, renewing))?
             .ok_or_else(nobody)?;
         say_named(cli, &self.project, &self.selected);
         let can_be_asked = matches!(
@@ -154,7 +168,7 @@ impl Run {
                 "The reply was cut by its length: going on ({attempt}/{GOES_ON})"
             ));
             tell.task = Task::Continue;
-            match self.once(cli, asking, tell.clone(), Some(ended.last))? {
+            match self.once(cli, asking, tell.clone(), (Some(ended.last), Renewing::Not))? {
                 Some(more) => ended = more,
                 None => {
                     cli.ui
@@ -175,7 +189,7 @@ impl Run {
         cli: &Cli,
         asking: &args::Asking,
         tell: Tell,
-        after: Option<i64>,
+        (after, renewing): (Option<i64>, Renewing),
     ) -> Result<Option<Ended>> {
         let job = Job {
             project: &self.project,
@@ -188,7 +202,7 @@ impl Run {
         let told = operate(
             cli,
             &job,
-            move |permit, turn, events| {
+            move |permit, turn, events: &mut dyn FnMut(Heard)| {
                 let last = || {
                     let last = turn
                         .project
@@ -199,15 +213,25 @@ impl Run {
                 if after.is_some_and(|after| last().ok() != Some(after)) {
                     return Ok(None);
                 }
+                if let Some(compared) = renewing.refresh(turn, permit, &tell.branch)? {
+                    events(Heard::Context(compared));
+                }
                 if let Task::Tell(prompt) | Task::Chat(prompt) = &tell.task {
                     turn.name_draft(permit, prompt.text())?;
                 }
-                let told = plan::tell(turn, permit, &tell, events)?;
+                let told = plan::tell(turn, permit, &tell, &mut |recorded| {
+                    events(Heard::Run(recorded));
+                })?;
                 Ok(Some((told, last()?)))
             },
-            |recorded| {
-                view.show(&recorded);
-                code = report::run_ended(&recorded.event).or(code);
+            |heard| match heard {
+                Heard::Context(compared) => {
+                    context::renewed(cli, &self.project, &self.selected, &compared);
+                }
+                Heard::Run(recorded) => {
+                    view.show(&recorded);
+                    code = report::run_ended(&recorded.event).or(code);
+                }
             },
         )
         .inspect_err(|error| {

@@ -123,8 +123,8 @@ impl Refused {
             .picture
             .as_ref()
             .and_then(|picture| picture.holder.as_ref());
-        let is_context = self.operation == operation::LOAD.reason();
-        let under_tell = holder.is_some_and(|one| one.reason == operation::TELL.reason());
+        let is_context = operation::is_context(self.operation);
+        let under_tell = holder.is_some_and(|one| operation::is_run(&one.reason));
         let over = GivenUp {
             waited: *waited,
             picture: self.picture.as_ref(),

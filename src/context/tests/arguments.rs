@@ -35,10 +35,10 @@ fn arguments_are_relative_to_the_current_directory_and_paths_to_the_root() {
     };
     let absolute = project.at("c.rs").to_str().unwrap().to_owned();
     let words = [owned(&["a.rs", "../b.rs", "./../b.rs"]), vec![absolute]].concat();
-    let gathered = gather(&source, &words, &plain()).unwrap();
+    let gathered = gather(&source, &words, &plain(), &mut |_| {}).unwrap();
     assert_eq!(paths_of(&gathered), ["c.rs", "src/b.rs", "src/deep/a.rs"]);
 
-    let gathered = gather(&source, &owned(&["../*.rs"]), &plain()).unwrap();
+    let gathered = gather(&source, &owned(&["../*.rs"]), &plain(), &mut |_| {}).unwrap();
     assert_eq!(paths_of(&gathered), ["src/b.rs"]);
 }
 

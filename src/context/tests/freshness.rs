@@ -15,16 +15,9 @@ struct Item {
 
 impl Item {
     fn freshness(&self, project: &Project) -> Freshness {
-        freshness(
-            &project.source(),
-            &Recorded {
-                path: self.item.path.as_deref().unwrap(),
-                size: self.item.size,
-                mtime_ns: self.item.mtime_ns,
-                hash: &self.item.hash,
-                loaded_at_ms: self.loaded_at_ms,
-            },
-        )
+        let entry = entry_of(&self.item, self.loaded_at_ms);
+        let fresh = freshness(&project.source(), &[entry]).unwrap();
+        fresh[0].clone().unwrap()
     }
 }
 

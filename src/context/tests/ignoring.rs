@@ -146,7 +146,7 @@ fn a_project_inside_a_repository_obeys_the_repository_and_nothing_above_it() {
         cwd: &root,
         ..outer.source()
     };
-    let gathered = gather(&source, &owned(&["."]), &recursive()).unwrap();
+    let gathered = gather(&source, &owned(&["."]), &recursive(), &mut |_| {}).unwrap();
     assert_eq!(paths_of(&gathered), ["c.rs"]);
     assert_eq!(skipped_of(&gathered), "a.log: ignored, b.tmp: ignored");
 }
@@ -163,7 +163,7 @@ fn a_linked_work_tree_uses_the_excludes_of_its_repository() {
         cwd: &root,
         ..outer.source()
     };
-    let gathered = gather(&source, &owned(&["."]), &recursive()).unwrap();
+    let gathered = gather(&source, &owned(&["."]), &recursive(), &mut |_| {}).unwrap();
     assert_eq!(paths_of(&gathered), ["a.rs"]);
     assert_eq!(skipped_of(&gathered), "b.tmp: ignored");
 }

@@ -4,7 +4,10 @@ mod arguments;
 mod changing;
 mod freshness;
 mod ignoring;
+mod listings;
 mod oracle;
+mod renewing;
+mod selectors;
 mod skipping;
 mod tokens;
 
@@ -16,6 +19,7 @@ use rustix::fs::inotify;
 use tempfile::TempDir;
 
 use super::*;
+use crate::store::contexts::Context;
 
 /// A project in a temporary directory.
 pub(super) struct Project {
@@ -85,7 +89,7 @@ impl Project {
     }
 
     pub(super) fn gather(&self, arguments: &[&str], options: &LoadOptions) -> Result<Gathered> {
-        gather(&self.source(), &owned(arguments), options)
+        gather(&self.source(), &owned(arguments), options, &mut |_| {})
     }
 
     /// The paths that a load gives, and what it skips as "path: reason word".
@@ -98,6 +102,25 @@ impl Project {
     pub(super) fn refusal(&self, arguments: &[&str], options: &LoadOptions) -> ContextError {
         let refused = self.gather(arguments, options).unwrap_err();
         refused.downcast().unwrap()
+    }
+}
+
+/// The row of an item that was loaded at `loaded_at_ms`.
+pub(super) fn entry_of(item: &Loaded, loaded_at_ms: i64) -> Context {
+    Context {
+        id: format!("id of {}", item.name),
+        branch_id: "branch".to_owned(),
+        kind: item.kind,
+        name: item.name.clone(),
+        path: item.path.clone(),
+        origin: item.origin.clone(),
+        blob: String::new(),
+        hash: item.hash.clone(),
+        size: item.size as i64,
+        mtime_ns: item.mtime_ns,
+        tokens: item.tokens as i64,
+        created_at: loaded_at_ms,
+        updated_at: loaded_at_ms,
     }
 }
 
@@ -123,6 +146,7 @@ pub(super) fn plain() -> LoadOptions {
 pub(super) fn recursive() -> LoadOptions {
     LoadOptions {
         directories: Directories::Load,
+        max_items: 1_000_000,
         ..LoadOptions::default()
     }
 }

@@ -36,7 +36,8 @@ fn content_that_is_no_utf_8_text_is_skipped_with_its_kind() {
         ),
         (b"gr\xf6\xdfer".to_vec(), Some(SkipReason::NotUtf8)),
         (b"cut off \xe2\x82".to_vec(), Some(SkipReason::NotUtf8)),
-        (utf16("text"), Some(SkipReason::Utf16)),
+        (utf16("text"), None),
+        (utf16("a\0b"), Some(SkipReason::Binary)),
         (
             b"\xff\xfe\x00\xd8\x41\x00".to_vec(),
             Some(SkipReason::Binary),
@@ -44,6 +45,75 @@ fn content_that_is_no_utf_8_text_is_skipped_with_its_kind() {
     ] {
         assert_eq!(reason_for(&content), expected, "{content:?}");
     }
+}
+
+#[test]
+fn utf_16_is_converted_with_a_notice_and_keeps_the_facts_of_its_file() {
+    for swap in [u16::to_le_bytes as fn(u16) -> [u8; 2], u16::to_be_bytes] {
+        let units = std::iter::once(0xFEFF).chain("größer\n".encode_utf16());
+        let bytes: Vec<u8> = units.flat_map(swap).collect();
+        let project = Project::with(&[]);
+        project.put("file", &bytes);
+        let gathered = project.gather(&["file"], &plain()).unwrap();
+        let item = &gathered.loaded[0];
+        assert_eq!(item.body, "größer\n".as_bytes());
+        let facts = (item.size, crate::platform::digest::sha256_hex(&bytes));
+        assert_eq!(facts, (bytes.len() as u64, item.hash.clone()));
+        let notice = "file is UTF-16; it is shown as UTF-8";
+        assert_eq!(gathered.warnings, [notice]);
+        let entry = entry_of(item, crate::platform::clock::wall_ms());
+        let fresh = freshness(&project.source(), &[entry]).unwrap();
+        assert_eq!(fresh, [Some(Freshness::Fresh)]);
+    }
+}
+
+#[test]
+fn an_image_is_loaded_when_named_and_listed_when_found() {
+    let project = Project::with(&["d/a.txt"]);
+    project.put(
+        "d/shot",
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x04\0\0\0\x04\0\x08\x06",
+    );
+    let (paths, skipped) = project.paths(&["d"], &recursive());
+    assert_eq!(
+        (paths, skipped.as_str()),
+        (owned(&["d/a.txt"]), "d/shot: image")
+    );
+    for named in ["d/shot", "d/s*"] {
+        let options = LoadOptions {
+            detail: Detail::Low,
+            ..plain()
+        };
+        let item = project.gather(&[named], &options).unwrap().loaded.remove(0);
+        assert_eq!((item.kind, item.tokens), (Kind::Image, 85));
+        assert_eq!(item.origin.detail, Some(Detail::Low));
+        let item = project.gather(&[named], &plain()).unwrap().loaded.remove(0);
+        assert_eq!(item.tokens, 765);
+    }
+}
+
+#[test]
+fn a_link_is_remembered_beside_its_target() {
+    let project = Project::with(&["src/a.rs"]);
+    std::os::unix::fs::symlink("src/a.rs", project.at("b.rs")).unwrap();
+    let gathered = project.gather(&["b.rs"], &plain()).unwrap();
+    let item = &gathered.loaded[0];
+    assert_eq!(item.path.as_deref(), Some("src/a.rs"));
+    assert_eq!(item.origin.link.as_deref(), Some("b.rs"));
+    let gathered = project.gather(&["src/a.rs"], &plain()).unwrap();
+    assert_eq!(gathered.loaded[0].origin.link, None);
+}
+
+#[test]
+fn more_items_than_one_load_takes_are_refused() {
+    let project = Project::with(&["a", "b", "c"]);
+    let options = LoadOptions {
+        max_items: 2,
+        ..recursive()
+    };
+    let refused = project.refusal(&["."], &options);
+    assert_eq!(refused, ContextError::TooManyItems { items: 3, limit: 2 });
+    assert_eq!(project.paths(&["a", "b"], &options).0.len(), 2);
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn the_estimate_of_our_own_sources_lies_a_little_above_the_measured_ratio() {
             cancel: &cancel,
         };
         let pattern = format!("**/*.{extension}");
-        let Ok(gathered) = gather(&source, &[pattern], &plain()) else {
+        let Ok(gathered) = gather(&source, &[pattern], &plain(), &mut |_| {}) else {
             println!("skipped: no file ends in .{extension}");
             continue;
         };

@@ -7,6 +7,7 @@ use super::choice::Leads;
 use super::closest::find_closest;
 use super::count::count_lines;
 use super::file::{Build, File};
+use super::hunk::standing;
 use super::matcher::locate;
 use super::report::Flaw;
 use super::text::{Text, edit_lines, is_blank};
@@ -45,6 +46,7 @@ pub fn build_file(
             let mut closest = None;
             if failures.len() < CLOSEST_MAX {
                 flaw = overlap(base, &build, edit, flaw);
+                flaw = applied_elsewhere(&mut build, edit, flaw);
                 closest = find_place(&mut build, &flaw);
             }
             failures.push(flaw.report(path, edit, (index, edits.len()), closest));
@@ -126,6 +128,32 @@ fn overlap(base: Option<&[u8]>, build: &Build<'_>, edit: &Edit, flaw: Flaw) -> F
         }
         Err(_) => flaw,
     }
+}
+
+/// Notes where the replacement of lines that are not there stands already.
+fn applied_elsewhere(build: &mut Build<'_>, edit: &Edit, flaw: Flaw) -> Flaw {
+    let replace = match &edit.body {
+        EditBody::Replace { replace, .. } => replace,
+        EditBody::Hunk(hunk) => &hunk.new,
+        _ => return flaw,
+    };
+    let File::Text(text) = &mut build.file else {
+        return flaw;
+    };
+    if flaw.reason() != Reason::NotFound || flaw.has_note() {
+        return flaw;
+    }
+    let places = standing(text, &edit_lines(replace));
+    let Some(first) = places.first() else {
+        return flaw;
+    };
+    let (start, end) = (first.start + 1, first.end);
+    let more = match places.len() - 1 {
+        0 => String::new(),
+        1 => " and in another place".to_owned(),
+        more => format!(" and in {more} other places"),
+    };
+    flaw.with_note(format!("the replacement is already at {start}-{end}{more}"))
 }
 
 fn find_place(build: &mut Build<'_>, flaw: &Flaw) -> Option<Closest> {

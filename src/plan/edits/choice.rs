@@ -27,6 +27,18 @@ pub(super) struct Leads<'a> {
     pub(super) number: Option<Number>,
     /// Where the lines must end, if that is known.
     pub(super) pin: Pin,
+    /// Which text its lines are of.
+    pub(super) of: Of,
+}
+
+/// Which text an edit's lines are of, if earlier edits changed the file.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// The file as it is.
+    #[default]
+    Now,
+    /// The file as it was before: hunks of one diff do not speak of each other's lines.
+    Before,
 }
 
 /// A line number, as an index into the lines as they are now.
@@ -53,12 +65,25 @@ pub(super) enum Pin {
     FileEnd,
 }
 
-/// The one place of several, or `None` if nothing tells which.
-pub(super) fn choose(text: &Text<'_>, starts: &[usize], leads: &Leads<'_>) -> Option<usize> {
+/// The one place of several for so many lines, or `None` if nothing tells which.
+pub(super) fn choose(
+    text: &Text<'_>,
+    starts: &[usize],
+    lines: usize,
+    leads: &Leads<'_>,
+) -> Option<usize> {
     if let [only] = starts {
         return Some(*only);
     }
     let mut left = starts.to_vec();
+    if leads.of == Of::Before {
+        // Lines that were moved: they are where they were put, and still where they were.
+        left.retain(|start| !text.is_new(*start..start + lines));
+        if left.len() < starts.len() {
+            let number = leads.number?.at;
+            return left.contains(&number).then_some(number);
+        }
+    }
     if let Some(behind) = behind_anchors(text, leads.anchors) {
         keep(&mut left, |start| {
             behind
@@ -185,4 +210,13 @@ pub(super) fn only_anchor(text: &Text<'_>, anchors: &[String]) -> Result<usize, 
         [only] => Ok(*only),
         _ => Err(places),
     }
+}
+
+/// Whether the next line with text stands deeper.
+pub(super) fn heads_block(text: &Text<'_>, at: usize) -> bool {
+    let depth = |line: &str| indent(line).len();
+    let mut lines = text.window(at..text.lines().len());
+    let own = lines.next().map_or(0, depth);
+    let next = lines.find(|line| !is_blank(line));
+    next.is_some_and(|line| depth(line) > own)
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::choice::{Leads, Pin, only_anchor};
+use super::choice::{Leads, Of, Pin, heads_block, only_anchor};
 use super::elision::{Old, find_elided};
 use super::hunk::{Placed, already_there, put_peeled, put_pieces, put_whole};
 use super::matcher::Miss;
@@ -249,8 +249,9 @@ impl<'a> Build<'a> {
             // Nothing is there that a reference could stand for.
             File::Missing | File::Text(_) => return self.write_whole(content),
         };
-        let is_reference = |line: &&&str| super::elision::is_elision(self.path, line);
-        if lines.iter().find(is_reference).is_none() {
+        let old: Vec<&str> = text.window(0..text.lines().len()).collect();
+        // Lines that only look like references are the file's own.
+        if find_elided(self.path, &lines, Old::File(&old), || old.clone()).is_none() {
             return self.write_whole(content);
         }
         let placed = put_segments(self.path, text, &lines)?;
@@ -339,6 +340,7 @@ impl<'a> Build<'a> {
             after: self.after,
             number: self.numbers.next(hunk.line),
             pin: pin(hunk),
+            of: Of::Before,
         };
         let path = self.path;
         let text = self.text()?;
@@ -384,16 +386,7 @@ impl<'a> Build<'a> {
             count
         } else if old.is_empty() && format == Format::ApplyPatch && !hunk.anchors.is_empty() {
             // In a diff, what follows `@@` only tells what the place belongs to.
-            1 + only_anchor(text, &hunk.anchors).map_err(|places| {
-                let anchors: Vec<&str> = hunk.anchors.iter().map(String::as_str).collect();
-                Flaw::missed(
-                    &anchors,
-                    Miss {
-                        places,
-                        tiers_tried: vec![Tier::Exact],
-                    },
-                )
-            })?
+            1 + anchor_above(text, &hunk.anchors)?
         } else {
             let note = "a hunk that only adds needs lines of the file around it: \
                  a line number alone is not believed";
@@ -445,6 +438,32 @@ impl<'a> Build<'a> {
         });
         self.after = Some(range.end);
     }
+}
+
+/// The line that a hunk without old lines is to stand below.
+fn anchor_above(text: &Text<'_>, anchors: &[String]) -> Result<usize, Flaw> {
+    let anchor = only_anchor(text, anchors).map_err(|places| {
+        let anchors: Vec<&str> = anchors.iter().map(String::as_str).collect();
+        let tiers_tried = vec![Tier::Exact];
+        Flaw::missed(
+            &anchors,
+            Miss {
+                places,
+                tiers_tried,
+            },
+        )
+    })?;
+    let line = text.lines()[anchor].text.trim();
+    let number = anchor + 1;
+    let note = if anchors.last().is_none_or(|anchor| anchor.trim() != line) {
+        format!("the anchor is only the beginning of line {number}")
+    } else if heads_block(text, anchor) {
+        // At its beginning, at its end, or anywhere between: the anchor does not say.
+        format!("line {number} heads a block: give lines around the new ones to tell where in it")
+    } else {
+        return Ok(anchor);
+    };
+    Err(Flaw::of(Reason::EmptySearch).with_note(note))
 }
 
 fn pin(hunk: &Hunk) -> Pin {

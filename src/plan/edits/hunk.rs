@@ -160,12 +160,20 @@ pub(super) fn put_pieces<'a>(
     }))
 }
 
-/// Where a replacement stands already, if it says enough and stands there once.
-pub(super) fn already_there(text: &mut Text<'_>, replace: &[&str]) -> Option<Range<usize>> {
+/// Where a replacement stands already, if it says enough to be looked for.
+pub(super) fn standing(text: &mut Text<'_>, replace: &[&str]) -> Vec<Range<usize>> {
     let core = &replace[without_blank_ends(replace)];
     match is_telling(core) {
         true => locate_strictly(text, core),
-        false => None,
+        false => Vec::new(),
+    }
+}
+
+/// The only place of those.
+pub(super) fn already_there(text: &mut Text<'_>, replace: &[&str]) -> Option<Range<usize>> {
+    match standing(text, replace).as_slice() {
+        [only] => Some(only.clone()),
+        _ => None,
     }
 }
 

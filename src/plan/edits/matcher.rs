@@ -90,7 +90,7 @@ pub(super) fn locate(
             continue;
         }
         let chosen = match hits.are_all {
-            true => choose(text, &hits.starts, leads),
+            true => choose(text, &hits.starts, lines.len(), leads),
             false => None,
         };
         let Some(start) = chosen else {
@@ -117,20 +117,18 @@ pub(super) fn locate(
     })
 }
 
-/// The only place where lines stand as they are, but for trailing blanks.
-pub(super) fn locate_strictly(text: &mut Text<'_>, lines: &[&str]) -> Option<Range<usize>> {
+/// Where lines stand as they are, but for trailing blanks: as they are, if that is anywhere.
+pub(super) fn locate_strictly(text: &mut Text<'_>, lines: &[&str]) -> Vec<Range<usize>> {
     for likeness in [Likeness::Exact, Likeness::UpToTrailingSpace] {
         let hits = find_all(text, lines, likeness);
-        match hits.starts.as_slice() {
-            [] => {}
-            [start] => {
-                let range = *start..*start + lines.len();
-                return compare(text, range.clone(), lines, likeness).map(|_| range);
-            }
-            _ => return None,
+        let ranges = hits.starts.iter().map(|start| *start..start + lines.len());
+        let ranges = ranges.filter(|range| compare(text, range.clone(), lines, likeness).is_some());
+        let ranges: Vec<Range<usize>> = ranges.collect();
+        if !ranges.is_empty() {
+            return ranges;
         }
     }
-    None
+    Vec::new()
 }
 
 /// A place of one line.

@@ -5,31 +5,38 @@
 //! fails its whole file (the other files of a reply still build). Nothing is guessed; what does not
 //! fit is reported with the closest place.
 //!
-//! A format is one file that reads lines and yields [`Edit`]s (`whole_file`, `search_replace`).
+//! A format is one file that reads lines and yields [`Edit`]s (`whole_file`, `search_replace`,
+//! `apply_patch`, `unified_diff`, `plandex_block`).
 //! Everything after that (matching, line ends, reports) is shared by all formats.
 
 use serde::{Deserialize, Serialize};
 
 pub use build::build_file;
 pub use path::{PathMatch, PathRefusal, check_path, is_auto_run, resolve_path};
-pub use report::describe;
+pub use report::{describe, remedy};
 
+pub(super) mod apply_patch;
 mod build;
 mod choice;
 mod closest;
 mod count;
+mod diff_names;
 mod elision;
 pub(super) mod fence;
 mod file;
 mod hunk;
+mod hunk_header;
 pub(super) mod label;
 mod matcher;
 mod numbers;
+pub(super) mod patch;
 mod path;
+pub(super) mod plandex_block;
 mod report;
 pub(super) mod search_replace;
 mod segments;
 mod text;
+pub(super) mod unified_diff;
 pub(super) mod whole_file;
 
 #[cfg(test)]
@@ -69,7 +76,7 @@ pub enum EditBody {
     },
     /// The whole text of a file that must not be there yet.
     Create {
-        /// The text.
+        /// The text; if its last line has no LF, the file's has none.
         content: String,
     },
     /// Lines to find in the file, and the lines to put there.

@@ -37,9 +37,31 @@ pub fn describe(failure: &EditFailure) -> String {
         lines.push(format!("compared {}", tiers.join(", ")));
     }
     if failure.stale {
-        lines.push("the file changed since its context was loaded".to_owned());
+        let at = failure
+            .loaded_at
+            .and_then(clock)
+            .map(|at| format!(" ({at})"));
+        let at = at.unwrap_or_default();
+        lines.push(format!("file changed since context was loaded{at}"));
     }
     lines.join("\n  ") + "\n"
+}
+
+/// What a person can do about a file's failures: a line that begins with `fix:`.
+pub fn remedy(failures: &[EditFailure]) -> String {
+    let commands = match failures.iter().any(|failure| failure.stale) {
+        // What the model saw is not what the file has now.
+        true => "plandex update && plandex build",
+        false => "plandex tell --reply -",
+    };
+    format!("fix: {commands}")
+}
+
+/// The time of the day here.
+fn clock(wall_ms: i64) -> Option<String> {
+    let at = jiff::Timestamp::from_millisecond(wall_ms).ok()?;
+    let here = at.to_zoned(jiff::tz::TimeZone::system());
+    Some(here.strftime("%H:%M").to_string())
 }
 
 /// The sentence under the headline.
@@ -252,6 +274,10 @@ impl Flaw {
     pub(super) fn with_tier(mut self, tier: Tier) -> Self {
         self.tiers_tried.push(tier);
         self
+    }
+
+    pub(super) fn has_note(&self) -> bool {
+        self.note.is_some()
     }
 
     pub(super) fn with_note(mut self, note: impl Into<String>) -> Self {

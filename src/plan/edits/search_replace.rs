@@ -5,7 +5,8 @@
 //! pairs. What cannot be told apart is malformed, or, for dividers, left for the file to decide.
 
 use super::fence::{edit_text, shares_indent};
-use super::{Edit, EditBody, Format};
+use super::patch::too_large;
+use super::{Edit, EditBody, FILE_BYTES_MAX, Format};
 
 /// A block with more possible dividers is malformed; each is a reading to try.
 const DIVIDERS_MAX: usize = 8;
@@ -82,6 +83,8 @@ pub(crate) struct Block {
     is_uneven: bool,
     /// Whether its ends are alike, as far as is known.
     is_matched: bool,
+    /// Its text is larger than any file may be.
+    is_too_large: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -118,6 +121,7 @@ impl Block {
             depth: 0,
             is_uneven: false,
             is_matched: true,
+            is_too_large: false,
         }
     }
 
@@ -143,15 +147,23 @@ impl Block {
             }
             Some(Marker::Divider(_)) | None => {}
         }
-        self.rows.push_str(line);
-        self.rows.push('\n');
         self.row_count += 1;
+        self.is_too_large |= self.rows.len() + line.len() > 2 * FILE_BYTES_MAX;
+        if !self.is_too_large {
+            self.rows.push_str(line);
+            self.rows.push('\n');
+        }
         BlockStep::Row
     }
 
     /// The marker that should have closed the block, if another one did.
     pub(crate) fn unmatched(&self) -> Option<Signs> {
         (!self.is_matched).then_some(self.signs)
+    }
+
+    /// What its SEARCH marker is made of.
+    pub(crate) fn signs(&self) -> Signs {
+        self.signs
     }
 
     /// How many lines of the block have come.
@@ -164,6 +176,9 @@ impl Block {
         if self.is_uneven {
             let reason = "a SEARCH marker inside it has no REPLACE marker";
             return BlockStep::Spoiled(reason.to_owned());
+        }
+        if self.is_too_large {
+            return BlockStep::Spoiled(too_large(self.line));
         }
         let own: Vec<Divider> = self
             .dividers

@@ -142,52 +142,63 @@ fn ways_of(
 ) -> Result<Vec<Way>, Flaw> {
     let lines = &segment.lines;
     let (first, last) = (lines[0], lines[lines.len() - 1]);
-    let missed = |line: &str, tiers_tried| {
-        let miss = Miss {
-            places: Vec::new(),
-            tiers_tried,
-        };
-        Flaw::missed(&[line], miss)
-    };
-    let mut starts = sightings(text, first).map_err(|tried| missed(first, tried))?;
-    let mut ends = sightings(text, last).map_err(|tried| missed(last, tried))?;
     let count = text.lines().len();
-    // Where no reference stands for more of the file, the file must begin or end with it.
     let is_text = |line: &str| !is_blank(line);
-    if segment.above.is_none() {
-        let top = text.window(0..count).position(is_text);
-        starts.retain(|found| Some(found.at) == top);
-    }
-    if pinned_below {
-        let bottom = (0..count).rev().find(|at| is_text(&text.lines()[*at].text));
-        ends.retain(|found| Some(found.at) == bottom);
-    }
-    if starts.len().saturating_mul(ends.len()) > WAYS_MAX {
-        let places = starts.iter().map(|found| found.at).collect();
-        let tiers_tried = vec![starts[0].tier];
-        return Err(Flaw::missed(
-            &[first],
-            Miss {
-                places,
-                tiers_tried,
-            },
-        ));
-    }
+    // Where no reference stands for more of the file, the file must begin or end with it.
+    let top = text.window(0..count).position(is_text);
+    let bottom = (0..count).rev().find(|at| is_text(&text.lines()[*at].text));
+    let is_top = |at: usize| segment.above.is_some() || Some(at) == top;
+    let is_bottom = |at: usize| !pinned_below || Some(at) == bottom;
+
+    let mut starts = sightings(text, first).map_err(|tried| nowhere(first, tried))?;
+    starts.retain(|start| is_top(start.at));
     if lines.len() == 1 {
-        starts.retain(|found| ends.iter().any(|end| end.at == found.at));
-        return Ok(starts.iter().map(|found| way(found, found)).collect());
+        starts.retain(|start| is_bottom(start.at));
+        return Ok(starts.iter().map(|start| way(start, start)).collect());
     }
     let closes = is_block(lines) && is_trivial(last);
     let mut ways = Vec::new();
+    // With the first line's shift the last one is looked for as the file would have it.
+    let mut ends: Vec<(Shift, Vec<Sighting>)> = Vec::new();
     for start in &starts {
+        if !ends.iter().any(|(shift, _)| *shift == start.shift) {
+            let found = ends_of(text, last, &start.shift)?;
+            ends.push((start.shift.clone(), found));
+        }
+        let known = ends.iter().find(|(shift, _)| *shift == start.shift);
         let only = closes.then(|| block_end(text, start.at));
-        let fitting = ends.iter().filter(|end| {
+        let fitting = known.into_iter().flat_map(|(_, ends)| ends).filter(|end| {
             let is_close = only.is_none_or(|only| only == Some(end.at));
-            end.at >= start.at && end.shift == start.shift && is_close
+            end.at >= start.at && is_bottom(end.at) && is_close
         });
         ways.extend(fitting.map(|end| way(start, end)));
+        if ways.len() > WAYS_MAX {
+            let places: Vec<usize> = starts.iter().map(|start| start.at).collect();
+            return Err(Flaw::placed(Reason::Ambiguous, &[first], &places));
+        }
     }
     Ok(ways)
+}
+
+/// Where a segment's last line stands if the file has the segment shifted so.
+fn ends_of(text: &mut Text<'_>, last: &str, shift: &Shift) -> Result<Vec<Sighting>, Flaw> {
+    let Some(shifted) = shift.apply(last) else {
+        return Ok(Vec::new());
+    };
+    let mut ends = sightings(text, &shifted).map_err(|tried| nowhere(last, tried))?;
+    ends.retain(|end| end.shift == Shift::None);
+    Ok(ends)
+}
+
+fn nowhere(line: &str, tiers_tried: Vec<Tier>) -> Flaw {
+    let places = Vec::new();
+    Flaw::missed(
+        &[line],
+        Miss {
+            places,
+            tiers_tried,
+        },
+    )
 }
 
 fn way(start: &Sighting, end: &Sighting) -> Way {
@@ -211,7 +222,9 @@ fn is_block(lines: &[&str]) -> bool {
     let depth = indent(lines[0]);
     let last = lines.len() - 1;
     let is_deeper = |line: &&str| is_blank(line) || indent(line).len() > depth.len();
-    indent(lines[last]) == depth && lines[1..last].iter().all(is_deeper)
+    let opens = lines[0].trim_end().ends_with(['{', '[', '(', ':']);
+    let has_inside = lines[1..last].iter().any(|line| !is_blank(line));
+    (opens || has_inside) && indent(lines[last]) == depth && lines[1..last].iter().all(is_deeper)
 }
 
 /// The first line behind `start` that stands no deeper.

@@ -32,6 +32,8 @@ pub(super) enum LineEnd {
 pub(super) struct Line<'a> {
     pub(super) text: Cow<'a, str>,
     pub(super) end: LineEnd,
+    /// Written by an edit, not read from the file.
+    is_new: bool,
 }
 
 /// A line that takes the place of others.
@@ -153,6 +155,7 @@ impl<'a> Text<'a> {
             lines.push(Line {
                 text: Cow::Borrowed(line),
                 end,
+                is_new: false,
             });
             rest = &rest[at + 1..];
         }
@@ -166,6 +169,7 @@ impl<'a> Text<'a> {
             lines.push(Line {
                 text: Cow::Borrowed(rest),
                 end,
+                is_new: false,
             });
         }
         let layout = Layout {
@@ -185,7 +189,7 @@ impl<'a> Text<'a> {
     pub(super) fn from_edit(content: &'a str, layout: Option<Layout>) -> Self {
         let plain = Layout {
             byte_order_mark: false,
-            final_newline: true,
+            final_newline: content.is_empty() || content.ends_with('\n'),
             end: LineEnd::Lf,
         };
         // An existing file has its mark from the layout.
@@ -199,6 +203,7 @@ impl<'a> Text<'a> {
             .map(|line| Line {
                 text: Cow::Borrowed(line),
                 end: layout.end,
+                is_new: false,
             })
             .collect();
         Self {
@@ -227,6 +232,11 @@ impl<'a> Text<'a> {
         self.lines[range].iter().map(|line| line.text.as_ref())
     }
 
+    /// Whether an edit wrote any of these lines.
+    pub(super) fn is_new(&self, range: Range<usize>) -> bool {
+        self.lines[range].iter().any(|line| line.is_new)
+    }
+
     /// Gives the last line an end, or takes it.
     pub(super) fn set_final_newline(&mut self, final_newline: bool) {
         self.layout.final_newline = final_newline;
@@ -251,7 +261,11 @@ impl<'a> Text<'a> {
             .into_iter()
             .map(|row| match row {
                 Row::Kept(at) => self.lines[at].clone(),
-                Row::New(text) => Line { text, end },
+                Row::New(text) => Line {
+                    text,
+                    end,
+                    is_new: true,
+                },
             })
             .collect();
         const ALL: [Likeness; 4] = [

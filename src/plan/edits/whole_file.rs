@@ -1,8 +1,10 @@
 //! Whole files: a code fence labelled with a path, whose text is the file's new text.
 
 use super::fence::{Fence, edit_text};
+use super::patch::too_large;
+use super::plandex_block::body_of;
 use super::search_replace::Marker;
-use super::{Edit, EditBody, Format, label};
+use super::{Edit, EditBody, FILE_BYTES_MAX, Format, apply_patch, label};
 
 /// A labelled fence whose end has not come yet.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub(crate) struct WholeFile {
     row_count: usize,
     /// Fences with an info string that are open inside the file's text.
     inner: Vec<Fence>,
+    /// Why it cannot be written, if it cannot.
+    flaw: Option<String>,
 }
 
 /// What a line was to an open labelled fence.
@@ -25,6 +29,8 @@ pub(crate) enum FileStep {
     Row,
     /// The closing fence.
     Closed(Edit),
+    /// The closing fence of a file that cannot be written, and why.
+    Spoiled(String),
     /// A marker of a SEARCH/REPLACE block, which no file should be given.
     Marker,
     /// A labelled fence: this one was never closed.
@@ -40,10 +46,12 @@ impl WholeFile {
             rows: String::new(),
             row_count: 0,
             inner: Vec::new(),
+            flaw: None,
         }
     }
 
-    pub(crate) fn step(&mut self, line: &str) -> FileStep {
+    /// Takes a line, the `number`-th of the reply.
+    pub(crate) fn step(&mut self, line: &str, number: usize) -> FileStep {
         if let Some(inner) = self.inner.last() {
             if inner.is_closed_by(line) {
                 self.inner.pop();
@@ -53,10 +61,17 @@ impl WholeFile {
             return self.row(line);
         }
         if self.fence.is_closed_by(line) {
-            return FileStep::Closed(self.close());
+            return match self.flaw.take() {
+                Some(flaw) => FileStep::Spoiled(flaw),
+                None => FileStep::Closed(self.close()),
+            };
         }
         if Marker::read(self.fence.unindented(line)).is_some_and(|marker| !marker.is_divider()) {
             return FileStep::Marker;
+        }
+        if apply_patch::is_begin(line) {
+            let flaw = format!("a patch stands in it, line {number}");
+            self.flaw.get_or_insert(flaw);
         }
         if let Some(inner) = self.fence.opens_inside(line) {
             if !is_markdown(&self.path) && label::from_info(&inner.info).is_some() {
@@ -73,26 +88,37 @@ impl WholeFile {
     }
 
     fn row(&mut self, line: &str) -> FileStep {
-        self.rows.push_str(line);
-        self.rows.push('\n');
         self.row_count += 1;
+        if self.rows.len() + line.len() > FILE_BYTES_MAX {
+            self.flaw.get_or_insert(too_large(self.line));
+        }
+        if self.flaw.is_none() {
+            self.rows.push_str(line);
+            self.rows.push('\n');
+        }
         FileStep::Row
     }
 
     fn close(&mut self) -> Edit {
         let content = edit_text(&self.rows, &self.fence.indent);
+        let path = std::mem::take(&mut self.path);
+        let body = body_of(&path, content);
+        let format = match &body {
+            EditBody::Segments { .. } => Format::PlandexBlock,
+            _ => Format::WholeFile,
+        };
         Edit {
-            path: std::mem::take(&mut self.path),
-            format: Format::WholeFile,
+            path,
+            format,
             line: self.line,
-            body: EditBody::Whole { content },
+            body,
             other_readings: Vec::new(),
         }
     }
 }
 
 /// Documents that may hold labelled fences of their own.
-fn is_markdown(path: &str) -> bool {
+pub(super) fn is_markdown(path: &str) -> bool {
     let extension = label::extension(path).to_ascii_lowercase();
     matches!(
         extension.as_str(),

@@ -5,6 +5,7 @@
 
 use super::{LABEL_LINES, Open, ReplyEvent, ReplyParser};
 use crate::plan::edits::fence::Fence;
+use crate::plan::edits::plandex_block::Tag;
 use crate::plan::edits::search_replace::Marker;
 use crate::plan::edits::whole_file::WholeFile;
 use crate::plan::edits::{Format, label};
@@ -52,6 +53,9 @@ impl ReplyParser {
     }
 
     pub(super) fn line_of_fence(&mut self, line: &str) {
+        if self.begins_patch(line) {
+            return;
+        }
         let Some(code) = &mut self.fence else {
             return;
         };
@@ -65,6 +69,24 @@ impl ReplyParser {
             Some(Marker::Replace(_)) => self.stray_end(),
             Some(Marker::Divider(_)) | None => {}
         }
+        if let Some(tag) = Tag::read(line) {
+            return self.open_tag_in_fence(tag, line);
+        }
+        self.stray_tag(line);
+        self.text_of_fence(line);
+    }
+
+    fn open_tag_in_fence(&mut self, tag: Tag, line: &str) {
+        let label = self.fence.as_ref().and_then(|code| code.info_label.clone());
+        if let Some(code) = &mut self.fence {
+            code.content = Content::Blocks;
+        }
+        let path = tag.path.or(label);
+        self.open_tagged(Tag { path }, line);
+    }
+
+    /// Takes a line that begins nothing.
+    pub(super) fn text_of_fence(&mut self, line: &str) {
         let Some(code) = &mut self.fence else {
             return;
         };
@@ -80,7 +102,10 @@ impl ReplyParser {
                     return self.remember(line);
                 }
                 self.decide_fence();
-                self.dispatch(line);
+                if let Open::File(_) = self.open {
+                    return self.line_of_file(line);
+                }
+                self.text_of_fence(line);
             }
             Content::Prose | Content::Blocks => {
                 let hidden = code.track_inner(line).map(|path| (path, code.line));
@@ -93,7 +118,7 @@ impl ReplyParser {
     }
 
     /// The fence holds no block: it is a whole file if it is labelled, else prose.
-    fn decide_fence(&mut self) {
+    pub(super) fn decide_fence(&mut self) {
         let Some(code) = &mut self.fence else {
             return;
         };
@@ -102,15 +127,12 @@ impl ReplyParser {
         };
         let held = std::mem::take(held);
         code.content = Content::Prose;
-        let is_diff = matches!(
-            label::language(&code.fence.info).as_str(),
-            "diff" | "patch" | "udiff"
-        );
+        let is_diff = code.is_diff();
         match code.file.take() {
             Some(path) if !is_diff || is_diff_file(&path) => {
                 let mut file = WholeFile::open(path.clone(), code.line, code.fence.clone());
-                for line in &held[1..] {
-                    file.step(line);
+                for (line, number) in held[1..].iter().zip(code.line + 1..) {
+                    file.step(line, number);
                 }
                 self.open = Open::File(file);
                 self.start_file(path, Format::WholeFile);
@@ -124,6 +146,25 @@ impl ReplyParser {
                 }
             }
         }
+    }
+
+    /// The text is over before the fence is.
+    pub(super) fn undecided_fence(&mut self, code: CodeFence) {
+        if let Content::Undecided(held) = code.content {
+            match code.file {
+                Some(path) => self.incomplete_file(path, code.line),
+                None => self.give_back(held),
+            }
+        }
+    }
+
+    /// A labelled fence inside a fence of the same kind is an example, or shows that the outer one
+    /// was not closed.
+    fn hidden_file(&mut self, path: String, outer: usize) {
+        let line = self.line_count;
+        let message =
+            format!("the code fence at line {line} stands inside the one at line {outer}");
+        self.malformed(Some(path), Format::WholeFile, line, message);
     }
 
     fn close_fence(&mut self, line: &str) {
@@ -143,6 +184,33 @@ impl ReplyParser {
 }
 
 impl CodeFence {
+    /// Whether its language says that it holds a diff.
+    fn is_diff(&self) -> bool {
+        matches!(
+            label::language(&self.fence.info).as_str(),
+            "diff" | "patch" | "udiff"
+        )
+    }
+
+    fn label(&self) -> Option<&str> {
+        self.info_label.as_deref().or(self.file.as_deref())
+    }
+
+    /// Whether a diff in it is one: not among commands, nor in a file that is a diff.
+    pub(super) fn may_hold_diff(&self) -> bool {
+        !SHELLS.contains(&label::language(&self.fence.info).as_str())
+            && !self.label().is_some_and(is_diff_file)
+    }
+
+    /// Whether a hunk in it may do without a header: the fence says that it holds a diff, or the
+    /// hunk's numbers show that its first line is no file's.
+    pub(super) fn may_be_headless(&self, line: &str) -> bool {
+        self.is_diff()
+            || (self.label().is_some()
+                && matches!(self.content, Content::Undecided(_))
+                && line.starts_with("@@ -"))
+    }
+
     /// Keeps account of fences inside this one, so that their ends are not taken for its own.
     /// Gives the label of one that opens, unless this is a document that shows it.
     fn track_inner(&mut self, line: &str) -> Option<String> {
@@ -162,23 +230,25 @@ impl CodeFence {
     }
 }
 
+/// Languages of commands.
+const SHELLS: [&str; 12] = [
+    "sh",
+    "bash",
+    "zsh",
+    "fish",
+    "shell",
+    "console",
+    "shellsession",
+    "terminal",
+    "powershell",
+    "ps1",
+    "bat",
+    "cmd",
+];
+
 /// Tells whether a fence in this language may hold the text of the file on the line above it.
 /// Commands under a file's name are commands about it, unless the file is a script.
 fn may_be_text_of(path: &str, language: &str) -> bool {
-    const SHELLS: [&str; 12] = [
-        "sh",
-        "bash",
-        "zsh",
-        "fish",
-        "shell",
-        "console",
-        "shellsession",
-        "terminal",
-        "powershell",
-        "ps1",
-        "bat",
-        "cmd",
-    ];
     const SCRIPTS: [&str; 7] = ["sh", "bash", "zsh", "fish", "ps1", "bat", "cmd"];
     !SHELLS.contains(&language)
         || SCRIPTS.contains(&label::extension(path).to_ascii_lowercase().as_str())

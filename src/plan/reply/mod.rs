@@ -8,20 +8,30 @@
 
 use std::collections::VecDeque;
 
+use blocks::Ended;
 use code_fence::{CodeFence, Content};
 
+use super::edits::apply_patch::Envelope;
 use super::edits::fence::Fence;
-use super::edits::search_replace::{Block, BlockStep, Marker, Signs};
-use super::edits::whole_file::{FileStep, WholeFile};
-use super::edits::{Edit, EditFailure, Format, Reason, label};
+use super::edits::plandex_block::{Tag, TaggedFile};
+use super::edits::search_replace::{Block, Marker};
+use super::edits::unified_diff::Diff;
+use super::edits::whole_file::WholeFile;
+use super::edits::{Edit, EditFailure, Format, Reason, label, patch};
 
+mod blocks;
 mod code_fence;
+mod files;
+mod patches;
 
 /// How many lines above a block a label may stand.
 const LABEL_LINES: usize = 3;
 
 /// A [`ReplyEvent::FileLines`] is given for every so many lines.
-const LINES_PER_EVENT: usize = 20;
+const LINES_PER_EVENT: usize = patch::ROWS_PER_REPORT;
+
+/// A longer line, in bytes, is not kept; no edit has one.
+const LINE_BYTES_MAX: usize = 16_000_000;
 
 /// How a reply ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +77,8 @@ pub struct Malformed {
     pub format: Format,
     /// Where it starts in the reply, 1-based.
     pub line: usize,
-    /// [`Reason::Malformed`] or [`Reason::Incomplete`].
+    /// [`Reason::Malformed`] or [`Reason::Incomplete`]; of a diff also [`Reason::Binary`] and
+    /// [`Reason::UnsafePath`].
     pub reason: Reason,
     /// What is wrong, as a fragment that names the line.
     pub message: String,
@@ -98,6 +109,8 @@ impl Malformed {
 pub struct ReplyParser {
     /// The start of a line whose end has not come.
     partial: String,
+    /// That line is too long, and not kept.
+    is_long: bool,
     line_count: usize,
     open: Open,
     fence: Option<CodeFence>,
@@ -105,17 +118,17 @@ pub struct ReplyParser {
     recent: VecDeque<String>,
     /// The file of the last block.
     previous: Option<String>,
+    /// The last file of the last patch.
+    patched: Option<String>,
+    /// The file of the last block between tags.
+    tagged: Option<String>,
+    /// A line outside of blocks that is the start of a diff if the next one goes with it.
+    held_name: Option<String>,
+    /// The last block that ended.
+    ended: Option<Ended>,
     /// Blocks whose REPLACE marker was not as long as their SEARCH marker.
-    unmatched: Vec<Unmatched>,
+    unmatched: Vec<Ended>,
     events: Vec<ReplyEvent>,
-}
-
-/// A block that was closed by a marker of another length. Models miscount; but if the marker was
-/// text, the block's true end is still to come.
-#[derive(Debug)]
-struct Unmatched {
-    path: Option<String>,
-    signs: Signs,
 }
 
 /// The block that lines go to.
@@ -125,6 +138,9 @@ enum Open {
     Nothing,
     File(WholeFile),
     Block(Block),
+    Patch(Envelope),
+    Diff(Box<Diff>),
+    Tagged(TaggedFile),
 }
 
 impl ReplyParser {
@@ -133,38 +149,75 @@ impl ReplyParser {
         Self::default()
     }
 
-    /// Whether an edit has begun and not ended.
+    /// Whether an edit has begun and not ended. A bare diff has no end mark: it is whole if its
+    /// last hunk has as many lines as it says.
     pub fn is_in_block(&self) -> bool {
-        !matches!(self.open, Open::Nothing)
+        match &self.open {
+            Open::Nothing => false,
+            Open::Diff(diff) if self.fence.is_none() => diff.is_short(&self.partial),
+            Open::File(_) | Open::Block(_) | Open::Patch(_) | Open::Diff(_) | Open::Tagged(_) => {
+                true
+            }
+        }
     }
 
     /// Takes the next piece of the reply, and gives what it completes.
     pub fn push(&mut self, text: &str) -> Vec<ReplyEvent> {
         let mut rest = text;
         while let Some(at) = rest.find('\n') {
-            if self.partial.is_empty() {
+            if self.partial.is_empty() && !self.is_long && at <= LINE_BYTES_MAX {
                 self.line(&rest[..at]);
             } else {
-                let mut line = std::mem::take(&mut self.partial);
-                line.push_str(&rest[..at]);
-                self.line(&line);
+                self.keep(&rest[..at]);
+                let line = std::mem::take(&mut self.partial);
+                match std::mem::take(&mut self.is_long) {
+                    true => self.long_line(),
+                    false => self.line(&line),
+                }
             }
             rest = &rest[at + 1..];
         }
-        self.partial.push_str(rest);
+        self.keep(rest);
         std::mem::take(&mut self.events)
+    }
+
+    /// Keeps the start of a line, as long as it may be.
+    fn keep(&mut self, text: &str) {
+        self.is_long |= self.partial.len() + text.len() > LINE_BYTES_MAX;
+        match self.is_long {
+            true => self.partial = String::new(),
+            false => self.partial.push_str(text),
+        }
     }
 
     /// Ends the reply, and gives what is left of it.
     pub fn finish(&mut self, ending: Ending) -> Vec<ReplyEvent> {
         let last = std::mem::take(&mut self.partial);
-        if !last.is_empty() && ending == Ending::Complete {
-            self.line(&last);
+        if ending == Ending::Complete {
+            if self.is_long {
+                self.long_line();
+            } else if !last.is_empty() {
+                self.line(&last);
+            }
+        }
+        if let Some(held) = self.held_name.take() {
+            self.not_a_patch(&held);
         }
         let fence = self.fence.take();
         match std::mem::take(&mut self.open) {
             Open::File(file) => self.incomplete_file(file.path, file.line),
             Open::Block(block) => self.unclosed_block(block, ending),
+            Open::Tagged(file) => self.incomplete_tagged(file.path, file.line),
+            open @ Open::Patch(_) => {
+                self.open = open;
+                self.end_patch(ending);
+            }
+            open @ Open::Diff(_) => {
+                self.open = open;
+                // The end of the text is none of a fence.
+                let is_over = fence.is_none() && ending == Ending::Complete;
+                self.end_patch(if is_over { ending } else { Ending::CutOff });
+            }
             Open::Nothing => {
                 if let Some(code) = fence {
                     self.undecided_fence(code);
@@ -176,6 +229,9 @@ impl ReplyParser {
         }
         if !last.is_empty()
             && let Some(ReplyEvent::Prose(prose)) = self.events.last_mut()
+            && last
+                .trim_end_matches('\r')
+                .ends_with(prose.trim_end_matches('\n'))
         {
             prose.pop();
         }
@@ -189,146 +245,86 @@ impl ReplyParser {
             Some(unmarked) if self.line_count == 1 => unmarked,
             _ => line,
         };
-        if !self.unmatched.is_empty() {
-            self.look_for_late_end(line);
+        self.look_for_late_end(line);
+        self.look_for_late_tag(line);
+        if let Some(held) = self.held_name.take()
+            && self.after_held(&held, line)
+        {
+            return;
         }
         self.dispatch(line);
+    }
+
+    /// A line that was not kept: whatever it belongs to cannot be read.
+    fn long_line(&mut self) {
+        self.line_count += 1;
+        if let Some(held) = self.held_name.take() {
+            self.not_a_patch(&held);
+        }
+        let is_outside = matches!(self.open, Open::Nothing);
+        let (mut path, format) = match std::mem::take(&mut self.open) {
+            Open::Nothing => (None, Format::WholeFile),
+            Open::File(file) => (Some(file.path), Format::WholeFile),
+            Open::Block(block) => (block.path, Format::SearchReplace),
+            Open::Patch(envelope) => (envelope.last_path, Format::ApplyPatch),
+            Open::Diff(diff) => (diff.last_path, Format::UnifiedDiff),
+            Open::Tagged(file) => (file.path, Format::PlandexBlock),
+        };
+        // A fence may turn out to be a file.
+        if is_outside {
+            self.decide_fence();
+        }
+        if let Open::File(file) = std::mem::take(&mut self.open) {
+            path = Some(file.path);
+        }
+        if let Some(code) = &mut self.fence {
+            code.content = Content::Blocks;
+        }
+        let line = self.line_count;
+        let message = format!(
+            "line {line} is longer than {} MB",
+            LINE_BYTES_MAX / 1_000_000
+        );
+        self.malformed(path, format, line, message);
     }
 
     fn dispatch(&mut self, line: &str) {
         match &mut self.open {
             Open::File(_) => self.line_of_file(line),
             Open::Block(_) => self.line_of_block(line),
+            Open::Patch(_) => self.line_of_patch(line),
+            Open::Diff(_) => self.line_of_diff(line),
+            Open::Tagged(_) => self.line_of_tagged(line),
             Open::Nothing if self.fence.is_some() => self.line_of_fence(line),
             Open::Nothing => self.line_of_prose(line),
         }
     }
 
     fn line_of_prose(&mut self, line: &str) {
+        if self.begins_patch(line) {
+            return;
+        }
         match Marker::read(line) {
             Some(Marker::Search(_)) => return self.open_block(line),
             Some(Marker::Replace(_)) => self.stray_end(),
             Some(Marker::Divider(_)) | None => {}
         }
+        if let Some(tag) = Tag::read(line) {
+            return self.open_tagged(tag, line);
+        }
+        self.stray_tag(line);
         match Fence::open(line) {
             Some(fence) => self.open_fence(fence, line),
             None => self.prose(line),
         }
     }
 
-    fn line_of_file(&mut self, line: &str) {
-        let Open::File(file) = &mut self.open else {
-            return;
-        };
-        match file.step(line) {
-            FileStep::Row if file.row_count().is_multiple_of(LINES_PER_EVENT) => {
-                let (path, lines) = (file.path.clone(), file.row_count());
-                self.events.push(ReplyEvent::FileLines { path, lines });
-            }
-            FileStep::Row => {}
-            FileStep::Closed(edit) => {
-                self.open = Open::Nothing;
-                self.fence = None;
-                self.events.push(ReplyEvent::Edit(edit));
-            }
-            FileStep::Marker => self.marker_in_file(line),
-            FileStep::NextFile => {
-                let (path, at) = (file.path.clone(), file.line);
-                self.open = Open::Nothing;
-                self.fence = None;
-                self.incomplete_file(path, at);
-                self.line_of_prose(line);
-            }
+    /// A line that was held is none of a diff's, and nothing else is it either.
+    fn not_a_patch(&mut self, held: &str) {
+        match self.fence.is_some() {
+            true => self.text_of_fence(held),
+            false => self.prose(held),
         }
-    }
-
-    /// A whole file with a block's markers in it is not written. The block may still be read.
-    fn marker_in_file(&mut self, line: &str) {
-        if let Open::File(file) = std::mem::take(&mut self.open) {
-            let message = format!(
-                "a SEARCH/REPLACE marker stands in a whole file, line {}",
-                self.line_count
-            );
-            self.malformed(Some(file.path), Format::WholeFile, file.line, message);
-        }
-        if let Some(code) = &mut self.fence {
-            code.content = Content::Blocks;
-            if let Some(Marker::Search(_)) = Marker::read(code.fence.unindented(line)) {
-                self.open_block(line);
-            }
-        }
-    }
-
-    fn line_of_block(&mut self, line: &str) {
-        let Open::Block(block) = &mut self.open else {
-            return;
-        };
-        let step = block.step(line);
-        if let BlockStep::Row = step {
-            if let Some(path) = &block.path
-                && block.row_count().is_multiple_of(LINES_PER_EVENT)
-            {
-                let (path, lines) = (path.clone(), block.row_count());
-                self.events.push(ReplyEvent::FileLines { path, lines });
-            }
-            return;
-        }
-        let (path, at) = (block.path.take(), block.line);
-        if let Some(signs) = block.unmatched() {
-            self.unmatched.push(Unmatched {
-                path: path.clone(),
-                signs,
-            });
-        }
-        self.open = Open::Nothing;
-        match step {
-            BlockStep::Row => {}
-            BlockStep::Closed(edit) => match path {
-                Some(_) => self.events.push(ReplyEvent::Edit(edit)),
-                None => {
-                    let message = format!("no path is given for the block at line {at}");
-                    self.malformed(None, Format::SearchReplace, at, message);
-                }
-            },
-            BlockStep::Spoiled(what) => {
-                let message = format!("the block at line {at} cannot be read: {what}");
-                self.malformed(path, Format::SearchReplace, at, message);
-            }
-            BlockStep::NextBlock => {
-                let message = format!(
-                    "the block at line {at} is not closed before the next one, line {}",
-                    self.line_count
-                );
-                self.malformed(path, Format::SearchReplace, at, message);
-                self.open_block(line);
-            }
-        }
-    }
-}
-
-impl ReplyParser {
-    fn open_block(&mut self, line: &str) {
-        let code = self.fence.as_ref();
-        let bare = code.map_or(line, |code| code.fence.unindented(line));
-        let Some(Marker::Search(signs)) = Marker::read(bare) else {
-            return;
-        };
-        let indent = code
-            .map(|code| code.fence.indent.clone())
-            .unwrap_or_default();
-        let path = code
-            .and_then(|code| code.info_label.clone())
-            .or_else(|| self.label_above(label::from_line))
-            .or_else(|| {
-                self.previous
-                    .clone()
-                    .filter(|path| !self.names_another(path))
-            });
-        if let Some(path) = &path {
-            self.start_file(path.clone(), Format::SearchReplace);
-        }
-        self.recent.clear();
-        self.open = Open::Block(Block::open(path, self.line_count, signs, indent));
     }
 
     fn start_file(&mut self, path: String, format: Format) {
@@ -346,15 +342,6 @@ impl ReplyParser {
             .and_then(|line| read(line))
     }
 
-    /// Tells whether the lines above speak of another file, so that a block without a label may
-    /// well be meant for that one.
-    fn names_another(&self, path: &str) -> bool {
-        let files = self.recent.iter().flat_map(|line| label::mentioned(line));
-        files
-            .into_iter()
-            .any(|file| file != path && !path.ends_with(&format!("/{file}")))
-    }
-
     fn remember(&mut self, line: &str) {
         if self.recent.len() == LABEL_LINES {
             self.recent.pop_front();
@@ -365,85 +352,6 @@ impl ReplyParser {
     fn prose(&mut self, line: &str) {
         self.remember(line);
         self.events.push(ReplyEvent::Prose(format!("{line}\n")));
-    }
-}
-
-impl ReplyParser {
-    /// A REPLACE marker outside of a block: the one before it ended too early, or never began.
-    fn stray_end(&mut self) {
-        let line = self.line_count;
-        let message = format!("the REPLACE marker at line {line} ends no block");
-        self.malformed(self.previous.clone(), Format::SearchReplace, line, message);
-    }
-
-    /// Reports a block that was taken to end before its end. Another block with such a SEARCH
-    /// marker shows that the model had miscounted.
-    fn look_for_late_end(&mut self, line: &str) {
-        let (is_start, signs) = match Marker::read(line.trim_start()) {
-            Some(Marker::Search(signs)) => (true, signs),
-            Some(Marker::Replace(signs)) => (false, signs),
-            Some(Marker::Divider(_)) | None => return,
-        };
-        let ended: Vec<Unmatched> = self
-            .unmatched
-            .extract_if(.., |block| block.signs == signs)
-            .collect();
-        let at = self.line_count;
-        for block in ended.into_iter().filter(|_| !is_start) {
-            let message = format!("the REPLACE marker at line {at} ends a block that had ended");
-            self.malformed(block.path, Format::SearchReplace, at, message);
-        }
-    }
-
-    fn incomplete_file(&mut self, path: String, line: usize) {
-        let message = format!(
-            "the code fence at line {line} is not closed; what follows it was taken as its text"
-        );
-        let (path, format, reason) = (Some(path), Format::WholeFile, Reason::Incomplete);
-        self.events.push(ReplyEvent::Malformed(Malformed {
-            path,
-            format,
-            line,
-            reason,
-            message,
-        }));
-    }
-
-    fn undecided_fence(&mut self, code: CodeFence) {
-        if let Content::Undecided(held) = code.content {
-            match code.file {
-                Some(path) => self.incomplete_file(path, code.line),
-                None => self.give_back(held),
-            }
-        }
-    }
-
-    fn unclosed_block(&mut self, block: Block, ending: Ending) {
-        let line = block.line;
-        let message = format!(
-            "the block at line {line} is not closed; what follows it was taken as its text"
-        );
-        let reason = match ending {
-            Ending::Complete => Reason::Malformed,
-            Ending::CutOff => Reason::Incomplete,
-        };
-        let (path, format) = (block.path, Format::SearchReplace);
-        self.events.push(ReplyEvent::Malformed(Malformed {
-            path,
-            format,
-            line,
-            reason,
-            message,
-        }));
-    }
-
-    /// A labelled fence inside a fence of the same kind is an example, or shows that the outer one
-    /// was not closed.
-    fn hidden_file(&mut self, path: String, outer: usize) {
-        let line = self.line_count;
-        let message =
-            format!("the code fence at line {line} stands inside the one at line {outer}");
-        self.malformed(Some(path), Format::WholeFile, line, message);
     }
 
     fn give_back(&mut self, held: Vec<String>) {

@@ -25,6 +25,8 @@ hint: `plandex load PATHS`
         r#"$ plandex load src/main.rs
 --- stdout
 loaded src/main.rs (~15 tokens)
+--- stderr
+1 item, ~15 tokens; ~15 loaded
 --- exit 0
 "#,
     );
@@ -41,7 +43,7 @@ loaded src/main.rs (~15 tokens)
 --- stderr
 skipped assets/logo.bin: binary
 skipped target/: ignored by /target in .gitignore
-6 items, ~50 tokens
+6 items, ~50 tokens; ~50 loaded
 --- exit 0
 "#,
     );
@@ -52,7 +54,7 @@ skipped target/: ignored by /target in .gitignore
 loaded docs/a.md (~3 tokens)
 loaded docs/b.md (~3 tokens)
 --- stderr
-2 items, ~6 tokens
+2 items, ~6 tokens; ~50 loaded
 --- exit 0
 "#,
     );
@@ -70,6 +72,8 @@ hint: load it all the same with `plandex load -f PATH`
         r#"$ plandex load -f target/out.txt
 --- stdout
 loaded target/out.txt (~2 tokens)
+--- stderr
+1 item, ~2 tokens; ~52 loaded
 --- exit 0
 "#,
     );
@@ -78,6 +82,8 @@ loaded target/out.txt (~2 tokens)
         r#"$ plandex load -n 'keep it short'
 --- stdout
 loaded keep it short (~3 tokens)
+--- stderr
+1 item, ~3 tokens; ~55 loaded
 --- exit 0
 "#,
     );
@@ -87,6 +93,8 @@ loaded keep it short (~3 tokens)
         r#"$ plandex load
 --- stdout
 loaded piped-1 (~4 tokens)
+--- stderr
+1 item, ~4 tokens; ~59 loaded
 --- exit 0
 "#,
     );
@@ -96,6 +104,8 @@ loaded piped-1 (~4 tokens)
         r#"$ plandex load a.md
 --- stdout
 loaded docs/a.md (~3 tokens)
+--- stderr
+1 item, ~3 tokens; ~59 loaded
 --- exit 0
 "#,
     );
@@ -105,16 +115,19 @@ loaded docs/a.md (~3 tokens)
         &sandbox.run(&["ls"]),
         r#"$ plandex ls
 --- stdout
-#  Name            Type   Tokens  Updated
-1  src/main.rs     file   ~15     [TIME]
-2  .gitignore      file   ~3      [TIME]
-3  README.md       file   ~11     [TIME]
-4  docs/a.md       file   ~3      [TIME]  outdated
-5  docs/b.md       file   ~3      [TIME]  missing
-6  src/lib.rs      file   ~15     [TIME]
-7  target/out.txt  file   ~2      [TIME]
-8  keep it short   note   ~3      [TIME]
-9  piped-1         piped  ~4      [TIME]
+#  Name            Type   Tokens  Added                Updated
+1  src/main.rs     file   ~15     [TIME]  [TIME]
+2  .gitignore      file   ~3      [TIME]  [TIME]
+3  README.md       file   ~11     [TIME]  [TIME]
+4  docs/a.md       file   ~3      [TIME]  [TIME]  outdated
+5  docs/b.md       file   ~3      [TIME]  [TIME]  missing
+6  src/lib.rs      file   ~15     [TIME]  [TIME]
+7  target/out.txt  file   ~2      [TIME]  [TIME]
+8  keep it short   note   ~3      [TIME]  [TIME]
+9  piped-1         piped  ~4      [TIME]  [TIME]
+--- stderr
+9 items, ~59 tokens
+hint: load them again with `plandex update`
 --- exit 0
 "#,
     );

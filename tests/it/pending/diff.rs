@@ -15,7 +15,10 @@ fn what_is_printed_for_a_program_is_so_to_the_byte() {
     tell(
         &sandbox,
         "p",
-        &[edit("utf8.txt", "1", "2\rx"), edit("`new file.txt`", "", "\u{202e}x")],
+        &[
+            edit("utf8.txt", "1", "2\rx"),
+            edit("`new file.txt`", "", "\u{202e}x"),
+        ],
     );
     let script = r#""$P" diff --plain > ../tmp/patch && git apply --check ../tmp/patch && git apply ../tmp/patch"#;
     let run = sandbox.program("sh", ["-c", script]);
@@ -25,7 +28,10 @@ fn what_is_printed_for_a_program_is_so_to_the_byte() {
     sandbox.write("utf8.txt", "1\n\x1b[31m\n");
     std::fs::remove_file(sandbox.root().join("new file.txt")).unwrap();
     sandbox.ok(&["apply", "-y"]);
-    assert_eq!((sandbox.read("utf8.txt"), sandbox.read("new file.txt")), by_git);
+    assert_eq!(
+        (sandbox.read("utf8.txt"), sandbox.read("new file.txt")),
+        by_git
+    );
 }
 
 #[test]

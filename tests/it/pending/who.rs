@@ -11,7 +11,12 @@ fn each_is_told_of_the_other() {
         assert!(status.stdout.contains(&words), "{status}");
         let status = sandbox.ok(&["status", "--plan", plan, "--json"]).json();
         let pending = status["pending"].as_array().unwrap();
-        let of = |path: &str| pending.iter().find(|change| change["path"] == path).unwrap();
+        let of = |path: &str| {
+            pending
+                .iter()
+                .find(|change| change["path"] == path)
+                .unwrap()
+        };
         assert_eq!(of("src/lib.rs")["wantedBy"][0]["plan"], other);
         assert!(of(&format!("{plan}.txt")).get("wantedBy").is_none());
     }

@@ -19,7 +19,7 @@ pub(super) fn whole(content: &str) -> Edit {
     )
 }
 
-fn edit(format: Format, body: EditBody) -> Edit {
+pub(super) fn edit(format: Format, body: EditBody) -> Edit {
     Edit {
         path: "src/a.rs".to_owned(),
         format,

@@ -2,6 +2,8 @@
 
 mod build;
 mod elision;
+mod files;
+mod hunk;
 mod label;
 mod limits;
 mod matcher;
@@ -9,3 +11,4 @@ mod path;
 mod report;
 mod round_trip;
 mod search_replace;
+mod segments;

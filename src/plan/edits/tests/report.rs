@@ -1,5 +1,6 @@
 use crate::plan::edits::{
     BuildWarning, Closest, Edit, EditBody, EditFailure, Format, Reason, Tier, build_file, describe,
+    remedy,
 };
 
 fn failures(base: Option<&str>, search: &str, replace: &str) -> Vec<EditFailure> {
@@ -97,12 +98,40 @@ fn every_reason_has_its_words() {
         path: "../a".into(),
         ..failures(None, "x\n", "y\n").remove(0)
     };
-    assert!(describe(&failure).ends_with("  the file changed since its context was loaded\n"));
+    assert!(describe(&failure).ends_with("  file changed since context was loaded\n"));
+    let failure = EditFailure {
+        loaded_at: Some(1_700_000_000_000),
+        ..failure
+    };
+    let text = describe(&failure);
+    let (_, time) = text.split_once("context was loaded (").unwrap();
+    assert_eq!(
+        (time.len(), &time[2..3], &time[5..]),
+        (7, ":", ")\n"),
+        "{text}"
+    );
     let failure = EditFailure {
         reason: Reason::UnsafePath,
         ..failure
     };
     assert!(describe(&failure).contains("`..`"));
+}
+
+#[test]
+fn a_failure_tells_what_can_be_done() {
+    let mut failures = failures(Some("a line\nx\n"), "b line\n", "y\n");
+    assert_eq!(remedy(&failures), "fix: plandex tell --reply -");
+    failures[0].stale = true;
+    assert_eq!(remedy(&failures), "fix: plandex update && plandex build");
+}
+
+#[test]
+fn a_replacement_that_stands_in_several_places_is_told() {
+    let base = "x\nnew line\nx\nnew line\n";
+    let failures = failures(Some(base), "old line\n", "new line\n");
+    let note = "the replacement is already at 2-2 and in another place";
+    assert_eq!(failures[0].note.as_deref(), Some(note));
+    assert!(describe(&failures[0]).contains(&format!("\n  {note}\n")));
 }
 
 /// The object of MODEL.md §3.5, which scripts read.

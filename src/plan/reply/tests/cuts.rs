@@ -4,13 +4,19 @@ use super::{check_starts, read};
 use crate::plan::edits::Edit;
 use crate::plan::reply::{Ending, ReplyEvent, ReplyParser};
 
-const SAMPLES: [&str; 7] = [
+const SAMPLES: [&str; 13] = [
     "I will add a greeting.\n\nsrc/main.rs\n```rust\nfn main() {\n    println!(\"hé\");\n}\n```\n\nRun it:\n```sh\ncargo run\n```\n",
     "**src/lib.rs**\r\n```rust\r\n<<<<<<< SEARCH\r\npub fn a() {}\r\n=======\r\npub fn b() {}\r\n>>>>>>> REPLACE\r\n```\r\nDone.",
     "```\na.rs\n<<<<<<< SEARCH\n=======\nnew\n>>>>>>> REPLACE\n\nb.rs\n------- SEARCH\nx\n=======\ny\n+++++++ REPLACE\n```\n",
     "````md:README.md\n# T\n```sh\nls\n```\n````\n~~~py file='a b.py'\nx\n~~~\n",
     "```rust:a.rs\nx\n```rust:b.rs\ny\n```\n>>>>>>> REPLACE\n",
     "a.md\n<<<<<<<< SEARCH\nT\n=======\n========\n<<<<<<< SEARCH\n>>>>>>> REPLACE\n>>>>>>>> REPLACE\ntail",
+    "*** Begin Patch\n*** Update File: a.rs\n@@ fn é() {\n-a\n+b\n*** Add File: b\n+x\n*** End Patch\nDone.\n*** Begin Patch\n*** Delete File: c\n",
+    "```sh\r\napply_patch <<'EOF'\r\n*** Begin Patch\r\n*** Update File: a\r\n*** Move to: b\r\n-x\r\n+y\r\nlost\r\n*** Delete File: c\r\nEOF\r\n```\r\n",
+    "Raw:\n--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n a\n-b\n+é\n\\ No newline at end of file\n\nThen\n--- not\n+++ b\n@@\n-1\n+2\n--- a/z\n+++ b/z\n@@\n-1\n+2",
+    "```diff\ndiff --git a/r b/s\nrename from r\nrename to s\ndiff --git a/m b/m\nold mode 100644\nnew mode 100755\n--- a/m\n+++ b/m\n@@ ... @@\n 1\n\n-2\ndiff --git a/n b/n\nnew file mode 100644\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+3\n```\nEnd.\n",
+    "- a.go:\n\n<PlandexBlock lang=\"go\" path=\"a.go\">\n// ... existing code ...\nx\n</PlandexBlock>\n\n<PlandexBlock lang=\"go\" path=\"b.go\">\ny\n",
+    "```diff path=a.rs\n--- x\n@@ -1 +1 @@\n-a\n+b\n*** Begin Patch\n*** Delete File: q\n*** End Patch\n```\n*** End Patch\n",
     "\u{feff}1. a.rs:\n   ```rust\n\n   src/x.rs\n   y\n   ```\n```\nopen\n",
 ];
 
@@ -90,6 +96,30 @@ fn any_line() -> impl Strategy<Value = String> {
         ">>>>> REPLACE",
         "+++++++ REPLACE",
         "// ... existing code ...",
+        "*** Begin Patch",
+        "*** Update File: a.rs",
+        "  *** Add File: b.rs",
+        "*** Delete File: c",
+        "*** Move to: d",
+        "*** End of File",
+        "*** End Patch",
+        " *** End Patch",
+        "diff --git a/x.rs b/x.rs",
+        "--- a/x.rs",
+        "+++ b/x.rs",
+        "+++ /dev/null",
+        "rename to y.rs",
+        "new mode 100755",
+        "@@ -1,2 +1,2 @@",
+        "@@ fn f()",
+        " row",
+        "-row",
+        "+row",
+        "\\ No newline at end of file",
+        "<PlandexBlock lang=\"go\" path=\"a.go\">",
+        "</PlandexBlock>",
+        "apply_patch <<'EOF'",
+        "EOF",
         "é\u{301}",
         "a\r",
         "\u{feff}",
@@ -154,6 +184,34 @@ fn large_replies_are_read_in_linear_time() {
         format!("a.rs\n<<<<<<< SEARCH\n{}", odd("=======\n")),
         format!("a.rs\n{}", odd("<<<<<<< SEARCH\n")),
         format!("a.rs\n{}", odd("<<<<<< SEARCH\n>>>>> REPLACE\n")),
+        format!(
+            "*** Begin Patch\n*** Update File: a\n{}",
+            large("-let a = 1;\n")
+        ),
+        format!("*** Begin Patch\n*** Update File: a\n{}", odd("@@ f\n-a\n")),
+        format!("*** Begin Patch\n*** Update File: a\n{}", odd("@@\n")),
+        format!("*** Begin Patch\n{}", odd("*** Delete File: a\n")),
+        format!(
+            "*** Begin Patch\n*** Add File: a\nx\n{}",
+            large("spoiled text of a usual length\n")
+        ),
+        format!("--- a/x\n+++ b/x\n@@\n{}", large("+let a = 1;\n")),
+        format!(
+            "--- a/x\n+++ b/x\n@@\n{}",
+            odd("--- a/x\n+++ b/x\n@@\n-a\n")
+        ),
+        format!("--- a/x\n+++ b/x\n@@\n-a\n{}", large("\n")),
+        format!("```diff\n--- a/x\n+++ b/x\n@@\nx\n{}", odd("--- a/x\n")),
+        odd("--- a/x\n"),
+        odd("diff --git a/x b/x\n"),
+        format!("diff --git {}\n", odd("a b/")),
+        format!("--- {}\n+++ x\n", odd("2026-01-02 ")),
+        format!("--- \"{}\n+++ x\n@@\n", odd("\\303\\251")),
+        odd("<PlandexBlock path=\"a\">\n"),
+        format!(
+            "<PlandexBlock path=\"a\">\n{}</PlandexBlock>\n",
+            large("// ... x\n")
+        ),
     ];
     for reply in replies {
         let started = std::time::Instant::now();

@@ -1,10 +1,15 @@
-//! Tests of the parser: here whole files and prose, then blocks, then how a reply is cut up.
+//! Tests of the parser: here whole files and prose, then each other format, then how a reply is
+//! cut up.
 
 mod blocks;
 mod cuts;
+mod diffs;
+mod patches;
+mod references;
+mod round_trip;
 
 use super::*;
-use crate::plan::edits::EditBody;
+use crate::plan::edits::{EditBody, Hunk};
 
 /// The events of a reply that comes in these pieces.
 fn read(pieces: &[&str], ending: Ending) -> Vec<ReplyEvent> {
@@ -22,6 +27,9 @@ fn show(events: &[ReplyEvent]) -> Vec<String> {
         }
         if let EditBody::Replace { search, replace } = body {
             return format!("{search:?} -> {replace:?}");
+        }
+        if let EditBody::Hunk(hunk) = body {
+            return show_hunk(hunk);
         }
         format!("{body:?}")
     };
@@ -55,20 +63,43 @@ fn show(events: &[ReplyEvent]) -> Vec<String> {
         .collect()
 }
 
+/// A hunk in one line: where it is, what it takes away, what it brings.
+fn show_hunk(hunk: &Hunk) -> String {
+    let mut shown = String::from("@");
+    for anchor in &hunk.anchors {
+        shown += &format!(" {anchor}");
+    }
+    if let Some(line) = hunk.line {
+        shown += &format!(" at {line}");
+    }
+    if hunk.is_at_end {
+        shown += " $";
+    }
+    if let Some(final_newline) = hunk.final_newline {
+        shown += if final_newline { " +LF" } else { " -LF" };
+    }
+    format!("{shown} {:?} -> {:?}", hunk.old, hunk.new)
+}
+
 fn check(reply: &str, expect: &[&str]) {
     let events = read(&[reply], Ending::Complete);
     assert_eq!(show(&events), expect, "{reply}");
     check_starts(&events);
 }
 
-/// Every edit was announced, with its path and format.
+/// Every edit was announced, with its path and format, be it the only one of its file or not. That
+/// a file has lines which stand for others shows later.
 fn check_starts(events: &[ReplyEvent]) {
     let mut started = None;
     for event in events {
         match event {
-            ReplyEvent::FileStarted { path, format } => started = Some((path, format)),
+            ReplyEvent::FileStarted { path, format } => started = Some((path, *format)),
             ReplyEvent::Edit(edit) => {
-                assert_eq!(started.take(), Some((&edit.path, &edit.format)), "{edit:?}");
+                let format = match (&edit.body, started) {
+                    (EditBody::Segments { .. }, Some((_, Format::WholeFile))) => Format::WholeFile,
+                    _ => edit.format,
+                };
+                assert_eq!(started, Some((&edit.path, format)), "{edit:?}");
             }
             ReplyEvent::Prose(_) | ReplyEvent::FileLines { .. } | ReplyEvent::Malformed(_) => {}
         }
