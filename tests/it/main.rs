@@ -23,6 +23,7 @@ mod follow;
 mod log;
 mod looking;
 mod model;
+mod pending;
 mod plans;
 mod queue;
 mod replay;
