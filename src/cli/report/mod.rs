@@ -14,8 +14,10 @@ use crate::apply::ApplyError;
 use crate::config::{self, Environment};
 use crate::context::{ContextError, SelectorError};
 use crate::lock::{LockError, RetryReason};
+use crate::plan::rewind::NoTarget;
 use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
+use crate::project::backup::RestoreError;
 use crate::project::{ProjectError, SelectError};
 use crate::store::StoreError;
 use crate::store::settings::SettingError;
@@ -204,6 +206,26 @@ fn judge(error: &Error) -> Verdict {
             hint: usage.hint.clone(),
         };
     }
+    if let Some(refused) = error.downcast_ref::<RestoreError>() {
+        return match refused {
+            RestoreError::Exists(_) => {
+                let hint = "`--force` moves it aside first";
+                Verdict::new(ExitCode::Usage, "exists", hint)
+            }
+            RestoreError::Busy(_) => {
+                let hint = "`plandex ps`, `plandex stop`; nothing was changed";
+                Verdict::new(ExitCode::NotAcquired, "busy", hint)
+            }
+            RestoreError::Damaged { .. } => {
+                let hint = "another backup; nothing was changed";
+                Verdict::new(ExitCode::Failed, "damaged", hint)
+            }
+        };
+    }
+    if error.is::<NoTarget>() {
+        let hint = "`plandex log` lists the versions; nothing was changed";
+        return Verdict::new(ExitCode::Usage, "no_version", hint);
+    }
     if error.is::<Unconfirmed>() {
         let hint = "`plandex apply -y`; nothing was written";
         return Verdict::new(ExitCode::Declined, "unconfirmed", hint);
@@ -386,7 +408,7 @@ fn select(error: &SelectError) -> Verdict {
     let (kind, hint) = match error {
         SelectError::Deleted { .. } => (
             "no_plan",
-            "choose another with `plandex cd NAME`, or get it back with `plandex undelete`",
+            "choose another with `plandex cd NAME`, or get it back with `plandex undelete NAME`",
         ),
         SelectError::BranchGone { .. } => {
             ("no_branch", "choose another with `plandex checkout NAME`")
