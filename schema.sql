@@ -352,7 +352,8 @@ CREATE INDEX repo_locks_audit_plan ON repo_locks_audit (plan_id, created_at);
 --   done, undone  files and rows agree
 --
 -- The newest few that are done keep their originals in apply/<id>/; older ones are deleted with
--- their rows by a later apply.
+-- their rows by a later apply. `undoes` names the apply whose originals this one brought back
+-- (`apply --undo`): its paths are that one's, its changes are pending again in the end.
 CREATE TABLE applies (
     id          TEXT PRIMARY KEY,
     plan_id     TEXT NOT NULL,
@@ -361,7 +362,8 @@ CREATE TABLE applies (
     state       TEXT NOT NULL CHECK (state IN
         ('open', 'writing', 'undoing', 'clearing', 'files_done', 'files_undone', 'done', 'undone')),
     created_at  INTEGER NOT NULL,
-    finished_at INTEGER
+    finished_at INTEGER,
+    undoes      TEXT
 ) STRICT;
 
 CREATE INDEX applies_state ON applies (state);
@@ -371,7 +373,9 @@ CREATE INDEX applies_branch ON applies (branch_id, created_at);
 -- (target_hash, NULL for nothing); equal hashes: it was there already and is not touched. What is
 -- not in place, first the new content and then the saved original, is in the path's slot: the file
 -- <number> in apply/<id>/, or, where that is another mount, `.plandex-<id>-<number>` in the
--- deepest directory of the path that was there, with a copy of the original in apply/<id>/.
+-- deepest directory of the path that was there, with a copy of the original in apply/<id>/. A path
+-- that is written through sudo has no slot: its new content is in `<number>.new` beside that copy.
+-- Where old and new differ only in whether the file is a program, both hashes end in -x or +x.
 CREATE TABLE apply_files (
     apply_id    TEXT NOT NULL REFERENCES applies (id) ON DELETE CASCADE,
     number      INTEGER NOT NULL,
@@ -379,7 +383,8 @@ CREATE TABLE apply_files (
     path        TEXT NOT NULL,
     base_hash   TEXT,
     target_hash TEXT,
-    slot        TEXT NOT NULL DEFAULT 'private' CHECK (slot IN ('private', 'beside')),
+    slot        TEXT NOT NULL DEFAULT 'private' 
+        CHECK (slot IN ('private', 'beside', 'sudo')),
     -- How many of its directories were there before; the others are made, and an undo removes
     -- those of them that are empty.
     parents     INTEGER NOT NULL DEFAULT 0,

@@ -1,6 +1,6 @@
 //! What each change would meet: base at build, target, disk now, compared by hash.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -57,6 +57,51 @@ pub struct Classified {
     pub disk_hash: Option<String>,
     /// The facts of that file, by which a later look sees whether it was touched.
     pub(super) stamp: Option<Stamp>,
+    /// What is there with the change brought into it, where the two do not touch.
+    pub(super) merged: Option<Vec<u8>>,
+    /// Where the content and the facts of an undone change are kept.
+    pub(super) kept: Option<Kept>,
+}
+
+/// An original that an apply keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// The apply.
+    pub(super) apply: String,
+    /// The number of its path.
+    pub(super) number: i64,
+}
+
+impl Classified {
+    /// A change that nothing is known of yet.
+    pub(super) fn unseen(change: &Change) -> Self {
+        Self {
+            change: change.clone(),
+            class: Class::Clean,
+            disk_hash: None,
+            stamp: None,
+            merged: None,
+            kept: None,
+        }
+    }
+
+    /// Whether the file and the change can be merged ([`super::offer_merges`] was asked).
+    pub fn can_merge(&self) -> bool {
+        self.merged.is_some()
+    }
+
+    /// Whether the file is to become a program that it is not, or is new as one.
+    pub fn becomes_program(&self) -> bool {
+        let is_one = self.stamp.is_some_and(|stamp| stamp.is_program());
+        self.change.executable == Some(true) && !is_one && self.change.target_hash.is_some()
+    }
+
+    /// Whether nothing of it changes but whether it is a program.
+    pub(super) fn is_mode_only(&self) -> bool {
+        self.class != Class::Already
+            && self.change.target_hash.is_some()
+            && self.disk_hash == self.change.target_hash
+    }
 }
 
 /// Classifies `changes` against the files below `root`; `state` is the project's state directory,
@@ -72,13 +117,45 @@ pub fn classify(root: &Path, state: &Path, changes: &[Change]) -> Result<Vec<Cla
         seen: HashSet::new(),
         names: HashMap::new(),
     };
-    changes
+    let mut all = changes
         .iter()
         .map(|change| {
             look.at(change)
                 .with_context(|| format!("looking at {}", change.path))
         })
-        .collect()
+        .collect::<Result<Vec<_>>>()?;
+    refuse_clashes(&mut all);
+    Ok(all)
+}
+
+/// Refuses both of two changes of which one needs a directory where the other has, or leaves, a
+/// file: neither can be taken back without the other.
+fn refuse_clashes(all: &mut [Classified]) {
+    let mut clashes: BTreeMap<usize, String> = BTreeMap::new();
+    let at: HashMap<&str, usize> = all
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| one.class != Class::Already)
+        .map(|(index, one)| (one.change.path.as_str(), index))
+        .collect();
+    for (index, below) in all.iter().enumerate() {
+        if below.class == Class::Already {
+            continue;
+        }
+        let path = below.change.path.as_str();
+        for (end, _) in path.match_indices('/') {
+            if let Some(above) = at.get(&path[..end]) {
+                let why = format!("is to be a directory for \"{path}\"; apply them one by one");
+                clashes.insert(*above, why);
+                let why = format!("is below \"{}\", which is a change too", &path[..end]);
+                clashes.insert(index, why);
+            }
+        }
+    }
+    drop(at);
+    for (index, why) in clashes {
+        all[index].class = Class::Refused(why);
+    }
 }
 
 /// The state directory's path below the root, folded, if it is there: it has another name than
@@ -107,12 +184,7 @@ struct Look<'r> {
 
 impl Look<'_> {
     fn at(&mut self, change: &Change) -> io::Result<Classified> {
-        let mut classified = Classified {
-            change: change.clone(),
-            class: Class::Clean,
-            disk_hash: None,
-            stamp: None,
-        };
+        let mut classified = Classified::unseen(change);
         if let Some(why) = self.refusal_by_name(&change.path) {
             classified.class = Class::Refused(why);
             return Ok(classified);
@@ -157,7 +229,7 @@ impl Look<'_> {
         };
         classified.class = class_of(change, &content);
         classified.stamp = stamp;
-        if let Content::File(hash) = content {
+        if let Content::File { hash, .. } = content {
             classified.disk_hash = Some(hash);
         }
         if classified.class == Class::Already {
@@ -228,13 +300,18 @@ fn read_unless_special(spot: &Spot) -> io::Result<(Seen, Option<Stamp>)> {
 
 fn class_of(change: &Change, disk: &Content) -> Class {
     let (base, target) = (change.base_hash.as_deref(), change.target_hash.as_deref());
+    let is_program = match disk {
+        Content::File { is_program, .. } => Some(*is_program),
+        Content::Absent | Content::Other => None,
+    };
+    let has_bit = change.executable.is_none() || change.executable == is_program;
     match disk {
-        _ if disk.is(target) => Class::Already,
-        _ if disk.is(base) => Class::Clean,
+        _ if disk.is(target) && (has_bit || target.is_none()) => Class::Already,
+        _ if disk.is(base) || disk.is(target) => Class::Clean,
         Content::Other => Class::TypeChanged,
         Content::Absent => Class::Missing,
-        Content::File(_) if base.is_none() => Class::Exists,
-        Content::File(_) => Class::Drifted,
+        Content::File { .. } if base.is_none() => Class::Exists,
+        Content::File { .. } => Class::Drifted,
     }
 }
 

@@ -13,20 +13,58 @@ const PIECE: usize = 128 << 10;
 pub(super) enum Content {
     /// Nothing.
     Absent,
-    /// A regular file with this SHA-256.
-    File(String),
+    /// A regular file.
+    File {
+        /// Its SHA-256.
+        hash: String,
+        /// Whether its owner may run it.
+        is_program: bool,
+    },
     /// A directory, a link, or something special.
     Other,
 }
 
 impl Content {
-    /// Whether it is the content that `hash` stands for; `None` stands for nothing.
-    pub(super) fn is(&self, hash: Option<&str>) -> bool {
-        match (self, hash) {
+    /// Whether it is what `mark` stands for; `None` stands for nothing.
+    pub(super) fn is(&self, mark: Option<&str>) -> bool {
+        match (self, mark) {
             (Self::Absent, None) => true,
-            (Self::File(have), Some(hash)) => have == hash,
-            (Self::Absent | Self::File(_) | Self::Other, _) => false,
+            (Self::File { hash, is_program }, Some(mark)) => {
+                let (wanted, bit) = split(mark);
+                hash == wanted && bit.is_none_or(|bit| bit == *is_program)
+            }
+            (Self::Absent | Self::File { .. } | Self::Other, _) => false,
         }
+    }
+}
+
+const PROGRAM: &str = "+x";
+const NO_PROGRAM: &str = "-x";
+
+/// The mark of a content: its SHA-256, and whether it is a program where only that tells the old
+/// file from the new one.
+pub(super) fn mark(hash: &str, is_program: bool) -> String {
+    let bit = if is_program { PROGRAM } else { NO_PROGRAM };
+    format!("{hash}{bit}")
+}
+
+/// The SHA-256 in a mark.
+pub(super) fn unmarked(mark: &str) -> &str {
+    split(mark).0
+}
+
+/// Whether a mark is of a program, where it says so.
+pub(super) fn program_bit(mark: &str) -> Option<bool> {
+    split(mark).1
+}
+
+fn split(mark: &str) -> (&str, Option<bool>) {
+    if let Some(hash) = mark.strip_suffix(PROGRAM) {
+        (hash, Some(true))
+    } else if let Some(hash) = mark.strip_suffix(NO_PROGRAM) {
+        (hash, Some(false))
+    } else {
+        (mark, None)
     }
 }
 
@@ -36,7 +74,8 @@ pub(super) fn read(spot: &Spot) -> io::Result<(Content, Option<Stamp>)> {
     match spot.open()? {
         Opened::File(mut file, stamp) => {
             let hash = hash(&mut file, &mut io::sink())?;
-            Ok((Content::File(hash), Some(stamp)))
+            let is_program = stamp.is_program();
+            Ok((Content::File { hash, is_program }, Some(stamp)))
         }
         Opened::Other(crate::platform::root::Entry::Absent) => Ok((Content::Absent, None)),
         Opened::Other(_) => Ok((Content::Other, None)),

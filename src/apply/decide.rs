@@ -1,6 +1,9 @@
 //! What is done about each change, decided before anything is written. Pure.
 
+use std::collections::{HashMap, HashSet};
+
 use super::{ApplyError, Class, Classified, Reported};
+use crate::platform::digest;
 
 /// What to do with a change that meets something else than it was built on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +14,18 @@ pub enum OnConflict {
     Skip,
     /// The new content replaces it; what is there now is kept with the apply's originals.
     Overwrite,
+    /// The change is brought into what is there now, if the two do not touch; else as `Abort`.
+    Merge,
+}
+
+/// What a path that cannot be written by itself means for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// They are written.
+    #[default]
+    GoOn,
+    /// Nothing is written: whatever was goes back.
+    UndoAll,
 }
 
 /// What was answered for one path. It counts only while the disk has what was asked about.
@@ -31,6 +46,28 @@ pub struct Options {
     pub on_conflict: OnConflict,
     /// Answers for single paths.
     pub answers: Vec<Answer>,
+    /// What one failure means for the others.
+    pub on_failure: OnFailure,
+}
+
+impl Options {
+    /// The same for every conflict.
+    pub fn all(on_conflict: OnConflict) -> Self {
+        Self {
+            on_conflict,
+            answers: Vec::new(),
+            on_failure: OnFailure::GoOn,
+        }
+    }
+
+    /// Whether anything is to be merged.
+    pub(super) fn merges(&self) -> bool {
+        self.on_conflict == OnConflict::Merge
+            || self
+                .answers
+                .iter()
+                .any(|answer| answer.choice == OnConflict::Merge)
+    }
 }
 
 /// What will be done, change by change.
@@ -44,6 +81,10 @@ pub struct Decision {
     pub already: Vec<Classified>,
     /// Decides files that change between this decision and the write.
     pub(super) on_conflict: OnConflict,
+    /// What one failure means for the others.
+    pub(super) on_failure: OnFailure,
+    /// The apply whose originals are brought back.
+    pub(super) undoes: Option<String>,
 }
 
 /// Decides about each of `classified`.
@@ -56,23 +97,47 @@ pub fn plan_writes(classified: Vec<Classified>, options: &Options) -> Result<Dec
         skip: Vec::new(),
         already: Vec::new(),
         on_conflict: options.on_conflict,
+        on_failure: options.on_failure,
+        undoes: None,
+    };
+    let answers: HashMap<&str, &Answer> = options
+        .answers
+        .iter()
+        .map(|answer| (answer.path.as_str(), answer))
+        .collect();
+    let choice = |one: &Classified| {
+        answers
+            .get(one.change.path.as_str())
+            .filter(|answer| answer.disk_hash == one.disk_hash)
+            .map_or(options.on_conflict, |answer| answer.choice)
     };
     let mut conflicts = Vec::new();
     for one in classified {
         match one.class {
             Class::Already => decision.already.push(one),
             Class::Clean => decision.write.push(one),
-            Class::Drifted | Class::Missing | Class::Exists => match choice(&one, options) {
+            Class::Drifted | Class::Missing | Class::Exists => match choice(&one) {
                 OnConflict::Abort => conflicts.push(reported(&one)),
                 OnConflict::Skip => decision.skip.push(one),
-                OnConflict::Overwrite => decision.write.push(one),
+                OnConflict::Overwrite => decision.write.push(Classified {
+                    merged: None,
+                    ..one
+                }),
+                OnConflict::Merge => match merged(one) {
+                    Ok(one) if one.class == Class::Already => decision.already.push(one),
+                    Ok(one) => decision.write.push(one),
+                    Err(why) => conflicts.push(why),
+                },
             },
-            Class::TypeChanged | Class::Refused(_) => match choice(&one, options) {
+            Class::TypeChanged | Class::Refused(_) => match choice(&one) {
                 OnConflict::Abort => conflicts.push(reported(&one)),
-                OnConflict::Skip | OnConflict::Overwrite => decision.skip.push(one),
+                OnConflict::Skip | OnConflict::Overwrite | OnConflict::Merge => {
+                    decision.skip.push(one);
+                }
             },
         }
     }
+    skip_partners(&mut decision);
     if conflicts.is_empty() {
         Ok(decision)
     } else {
@@ -80,12 +145,66 @@ pub fn plan_writes(classified: Vec<Classified>, options: &Options) -> Result<Dec
     }
 }
 
-fn choice(one: &Classified, options: &Options) -> OnConflict {
-    options
-        .answers
+/// The change as it is written into what is there now.
+fn merged(mut one: Classified) -> Result<Classified, Reported> {
+    let Some(content) = &one.merged else {
+        return Err(unmerged(&one));
+    };
+    let hash = digest::sha256_hex(content);
+    let has_bit = !one.becomes_program() && one.change.executable != Some(false);
+    one.class = if one.disk_hash.as_ref() == Some(&hash) && has_bit {
+        // What is there has all of the change.
+        Class::Already
+    } else {
+        Class::Drifted
+    };
+    one.change.target_hash = Some(hash);
+    Ok(one)
+}
+
+fn unmerged(one: &Classified) -> Reported {
+    let words = one.class.words();
+    let why = match one.class == Class::Drifted {
+        true => format!("{words}, and does not merge: both changed the same lines"),
+        false => format!("{words}, and there is nothing to merge"),
+    };
+    Reported {
+        path: one.change.path.clone(),
+        why,
+    }
+}
+
+/// A file that is moved is two changes, and one is never made without the other.
+fn skip_partners(decision: &mut Decision) {
+    let skipped: HashSet<String> = decision
+        .skip
         .iter()
-        .find(|answer| answer.path == one.change.path && answer.disk_hash == one.disk_hash)
-        .map_or(options.on_conflict, |answer| answer.choice)
+        .map(|one| one.change.path.clone())
+        .collect();
+    if skipped.is_empty() {
+        return;
+    }
+    let sources: HashMap<String, String> = decision
+        .write
+        .iter()
+        .chain(&decision.skip)
+        .filter_map(|one| Some((one.change.moved_from.clone()?, one.change.path.clone())))
+        .collect();
+    let is_half = |one: &Classified| {
+        let path = &one.change.path;
+        let other = one.change.moved_from.as_ref().or_else(|| sources.get(path));
+        let other = other.filter(|other| skipped.contains(*other))?;
+        Some(format!("stays, for \"{other}\" does"))
+    };
+    let (skip, write): (Vec<_>, Vec<_>) = std::mem::take(&mut decision.write)
+        .into_iter()
+        .map(|one| (is_half(&one), one))
+        .partition(|(why, _)| why.is_some());
+    decision.write = write.into_iter().map(|(_, one)| one).collect();
+    decision.skip.extend(skip.into_iter().map(|(why, one)| {
+        let class = Class::Refused(why.unwrap_or_default());
+        Classified { class, ..one }
+    }));
 }
 
 pub(super) fn reported(one: &Classified) -> Reported {

@@ -21,7 +21,7 @@ pub(super) enum Found {
     Changed,
 }
 
-/// Reads the evidence for a path that goes from `base` to `target` (SHA-256, `None` for nothing).
+/// Reads the evidence for a path that goes from `base` to `target` (marks, `None` for nothing).
 pub(super) fn find(
     base: Option<&str>,
     target: Option<&str>,
@@ -56,6 +56,7 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apply::content;
 
     const B: Option<&str> = Some("b");
     const T: Option<&str> = Some("t");
@@ -64,7 +65,10 @@ mod tests {
         match word {
             "-" => Content::Absent,
             "dir" => Content::Other,
-            hash => Content::File(hash.to_owned()),
+            mark => Content::File {
+                hash: content::unmarked(mark).to_owned(),
+                is_program: mark.ends_with("+x"),
+            },
         }
     }
 
@@ -104,6 +108,12 @@ mod tests {
             (B, None, "-", "-", Found::Settled),
             (B, None, "u", "-", Found::Changed),
             (B, None, "-", "u", Found::Swapped),
+            // A file that only becomes a program.
+            (Some("b-x"), Some("b+x"), "b-x", "b+x", Found::Todo),
+            (Some("b-x"), Some("b+x"), "b+x", "b-x", Found::Done),
+            (Some("b-x"), Some("b+x"), "b+x", "-", Found::Settled),
+            (Some("b-x"), Some("b+x"), "u+x", "b+x", Found::Changed),
+            (Some("b-x"), Some("b+x"), "b+x", "u-x", Found::Swapped),
         ] {
             let got = find(base, target, &content(place), &content(slot));
             assert_eq!(

@@ -3,19 +3,20 @@
 //! The process that applies and the one that recovers work on the same thing with the same hands;
 //! what differs is only what they know.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
 use super::Reported;
-use super::classify::parent;
+use super::classify::{Kept, parent};
 use super::content::{self, Content};
 use super::evidence::{self, Found};
 use super::step::{self, Step};
 use crate::platform::file_lock::DirLock;
-use crate::platform::root::{Descent, Dir, Root, Spot};
+use crate::platform::root::{Descent, Dir, Kernel, Opened, Root, Spot};
 use crate::store::Store;
 use crate::store::applies::{self, Apply, ApplyFile, FileState, SlotPlace, State};
 
@@ -28,6 +29,10 @@ pub(super) struct Journal<'a> {
     pub(super) files: Vec<ApplyFile>,
     /// The apply's own directory; `None` while or where it does not exist.
     pub(super) private: Option<Arc<Dir>>,
+    /// By path: the other half of a file that is moved. Known to the process that began.
+    pub(super) partners: Vec<Option<usize>>,
+    /// What could not be put back, and why.
+    pub(super) unable: Vec<Reported>,
 }
 
 /// What stands at the two ends of a path.
@@ -86,15 +91,35 @@ impl<'a> Journal<'a> {
             lock,
             root,
             apply,
+            partners: vec![None; files.len()],
             files,
             private,
+            unable: Vec::new(),
         })
+    }
+
+    /// Fails the half of a moved file that nothing was done about yet, where the other one failed
+    /// or was left.
+    pub(super) fn fail_halves(&mut self) {
+        for index in 0..self.files.len() {
+            let Some(partner) = self.partners.get(index).copied().flatten() else {
+                continue;
+            };
+            let is_out =
+                |file: &ApplyFile| matches!(file.state, FileState::Failed | FileState::Left);
+            if is_out(&self.files[partner]) && self.files[index].state == FileState::Planned {
+                let why = format!("stays, for \"{}\" does", self.files[partner].path);
+                let file = &mut self.files[index];
+                (file.state, file.error) = (FileState::Failed, Some(why));
+            }
+        }
     }
 
     /// The slot of a path; `None` if its directory is gone.
     pub(super) fn slot(&self, file: &ApplyFile) -> io::Result<Option<Spot>> {
         match file.slot {
             SlotPlace::Private => Ok(self.private_spot(file)),
+            SlotPlace::Sudo => Ok(self.private_spot(file).map(|spot| spot.with_suffix(".new"))),
             SlotPlace::Beside => {
                 let name = self.beside_name(file);
                 Ok(match self.root.dir(dirs(&file.path)[existing(file)])? {
@@ -235,7 +260,7 @@ impl<'a> Journal<'a> {
     /// `why`, and where somebody's own content is kept that came out of the place.
     pub(super) fn kept_in_slot(&self, file: &ApplyFile, why: &str) -> String {
         match file.slot {
-            SlotPlace::Private => self.kept_original(file, why),
+            SlotPlace::Private | SlotPlace::Sudo => self.kept_original(file, why),
             SlotPlace::Beside => {
                 let dir = dirs(&file.path)[existing(file)];
                 let slash = if dir.is_empty() { "" } else { "/" };
@@ -265,6 +290,30 @@ impl<'a> Journal<'a> {
             })
             .collect()
     }
+}
+
+/// Opens an original that an apply keeps; `None` if it is gone.
+pub(super) fn open_kept(store: &Store, kept: &Kept) -> io::Result<Option<File>> {
+    let path = applies_dir(store).join(&kept.apply);
+    let dir = match Dir::open(&path, Kernel::Current) {
+        Ok(dir) => Arc::new(dir),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(match dir.spot(&kept.number.to_string()).open()? {
+        Opened::File(file, _) => Some(file),
+        Opened::Other(_) => None,
+    })
+}
+
+/// The content of an original that an apply keeps; `None` if it is gone.
+pub(super) fn read_kept(store: &Store, kept: &Kept) -> io::Result<Option<Vec<u8>>> {
+    let Some(mut file) = open_kept(store, kept)? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
 }
 
 /// The directories of `path` from the root, "", down to its own.

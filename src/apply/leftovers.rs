@@ -10,7 +10,7 @@ use super::is_of_one_path;
 use super::journal::{Journal, applies_dir, dirs, existing, is_to_move, open_dir};
 use crate::platform::root::{Descent, Entry, Root, Spot};
 use crate::store::Store;
-use crate::store::applies::{ApplyFile, FileState, SlotPlace, State};
+use crate::store::applies::{self, ApplyFile, FileState, SlotPlace, State};
 
 /// Above this many, what was written is made durable by one call for the whole file system.
 const SYNCED_ONE_BY_ONE: usize = 64;
@@ -18,10 +18,21 @@ const SYNCED_ONE_BY_ONE: usize = 64;
 impl Journal<'_> {
     /// Removes the directories that were made for paths that are not written, if they are empty.
     pub(super) fn remove_made_dirs(&self) {
-        let made: BTreeSet<&str> = self
-            .files
-            .iter()
-            .filter(|file| file.state != FileState::Written)
+        let others = |file: &&ApplyFile| file.state != FileState::Written;
+        self.remove_dirs(self.files.iter().filter(others));
+    }
+
+    /// Removes the directories that the apply had made which this one undoes, if they are empty.
+    fn remove_dirs_of_undone(&self) -> Result<()> {
+        if let Some(undone) = &self.apply.undoes {
+            let files = self.store.read(|tx| applies::files(tx, undone))?;
+            self.remove_dirs(files.iter());
+        }
+        Ok(())
+    }
+
+    fn remove_dirs<'f>(&self, files: impl Iterator<Item = &'f ApplyFile>) {
+        let made: BTreeSet<&str> = files
             .flat_map(|file| dirs(&file.path).into_iter().skip(existing(file) + 1))
             .collect();
         // A directory sorts before what is in it.
@@ -36,6 +47,7 @@ impl Journal<'_> {
     /// Ends the writing: directories, leftovers, and the record.
     pub(super) fn finish_files(&mut self) -> Result<()> {
         self.remove_made_dirs();
+        self.remove_dirs_of_undone()?;
         self.sync_dirs()?;
         if self.beside().next().is_some() {
             // On record first: with its slot gone, a path tells no more how far it came.
@@ -148,6 +160,14 @@ impl Journal<'_> {
     /// paths that are not written, and the copies of originals that are back in place. Leftovers
     /// are harmless; a later apply clears them.
     pub(super) fn clear_private(&self) {
+        for file in &self.files {
+            // What was given to sudo is a copy of ours, whatever became of it.
+            if file.slot == SlotPlace::Sudo
+                && let Ok(Some(given)) = self.slot(file)
+            {
+                drop(given.remove());
+            }
+        }
         for file in self.files.iter().filter(|file| is_to_move(file)) {
             let (base, target) = (file.base_hash.as_deref(), file.target_hash.as_deref());
             let is_back = match file.state {
@@ -169,7 +189,8 @@ impl Journal<'_> {
     pub(super) fn abandon(&mut self) -> Result<()> {
         debug_assert_eq!(self.apply.state, State::Open);
         for file in &mut self.files {
-            if is_to_move(file) {
+            // What failed stays on record as that, for who tries it again.
+            if is_to_move(file) && file.state != FileState::Failed {
                 file.state = FileState::Restored;
             }
         }

@@ -22,29 +22,38 @@
 //! each path came (`evidence`), and finishes or undoes (`recover`): no step is recorded by itself,
 //! so none can be recorded wrongly. Rows follow under the plan's next write ticket.
 
+mod back;
+mod choose;
 mod classify;
 mod content;
 mod decide;
 mod evidence;
+pub mod git;
 mod journal;
 mod leftovers;
+mod merge;
+mod offer;
 mod prune;
 mod recover;
 mod run;
 mod stage;
 mod step;
+mod sudo;
 mod turn;
 mod undo;
 mod write;
 
 use crate::platform::cancel::Reason;
 
+pub use back::{NotUndoable, reversed, undo, undoable};
+pub use choose::{Unknown, choose};
 pub use classify::{Class, Classified, classify};
-pub use decide::{Answer, Decision, OnConflict, Options, plan_writes};
+pub use decide::{Answer, Decision, OnConflict, OnFailure, Options, plan_writes};
+pub use offer::offer_merges;
 pub use recover::{Outcome, Recovered, recover_files};
-pub use run::{run, settle, words_of};
-pub use turn::Turn;
-pub use write::{Applied, Commit, Contents, apply};
+pub use run::{run, run_by_sudo, settle, words_of};
+pub use turn::{Doing, Turn};
+pub use write::{Applied, Commit, Contents, apply, foresee};
 
 /// A path and why it is in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +73,9 @@ pub enum ApplyError {
     /// Files changed while they were being written; all is as before (exit 7).
     #[error("files changed while they were being written, nothing was applied: {}", list(.0))]
     Changed(Vec<Reported>),
+    /// Files could not be written, and that was to mean all of them; all is as before (exit 1).
+    #[error("files could not be written, nothing was applied: {}", list(.0))]
+    Failed(Vec<Reported>),
     /// Somebody else is writing to this project, and the wait for them is over (exit 75).
     #[error("{0} is writing to the files of this project")]
     Busy(String),

@@ -1,4 +1,5 @@
-//! How long originals are kept: with the newest few applies that are over.
+//! How long originals are kept: with the newest few applies that are done, whatever their plans, so
+//! that `apply --undo` reaches back as far; undos count as applies, for they keep what they replaced.
 
 use anyhow::Result;
 
@@ -7,9 +8,9 @@ use super::content::{self, Content};
 use super::journal::{self, Journal, is_to_move};
 use super::leftovers;
 use crate::store::Store;
-use crate::store::applies::{self, FINISHED};
+use crate::store::applies::{self, FINISHED, State};
 
-/// So many applies that are over keep their originals.
+/// So many applies that are done keep their originals.
 const KEPT: usize = 5;
 
 /// Removes the originals and the rows of all but the newest applies. What cannot be removed now is
@@ -19,7 +20,13 @@ pub(super) fn prune(store: &Store, turn: &Turn) {
         return;
     };
     finished.reverse();
-    for apply in finished.into_iter().skip(KEPT) {
+    let mut kept = 0;
+    // One that was given up keeps nothing, and takes no other's place.
+    finished.retain(|apply| {
+        kept += usize::from(apply.state == State::Done);
+        kept > KEPT
+    });
+    for apply in finished {
         if let Ok(journal) = Journal::load(store, turn.lock(), turn.root(), apply) {
             drop(clear(&journal));
         }

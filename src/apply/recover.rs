@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 
 use super::journal::{Journal, is_to_move};
 use super::step::Step;
-use super::{Reported, is_of_one_path, words};
+use super::{Reported, is_of_one_path, sudo, words};
 use crate::platform::file_lock::DirLock;
 use crate::platform::root::{Kernel, Root};
 use crate::store::Store;
@@ -62,6 +62,7 @@ fn decide(journal: &mut Journal<'_>) -> Result<Recovered> {
     match journal.apply.state {
         State::Open => journal.abandon()?,
         State::Clearing => journal.finish_files()?,
+        State::Writing | State::Undoing if sudo::is_by_sudo(journal) => sudo::judge(journal)?,
         State::Writing => {
             if !(can_be_finished(journal)? && finish(journal)?) {
                 journal.undo()?;

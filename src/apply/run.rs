@@ -1,10 +1,12 @@
 //! One apply from its turn to its rows, and the rows of one that died in between.
 
+use std::collections::HashSet;
+
 use anyhow::{Context as _, Result};
 
 use super::{
-    Applied, ApplyError, Options, Outcome, Recovered, Turn as ApplyTurn, apply, classify,
-    plan_writes,
+    Applied, ApplyError, Doing, Options, Outcome, Recovered, Turn as ApplyTurn, apply, back,
+    classify, content, offer_merges, plan_writes, sudo,
 };
 use crate::project::{APPLY, Turn, tree};
 use crate::repo::TreeChange;
@@ -23,18 +25,24 @@ pub fn run(
     branch_name: &str,
     wanted: &[String],
     options: &Options,
+    hear: impl Fn(Doing, usize, usize) + 'static,
 ) -> Result<Applied> {
     let branch = turn.branch(branch_name)?;
     let project = turn.project;
     let patience = Some(project.locks().intervals().lease);
     let files = ApplyTurn::take(&project.store, &project.root, patience, &turn.cancel)?;
+    let files = files.heard_by(hear);
     settle_rows(turn, permit)?;
+    let wanted: HashSet<&str> = wanted.iter().map(String::as_str).collect();
     let pending = project.store.read(|tx| changes::pending(tx, &branch.id))?;
     let pending: Vec<Change> = pending
         .into_iter()
-        .filter(|change| wanted.contains(&change.id))
+        .filter(|change| wanted.contains(change.id.as_str()))
         .collect();
-    let classified = classify(&project.root, project.dir(), &pending)?;
+    let mut classified = classify(&project.root, project.dir(), &pending)?;
+    if options.merges() {
+        offer_merges(project, turn.plan_id, &mut classified)?;
+    }
     let decision = plan_writes(classified, options)?;
     set_status(turn, permit, &branch, Status::Applying)?;
     let repo = turn.repo()?;
@@ -54,18 +62,59 @@ pub fn run(
         &mut |id, written| finish(turn, permit, &branch.id, id, written, &[]),
         &turn.cancel,
     );
-    if applied.is_err()
-        || applied
-            .as_ref()
-            .is_ok_and(|applied| applied.written.is_empty())
-    {
-        // After an error the files are as before, and so is the status; or something waits for the
-        // next write turn: then the status says so, and even a reader takes that turn first.
-        if !waits(turn, &branch).unwrap_or(true) {
-            set_status(turn, permit, &branch, branch.status).ok();
-        }
-    }
+    set_back(turn, permit, &branch, &applied);
     applied
+}
+
+/// As [`run`], with changes that this user may not write: each file that is to be written is given
+/// to sudo (see `sudo`).
+pub fn run_by_sudo(
+    turn: &Turn<'_>,
+    permit: &WritePermit,
+    branch_name: &str,
+    wanted: &[String],
+    options: &Options,
+) -> Result<Applied> {
+    let branch = turn.branch(branch_name)?;
+    let project = turn.project;
+    let patience = Some(project.locks().intervals().lease);
+    let files = ApplyTurn::take(&project.store, &project.root, patience, &turn.cancel)?;
+    let mut pending = project.store.read(|tx| changes::pending(tx, &branch.id))?;
+    pending.retain(|change| wanted.contains(&change.id));
+    let classified = classify(&project.root, project.dir(), &pending)?;
+    let decision = plan_writes(classified, options)?;
+    set_status(turn, permit, &branch, Status::Applying)?;
+    let repo = turn.repo()?;
+    let contents = |change: &Change| {
+        let blob = change.blob.as_deref().map(|blob| repo.blob(blob));
+        blob.transpose()
+    };
+    let applied = sudo::apply(
+        &project.store,
+        permit,
+        &files,
+        &decision,
+        &contents,
+        &mut |id, written| finish(turn, permit, &branch.id, id, written, &[]),
+        &turn.cancel,
+    );
+    set_back(turn, permit, &branch, &applied);
+    applied
+}
+
+/// Sets the branch's status back where no rows followed the files: then all is as before, and so is
+/// the status. Or something waits for the next write turn: then the status says so, and even a
+/// reader takes that turn first.
+pub(super) fn set_back(
+    turn: &Turn<'_>,
+    permit: &WritePermit,
+    branch: &Branch,
+    applied: &Result<Applied>,
+) {
+    let is_followed = applied.as_ref().is_ok_and(Applied::has_followed);
+    if !is_followed && !waits(turn, branch).unwrap_or(true) {
+        set_status(turn, permit, branch, branch.status).ok();
+    }
 }
 
 /// Whether files or rows of an apply of the branch wait to be settled.
@@ -114,7 +163,7 @@ pub fn settle(turn: &Turn<'_>, permit: &WritePermit) -> Result<Vec<String>> {
 /// The rows of applies whose files are decided: only changes still pending are marked. One that took
 /// the place of a change which was written all the same (its apply was suspended and robbed) was
 /// built on what stands in the file now.
-fn settle_rows(turn: &Turn<'_>, permit: &WritePermit) -> Result<()> {
+pub(super) fn settle_rows(turn: &Turn<'_>, permit: &WritePermit) -> Result<()> {
     let unsettled = turn
         .project
         .store
@@ -124,6 +173,7 @@ fn settle_rows(turn: &Turn<'_>, permit: &WritePermit) -> Result<()> {
             id,
             branch_id,
             state,
+            undoes,
             ..
         },
         files,
@@ -132,6 +182,12 @@ fn settle_rows(turn: &Turn<'_>, permit: &WritePermit) -> Result<()> {
         if state == State::FilesDone {
             let is_written = |file: &&ApplyFile| file.state == FileState::Written;
             let files: Vec<ApplyFile> = files.iter().filter(is_written).cloned().collect();
+            if undoes.is_some() {
+                let undone: Vec<String> = files.iter().map(|file| file.change_id.clone()).collect();
+                back::finish(turn, permit, &branch_id, &id, &undone)
+                    .context("settling an interrupted undo")?;
+                continue;
+            }
             let written: Vec<String> = files.iter().map(|file| file.change_id.clone()).collect();
             finish(turn, permit, &branch_id, &id, &written, &files)
                 .context("settling an interrupted apply")?;
@@ -158,19 +214,22 @@ fn finish(
         let branch = branches::by_id(tx, branch_id)?.context("the branch is gone")?;
         Ok((branch, changes::pending(tx, branch_id)?))
     })?;
+    let written: HashSet<&str> = written.iter().map(String::as_str).collect();
     let ended: Vec<&Change> = pending
         .iter()
-        .filter(|change| written.contains(&change.id))
+        .filter(|change| written.contains(change.id.as_str()))
         .collect();
     let is_built_on = |change: &Change, file: &ApplyFile| {
         let (is_other, is_same_path) = (change.id != file.change_id, change.path == file.path);
-        is_other && is_same_path && change.base_hash == file.base_hash
+        let had = file.base_hash.as_deref().map(content::unmarked);
+        is_other && is_same_path && change.base_hash.as_deref() == had
     };
     let rebased: Vec<Change> = pending
         .iter()
         .filter_map(|change| {
             let file = left.iter().find(|file| is_built_on(change, file))?;
-            let base_hash = file.target_hash.clone();
+            let has = file.target_hash.as_deref().map(content::unmarked);
+            let base_hash = has.map(str::to_owned);
             let change = change.clone();
             Some(Change {
                 base_hash,
@@ -209,7 +268,7 @@ fn finish(
     })
 }
 
-fn set_status(
+pub(super) fn set_status(
     turn: &Turn<'_>,
     permit: &WritePermit,
     branch: &Branch,

@@ -11,11 +11,13 @@ use anyhow::{Context as _, Result, bail};
 use super::classify::parent;
 use super::content;
 use super::journal::{self, Journal, is_to_move};
-use super::write::Contents;
+use super::write::{Contents, Progress};
 use super::{ApplyError, Class, Classified, Turn, is_of_one_path, words};
 use crate::platform::cancel::Cancel;
 use crate::platform::crash::crash_point;
-use crate::platform::root::{Descent, Dir, Opened, Spot, copy_attributes, inherit_group};
+use crate::platform::root::{
+    Descent, Dir, Opened, Spot, copy_attributes, inherit_group, set_program,
+};
 use crate::platform::{clock, digest, file, fs_type};
 use crate::store::applies::{self, Apply, ApplyFile, FileState, SlotPlace, State};
 use crate::store::tickets::{Permit as _, WritePermit};
@@ -33,6 +35,17 @@ pub(super) fn open<'a>(
     permit: &WritePermit,
     turn: &'a Turn,
     changes: &[&Classified],
+    undoes: Option<&str>,
+) -> Result<Journal<'a>> {
+    open_as(store, permit, turn, changes, (undoes, None))
+}
+
+fn open_as<'a>(
+    store: &'a Store,
+    permit: &WritePermit,
+    turn: &'a Turn,
+    changes: &[&Classified],
+    (undoes, slot): (Option<&str>, Option<SlotPlace>),
 ) -> Result<Journal<'a>> {
     let branch_id = changes.first().map(|one| one.change.branch_id.clone());
     let apply = Apply {
@@ -42,8 +55,12 @@ pub(super) fn open<'a>(
         ticket: permit.proof().ticket(),
         state: State::Open,
         created_at: clock::wall_ms(),
+        undoes: undoes.map(str::to_owned),
     };
-    let files = rows(store, turn, changes)?;
+    let mut files = rows(store, turn, changes)?;
+    if let Some(slot) = slot {
+        files.iter_mut().for_each(|file| file.slot = slot);
+    }
     store.write(permit, |tx| applies::open(tx, &apply, &files))?;
     Ok(Journal {
         store,
@@ -52,7 +69,53 @@ pub(super) fn open<'a>(
         apply,
         files,
         private: None,
+        partners: partners(changes),
+        unable: Vec::new(),
     })
+}
+
+/// As [`open`], for changes that are written through sudo.
+pub(super) fn open_by_sudo<'a>(
+    store: &'a Store,
+    permit: &WritePermit,
+    turn: &'a Turn,
+    changes: &[&Classified],
+) -> Result<Journal<'a>> {
+    open_as(store, permit, turn, changes, (None, Some(SlotPlace::Sudo)))
+}
+
+/// By path: the other half of a file that is moved.
+fn partners(changes: &[&Classified]) -> Vec<Option<usize>> {
+    let mut partners = vec![None; changes.len()];
+    let removed: HashMap<&str, usize> = changes
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| one.change.target_hash.is_none() && one.class != Class::Already)
+        .map(|(index, one)| (one.change.path.as_str(), index))
+        .collect();
+    for (index, one) in changes.iter().enumerate() {
+        let from = one.change.moved_from.as_deref();
+        if let Some(source) = from.and_then(|from| removed.get(from))
+            && one.class != Class::Already
+        {
+            (partners[index], partners[*source]) = (Some(*source), Some(index));
+        }
+    }
+    partners
+}
+
+/// The marks of what is there and of what is to be there.
+fn ends(one: &Classified) -> (Option<String>, Option<String>) {
+    let (base, target) = (one.disk_hash.clone(), one.change.target_hash.clone());
+    let (true, Some(stamp), Some(hash)) = (one.is_mode_only(), one.stamp, &target) else {
+        return (base, target);
+    };
+    let is_program = stamp.is_program();
+    let to_be = one.change.executable.unwrap_or(is_program);
+    (
+        Some(content::mark(hash, is_program)),
+        Some(content::mark(hash, to_be)),
+    )
 }
 
 fn rows(store: &Store, turn: &Turn, changes: &[&Classified]) -> Result<Vec<ApplyFile>> {
@@ -88,12 +151,13 @@ fn rows(store: &Store, turn: &Turn, changes: &[&Classified]) -> Result<Vec<Apply
                     .or_insert((u32::try_from(parents)?, slot))
             }
         };
+        let (base_hash, target_hash) = ends(one);
         files.push(ApplyFile {
             number,
             change_id: one.change.id.clone(),
             path: path.to_owned(),
-            base_hash: one.disk_hash.clone(),
-            target_hash: one.change.target_hash.clone(),
+            base_hash,
+            target_hash,
             slot,
             parents,
             state: if is_already {
@@ -113,7 +177,7 @@ pub(super) fn stage(
     journal: &mut Journal<'_>,
     changes: &[&Classified],
     contents: &Contents<'_>,
-    cancel: &Cancel,
+    (progress, cancel): (&Progress<'_>, &Cancel),
 ) -> Result<()> {
     let private = make_private(journal).map_err(|error| named(journal, error, "the new files"))?;
     journal.private = Some(private);
@@ -130,8 +194,8 @@ pub(super) fn stage(
         if !is_to_move(&journal.files[index]) {
             continue;
         }
-        let bytes = new_content(one, contents)?;
-        match stage_path(journal, &journal.files[index], bytes.as_deref(), sync) {
+        let bytes = new_content(journal, one, contents)?;
+        match stage_path(journal, index, one, (bytes.as_deref(), sync)) {
             Ok(()) => {}
             Err(error) if is_of_one_path(&error) => {
                 let file = &mut journal.files[index];
@@ -140,7 +204,9 @@ pub(super) fn stage(
             }
             Err(error) => return Err(named(journal, error, &one.change.path)),
         }
+        progress.one_more();
     }
+    journal.fail_halves();
     if sync == Sync::AllAtOnce {
         file::sync_file_system(&journal::applies_dir(journal.store))?;
     }
@@ -154,7 +220,7 @@ enum Sync {
     AllAtOnce,
 }
 
-fn make_private(journal: &Journal<'_>) -> io::Result<Arc<Dir>> {
+pub(super) fn make_private(journal: &Journal<'_>) -> io::Result<Arc<Dir>> {
     let applies = journal::applies_dir(journal.store);
     let kernel = journal.root.kernel();
     let dir = Arc::new(Dir::open(&applies, kernel)?);
@@ -167,26 +233,60 @@ fn make_private(journal: &Journal<'_>) -> io::Result<Arc<Dir>> {
 }
 
 /// The new content of a change, proved to be what was built; `None` for a deletion.
-fn new_content(one: &Classified, contents: &Contents<'_>) -> Result<Option<Vec<u8>>> {
+pub(super) fn new_content(
+    journal: &Journal<'_>,
+    one: &Classified,
+    contents: &Contents<'_>,
+) -> Result<Option<Vec<u8>>> {
     let path = &one.change.path;
     let Some(target) = &one.change.target_hash else {
         return Ok(None);
     };
-    let bytes = contents(&one.change).with_context(|| format!("reading the change of {path}"))?;
+    let bytes = match (&one.kept, &one.merged) {
+        (Some(kept), _) => journal::read_kept(journal.store, kept)
+            .with_context(|| format!("reading what {path} had"))?,
+        (None, Some(merged)) => Some(merged.clone()),
+        (None, None) => {
+            contents(&one.change).with_context(|| format!("reading the change of {path}"))?
+        }
+    };
+    let place = match one.kept {
+        Some(_) => "among the originals",
+        None => "in the plan's repository",
+    };
     match bytes {
         Some(bytes) if digest::sha256_hex(&bytes) == *target => Ok(Some(bytes)),
-        Some(_) => bail!("the change of {path} is damaged in the plan's repository"),
-        None => bail!("the change of {path} has no content in the plan's repository"),
+        Some(_) => bail!("the change of {path} is damaged {place}"),
+        None => bail!("the change of {path} has no content {place}"),
+    }
+}
+
+/// The file whose owner, permissions and attributes the new content of a path gets, where that is
+/// another one than it replaces.
+fn pattern(journal: &Journal<'_>, one: &Classified) -> io::Result<Option<File>> {
+    if let Some(kept) = &one.kept {
+        return journal::open_kept(journal.store, kept);
+    }
+    let (None, Some(from)) = (&one.disk_hash, &one.change.moved_from) else {
+        return Ok(None);
+    };
+    match journal.root.spot(from)? {
+        Descent::Open(spot) => match spot.open()? {
+            Opened::File(file, _) => Ok(Some(file)),
+            Opened::Other(_) => Ok(None),
+        },
+        Descent::Missing | Descent::Refused(_) => Ok(None),
     }
 }
 
 /// Writes the slot of a path, and the copy of its original where the slot is no place to keep it.
 fn stage_path(
     journal: &Journal<'_>,
-    file: &ApplyFile,
-    bytes: Option<&[u8]>,
-    sync: Sync,
+    index: usize,
+    one: &Classified,
+    (bytes, sync): (Option<&[u8]>, Sync),
 ) -> io::Result<()> {
+    let file = &journal.files[index];
     let mut original = None;
     if file.base_hash.is_some()
         && let Descent::Open(place) = journal.root.spot(&file.path)?
@@ -202,9 +302,13 @@ fn stage_path(
             (Some(slot), _) => slot,
             // Its directory was moved away, which the last look sees.
             (None, SlotPlace::Beside) => return Ok(()),
-            (None, SlotPlace::Private) => return Err(io::ErrorKind::NotFound.into()),
+            (None, SlotPlace::Private | SlotPlace::Sudo) => {
+                return Err(io::ErrorKind::NotFound.into());
+            }
         };
-        let staged = write_slot(journal, file, &slot, original.as_ref(), bytes)?;
+        let pattern = pattern(journal, one)?;
+        let like = pattern.as_ref().or(original.as_ref());
+        let staged = write_slot(journal, one, &slot, like, bytes)?;
         if sync == Sync::EachFile || file.slot == SlotPlace::Beside {
             sync_file(&staged)?;
         }
@@ -229,24 +333,27 @@ fn stage_path(
 
 fn write_slot(
     journal: &Journal<'_>,
-    file: &ApplyFile,
+    one: &Classified,
     slot: &Spot,
-    original: Option<&File>,
+    like: Option<&File>,
     bytes: &[u8],
 ) -> io::Result<File> {
     // Nobody else reads it before it has the permissions of what it replaces.
-    let mode = if original.is_some() { 0o600 } else { 0o666 };
+    let mode = if like.is_some() { 0o600 } else { 0o666 };
     let mut staged = slot.create(mode)?;
     staged.write_all(bytes)?;
-    if let Some(original) = original {
-        copy_attributes(original, &staged)?;
-    } else if let Descent::Open(dir) = journal.root.dir(parent(&file.path))? {
+    if let Some(like) = like {
+        copy_attributes(like, &staged)?;
+    } else if let Descent::Open(dir) = journal.root.dir(parent(&one.change.path))? {
         inherit_group(&dir, &staged)?;
+    }
+    if let (Some(is_program), None) = (one.change.executable, &one.kept) {
+        set_program(&staged, is_program)?;
     }
     Ok(staged)
 }
 
-fn sync_file(file: &File) -> io::Result<()> {
+pub(super) fn sync_file(file: &File) -> io::Result<()> {
     crash_point("file.sync");
     file.sync_all()
 }
@@ -261,7 +368,7 @@ fn reserve(journal: &Journal<'_>) -> Result<()> {
 }
 
 /// Names what an error happened to; a full disk by the name that callers know.
-fn named(journal: &Journal<'_>, error: io::Error, what: &str) -> anyhow::Error {
+pub(super) fn named(journal: &Journal<'_>, error: io::Error, what: &str) -> anyhow::Error {
     use io::ErrorKind as K;
     let is_full = matches!(
         error.kind(),

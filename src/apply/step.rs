@@ -41,7 +41,7 @@ pub(super) fn step(
 pub(super) fn give_back(place: &Spot, slot: &Spot, ours: &Content) -> io::Result<Step> {
     match ours {
         Content::Absent => put(place, slot),
-        Content::File(hash) => swap(place, slot, hash, None),
+        Content::File { hash, .. } => swap(place, slot, hash, None),
         Content::Other => Ok(Step::Kept("is not a file any more".to_owned())),
     }
 }

@@ -29,6 +29,28 @@ pub struct Turn {
     root: Root,
     path: PathBuf,
     recovered: Vec<Recovered>,
+    listener: Listener,
+}
+
+/// What an apply does with its files, one after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doing {
+    /// Their new contents are written beside them.
+    Staging,
+    /// They are put in place.
+    Writing,
+}
+
+/// Who hears how many paths of an apply are written, of how many.
+#[derive(Default)]
+struct Listener(Option<Box<Hear>>);
+
+type Hear = dyn Fn(Doing, usize, usize);
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener").finish_non_exhaustive()
+    }
 }
 
 impl Turn {
@@ -63,7 +85,20 @@ impl Turn {
             root: opened,
             path: root.to_owned(),
             recovered,
+            listener: Listener::default(),
         })
+    }
+
+    /// Calls `hear` with what is done, for how many paths by now, and of how many, after each.
+    pub fn heard_by(mut self, hear: impl Fn(Doing, usize, usize) + 'static) -> Self {
+        self.listener = Listener(Some(Box::new(hear)));
+        self
+    }
+
+    pub(super) fn tell(&self, doing: Doing, done: usize, total: usize) {
+        if let Listener(Some(hear)) = &self.listener {
+            hear(doing, done, total);
+        }
     }
 
     /// What earlier applies left and what became of it.

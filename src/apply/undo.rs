@@ -8,7 +8,7 @@ use super::content::Content;
 use super::evidence::Found;
 use super::journal::{Journal, is_to_move};
 use super::step::{self, Step};
-use super::{is_of_one_path, words};
+use super::{Reported, is_of_one_path, words};
 use crate::store::applies::{self, ApplyFile, FileState, State};
 
 impl Journal<'_> {
@@ -37,15 +37,23 @@ impl Journal<'_> {
                 Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                     return Err(error).with_context(|| format!("putting {} back", file.path));
                 }
-                Err(error) if is_of_one_path(&error) => (
-                    FileState::Failed,
-                    Some(format!("could not be put back: {}", words(&error))),
-                ),
+                Err(error) if is_of_one_path(&error) => {
+                    let why = format!("could not be put back: {}", words(&error));
+                    self.unable.push(Reported {
+                        path: self.files[index].path.clone(),
+                        why: why.clone(),
+                    });
+                    (FileState::Failed, Some(why))
+                }
                 Err(error) => {
                     return Err(error).with_context(|| format!("putting {} back", file.path));
                 }
             };
             let file = &mut self.files[index];
+            if (file.state, state) == (FileState::Failed, FileState::Restored) {
+                // It stays on record as failed, for who tries it again.
+                continue;
+            }
             (file.state, file.error) = (state, error);
         }
         self.remove_made_dirs();

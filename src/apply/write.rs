@@ -1,5 +1,8 @@
 //! The writing of one apply, from its journal to the caller's rows.
 
+use std::cell::Cell;
+use std::collections::HashSet;
+
 use anyhow::{Context as _, Result, anyhow};
 
 use super::classify::parent;
@@ -8,11 +11,11 @@ use super::decide::reported;
 use super::journal::{Journal, is_to_move};
 use super::step::Step;
 use super::{
-    ApplyError, Class, Classified, Decision, OnConflict, Reported, Turn, is_of_one_path, prune,
-    stage, words,
+    ApplyError, Class, Classified, Decision, Doing, OnConflict, OnFailure, Reported, Turn,
+    is_of_one_path, journal, prune, stage, words,
 };
 use crate::platform::cancel::Cancel;
-use crate::platform::root::{Descent, Entry, Spot, Stamp};
+use crate::platform::root::{Descent, Entry, Kernel, Root, Spot, Stamp};
 use crate::store::Store;
 use crate::store::applies::{self, ApplyFile, FileState, State};
 use crate::store::changes::Change;
@@ -32,6 +35,8 @@ pub struct Applied {
     pub id: Option<String>,
     /// The paths that have their new content now.
     pub written: Vec<String>,
+    /// Those of them whose new content holds somebody's later change, too.
+    pub merged: Vec<String>,
     /// The paths that had it before.
     pub already: Vec<String>,
     /// The paths that were left as they are, and why; their changes stay pending.
@@ -40,6 +45,13 @@ pub struct Applied {
     pub failed: Vec<Reported>,
     /// Of those that were written: somebody wrote to the original late, and where that is kept.
     pub kept: Vec<Reported>,
+}
+
+impl Applied {
+    /// Whether rows of the plan followed the files.
+    pub(super) fn has_followed(&self) -> bool {
+        !(self.written.is_empty() && self.already.is_empty())
+    }
 }
 
 /// Writes the changes of `decision` to the project, all or none, but for paths that cannot be
@@ -68,15 +80,20 @@ pub fn apply(
     }
     // Neighbours one after another: each directory is opened and synced once.
     changes.sort_by_key(|one| (parent(&one.change.path), one.change.path.as_str()));
-    let mut journal = stage::open(store, permit, turn, &changes)?;
-    let prepared = stage::stage(&mut journal, &changes, contents, cancel)
+    let mut journal = stage::open(store, permit, turn, &changes, decision.undoes.as_deref())?;
+    let staging = Progress::of(turn, &journal, Doing::Staging);
+    let prepared = stage::stage(&mut journal, &changes, contents, (&staging, cancel))
         .and_then(|()| look_again(&mut journal, &changes, decision.on_conflict))
+        .and_then(|()| all_or_nothing(&journal, decision.on_failure))
         .and_then(|()| not_cancelled(cancel))
         .and_then(|()| start(&mut journal, permit));
     if let Err(error) = prepared {
         return Err(give_up(&mut journal, permit, error));
     }
-    if let Err(error) = write_all(&mut journal, decision.on_conflict) {
+    let progress = Progress::of(turn, &journal, Doing::Writing);
+    let written = write_all(&mut journal, decision, &progress)
+        .and_then(|()| all_or_nothing(&journal, decision.on_failure));
+    if let Err(error) = written {
         return Err(give_up(&mut journal, permit, error));
     }
     let in_place: Vec<String> = journal
@@ -102,7 +119,7 @@ pub fn apply(
     Ok(applied(&journal, decision))
 }
 
-fn applied(journal: &Journal<'_>, decision: &Decision) -> Applied {
+pub(super) fn applied(journal: &Journal<'_>, decision: &Decision) -> Applied {
     let mut skipped: Vec<Reported> = decision.skip.iter().map(reported).collect();
     skipped.extend(journal.reported(FileState::Left));
     let paths = |wanted: fn(&ApplyFile) -> bool| {
@@ -116,6 +133,17 @@ fn applied(journal: &Journal<'_>, decision: &Decision) -> Applied {
     Applied {
         id: Some(journal.apply.id.clone()),
         written: paths(is_to_move),
+        merged: decision
+            .write
+            .iter()
+            .filter(|one| one.merged.is_some())
+            .map(|one| one.change.path.clone())
+            .filter(|path| {
+                let is_written =
+                    |file: &ApplyFile| file.path == *path && file.state == FileState::Written;
+                journal.files.iter().any(is_written)
+            })
+            .collect(),
         already: paths(|file| !is_to_move(file)),
         skipped,
         failed: journal.reported(FileState::Failed),
@@ -132,6 +160,15 @@ fn not_cancelled(cancel: &Cancel) -> Result<()> {
         Some(reason) => Err(ApplyError::Cancelled(reason).into()),
         None => Ok(()),
     }
+}
+
+/// Fails if a path did and that means everything.
+fn all_or_nothing(journal: &Journal<'_>, on_failure: OnFailure) -> Result<()> {
+    let failed = journal.reported(FileState::Failed);
+    if on_failure == OnFailure::UndoAll && !failed.is_empty() {
+        return Err(ApplyError::Failed(failed).into());
+    }
+    Ok(())
 }
 
 /// Records that files are touched from here on; its fence is the last look at the ticket.
@@ -160,13 +197,12 @@ fn give_up(journal: &mut Journal<'_>, permit: &WritePermit, error: anyhow::Error
     drop(journal.store.write(permit, |tx| {
         applies::finish(tx, &journal.apply.id, State::Undone)
     }));
-    let unable = journal.reported(FileState::Failed);
-    if unable.is_empty() {
+    if journal.unable.is_empty() {
         error
     } else {
         error.context(format!(
             "some files have their new content still: {}",
-            super::list(&unable)
+            super::list(&journal.unable)
         ))
     }
 }
@@ -199,17 +235,27 @@ fn look_again(
                 });
                 (FileState::Left, Some(why))
             }
-            Ok(Seen::ReadOnly) => (FileState::Failed, Some("is read-only".to_owned())),
+            Ok(Seen::ReadOnly) => (FileState::Failed, Some(READ_ONLY.to_owned())),
             Err(error) if is_of_one_path(&error) => (FileState::Failed, Some(words(&error))),
             Err(error) => {
                 return Err(error).with_context(|| format!("looking at {}", file.path));
             }
         };
     }
-    if on_conflict == OnConflict::Abort && !changed.is_empty() {
+    if is_abort(on_conflict) && !changed.is_empty() {
         return Err(ApplyError::Changed(changed).into());
     }
+    journal.fail_halves();
     Ok(())
+}
+
+/// Whether a file that changes meanwhile ends the apply. One that was to be merged is one that
+/// nobody has seen merged.
+fn is_abort(on_conflict: OnConflict) -> bool {
+    match on_conflict {
+        OnConflict::Abort | OnConflict::Merge => true,
+        OnConflict::Skip | OnConflict::Overwrite => false,
+    }
 }
 
 enum Seen {
@@ -236,15 +282,80 @@ fn look_at(spot: &Spot, one: &Classified) -> std::io::Result<Seen> {
     if stamp.links > 1 {
         return Ok(Seen::Changed("got a second name (hard link)".to_owned()));
     }
-    // A rename would not ask; a file that nobody may write to is not to be replaced either.
-    if stamp.mode & 0o222 == 0 || !spot.is_writable() {
-        return Ok(Seen::ReadOnly);
-    }
-    Ok(Seen::AsBefore)
+    Ok(match obstacle(spot, &stamp) {
+        true => Seen::ReadOnly,
+        false => Seen::AsBefore,
+    })
 }
 
+/// Whether the file is not to be written. A rename would not ask; a file that nobody may write to is
+/// not to be replaced either.
+fn obstacle(spot: &Spot, stamp: &Stamp) -> bool {
+    stamp.mode & 0o222 == 0 || !spot.is_writable()
+}
+
+/// What of the paths that are to be written would fail, and why, as far as that can be seen without
+/// writing: for who only wants to know.
+pub fn foresee(root: &std::path::Path, decision: &Decision) -> Result<Vec<Reported>> {
+    let opened =
+        Root::open(root, Kernel::Current).with_context(|| format!("opening {}", root.display()))?;
+    let mut failing = Vec::new();
+    for one in &decision.write {
+        let path = &one.change.path;
+        let why = foreseen(&opened, one).with_context(|| format!("looking at {path}"))?;
+        failing.extend(why.map(|why| Reported {
+            path: path.clone(),
+            why,
+        }));
+    }
+    let out: HashSet<String> = failing.iter().map(|one| one.path.clone()).collect();
+    let moved: Vec<(&String, &String)> = decision
+        .write
+        .iter()
+        .filter_map(|one| Some((&one.change.path, one.change.moved_from.as_ref()?)))
+        .collect();
+    for (to, from) in moved {
+        let (half, other) = match (out.contains(to), out.contains(from)) {
+            (true, false) => (from, to),
+            (false, true) => (to, from),
+            _ => continue,
+        };
+        let why = format!("stays, for \"{other}\" does");
+        if decision.write.iter().any(|one| one.change.path == *half) {
+            failing.push(Reported {
+                path: half.clone(),
+                why,
+            });
+        }
+    }
+    Ok(failing)
+}
+
+fn foreseen(root: &Root, one: &Classified) -> std::io::Result<Option<String>> {
+    let path = &one.change.path;
+    if let Descent::Open(spot) = root.spot(path)?
+        && let Entry::File(stamp) = spot.look()?
+        && obstacle(&spot, &stamp)
+    {
+        return Ok(Some(READ_ONLY.to_owned()));
+    }
+    let parents = root.existing_parents(path)?;
+    Ok(match root.dir(journal::dirs(path)[parents])? {
+        Descent::Open(dir) if !dir.is_writable() => Some("permission denied".to_owned()),
+        Descent::Open(_) | Descent::Missing | Descent::Refused(_) => None,
+    })
+}
+
+/// What is said of a file that nobody may write to.
+pub(super) const READ_ONLY: &str = "is read-only";
+
 /// Takes every path's step. An error means that all is to be undone.
-fn write_all(journal: &mut Journal<'_>, on_conflict: OnConflict) -> Result<()> {
+fn write_all(
+    journal: &mut Journal<'_>,
+    decision: &Decision,
+    progress: &Progress<'_>,
+) -> Result<()> {
+    let on_conflict = decision.on_conflict;
     let mut came_out: Vec<Option<Stamp>> = vec![None; journal.files.len()];
     for (index, came_out) in came_out.iter_mut().enumerate() {
         let file = &journal.files[index];
@@ -262,7 +373,11 @@ fn write_all(journal: &mut Journal<'_>, on_conflict: OnConflict) -> Result<()> {
             Err(error) => return Err(error).with_context(|| format!("writing {}", file.path)),
         };
         set(journal, index, state, error);
+        progress.one_more();
         check(journal, on_conflict)?;
+        if decision.on_failure == OnFailure::UndoAll {
+            all_or_nothing(journal, decision.on_failure)?;
+        }
     }
     for (index, stamp) in came_out.into_iter().enumerate() {
         if let Some(stamp) = stamp {
@@ -270,7 +385,61 @@ fn write_all(journal: &mut Journal<'_>, on_conflict: OnConflict) -> Result<()> {
             check(journal, on_conflict)?;
         }
     }
+    take_halves_back(journal)
+}
+
+/// Takes the written half of a moved file back whose other half could not be written.
+fn take_halves_back(journal: &mut Journal<'_>) -> Result<()> {
+    for index in 0..journal.files.len() {
+        let Some(partner) = journal.partners[index] else {
+            continue;
+        };
+        let is_out = matches!(
+            journal.files[partner].state,
+            FileState::Failed | FileState::Left
+        );
+        if !is_out || journal.files[index].state != FileState::Written {
+            continue;
+        }
+        let file = &journal.files[index];
+        let back = journal
+            .step_back(file)
+            .with_context(|| format!("putting {} back", file.path))?;
+        let why = match back {
+            Step::Done(_) => format!("stays, for \"{}\" does", journal.files[partner].path),
+            Step::Changed(why) => why,
+            Step::Kept(why) => journal.kept_in_slot(file, &why),
+        };
+        set(journal, index, FileState::Failed, Some(why));
+    }
     Ok(())
+}
+
+/// Who is told how far an apply is.
+pub(super) struct Progress<'t> {
+    turn: &'t Turn,
+    doing: Doing,
+    total: usize,
+    done: Cell<usize>,
+}
+
+impl<'t> Progress<'t> {
+    /// Nothing is done yet of what is planned.
+    pub(super) fn of(turn: &'t Turn, journal: &Journal<'_>, doing: Doing) -> Self {
+        let planned = |file: &&ApplyFile| file.state == FileState::Planned;
+        Self {
+            turn,
+            doing,
+            total: journal.files.iter().filter(planned).count(),
+            done: Cell::new(0),
+        }
+    }
+
+    /// One more path is done.
+    pub(super) fn one_more(&self) {
+        self.done.set(self.done.get() + 1);
+        self.turn.tell(self.doing, self.done.get(), self.total);
+    }
 }
 
 /// Puts the original back if somebody who had it open wrote to it after it was swapped out.
@@ -309,8 +478,11 @@ fn set(journal: &mut Journal<'_>, index: usize, state: FileState, error: Option<
 
 /// Stops the writing if a file changed meanwhile and that calls for abort.
 fn check(journal: &Journal<'_>, on_conflict: OnConflict) -> Result<()> {
+    if !is_abort(on_conflict) {
+        return Ok(());
+    }
     let left = journal.reported(FileState::Left);
-    if on_conflict == OnConflict::Abort && !left.is_empty() {
+    if !left.is_empty() {
         return Err(anyhow!(ApplyError::Changed(left)));
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{branches, config, context, events, locks, models, plans, run, stop};
+use super::{apply, branches, config, context, events, locks, models, plans, run, stop};
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
 #[derive(Debug, Parser)]
@@ -148,7 +148,7 @@ pub(super) enum Command {
     Who(super::who::Who),
     /// Write the pending changes to the project, all or none.
     #[command(visible_alias = "ap")]
-    Apply(Apply),
+    Apply(apply::args::Apply),
     /// Show the plan, its pending files, its queue and how the last run ended.
     Status,
     /// List the operations that run and wait now, on all plans.
@@ -214,31 +214,6 @@ pub(super) struct Stream {
     /// With --json: print the reply's text and the model's thinking as they come, too.
     #[arg(long)]
     pub(super) deltas: bool,
-}
-
-/// `plandex apply`
-#[derive(Debug, Args)]
-pub(super) struct Apply {
-    /// Do not ask.
-    #[arg(long, short)]
-    pub(super) yes: bool,
-    /// Say what would be done and with which exit code; write nothing.
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    /// What to do with files that changed since the change was built.
-    #[arg(long, value_name = "WHAT")]
-    pub(super) on_conflict: Option<Conflict>,
-}
-
-/// What to do with a file that changed since its change was built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Conflict {
-    /// Write nothing at all (exit 7).
-    Abort,
-    /// Leave it pending, write the others (exit 10).
-    Skip,
-    /// Replace the user's version, which is kept aside.
-    Overwrite,
 }
 
 /// `plandex exec`

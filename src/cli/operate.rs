@@ -180,7 +180,7 @@ fn listen<E, T>(
 }
 
 /// Turns signals into the project's cancel flag; Ctrl-Z stops the process between transactions.
-fn hear_signals(cli: &Cli, project: &Arc<Project>) -> Result<signal::Watch> {
+pub(super) fn hear_signals(cli: &Cli, project: &Arc<Project>) -> Result<signal::Watch> {
     let (ui, project) = (cli.ui.clone(), Arc::clone(project));
     signal::watch(move |heard| heed(&ui, &project, heard))
 }

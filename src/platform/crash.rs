@@ -20,6 +20,10 @@ pub const POINTS: &[&str] = &[
     "file.rename.before",
     "file.rename.after",
     "file.sync",
+    "git.before",
+    "git.after",
+    "sudo.before",
+    "sudo.after",
     "schema.change",
 ];
 

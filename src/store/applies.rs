@@ -77,6 +77,8 @@ pub struct Apply {
     pub state: State,
     /// Wall time of its start.
     pub created_at: i64,
+    /// The apply whose originals it brings back, if it is an undo.
+    pub undoes: Option<String>,
 }
 
 /// What became of one path of an apply.
@@ -126,6 +128,8 @@ pub enum SlotPlace {
     Private,
     /// Beside the path, because the apply's own directory is another mount.
     Beside,
+    /// There is none: the path is written through sudo, from a file in the apply's own directory.
+    Sudo,
 }
 
 impl SlotPlace {
@@ -133,6 +137,15 @@ impl SlotPlace {
         match self {
             Self::Private => "private",
             Self::Beside => "beside",
+            Self::Sudo => "sudo",
+        }
+    }
+
+    fn parse(word: &str) -> Self {
+        match word {
+            "beside" => Self::Beside,
+            "sudo" => Self::Sudo,
+            _ => Self::Private,
         }
     }
 }
@@ -146,9 +159,10 @@ pub struct ApplyFile {
     pub change_id: String,
     /// The path in the project, with '/'.
     pub path: String,
-    /// SHA-256 of what was there; `None` for nothing.
+    /// SHA-256 of what was there; `None` for nothing. With -x or +x behind it where it differs from
+    /// the target only in whether the file is a program.
     pub base_hash: Option<String>,
-    /// SHA-256 of what is to be there; `None` for nothing.
+    /// SHA-256 of what is to be there, likewise; `None` for nothing.
     pub target_hash: Option<String>,
     /// Where its slot is.
     pub slot: SlotPlace,
@@ -171,8 +185,8 @@ pub fn open(tx: &WriteTx<'_>, apply: &Apply, files: &[ApplyFile]) -> Result<()> 
     );
     tx.sql()
         .prepare_cached(
-            "INSERT INTO applies (id, plan_id, branch_id, ticket, state, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO applies (id, plan_id, branch_id, ticket, state, created_at, undoes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             apply.id,
@@ -181,6 +195,7 @@ pub fn open(tx: &WriteTx<'_>, apply: &Apply, files: &[ApplyFile]) -> Result<()> 
             apply.ticket,
             apply.state.word(),
             apply.created_at,
+            apply.undoes,
         ])?;
     let mut insert = tx.sql().prepare_cached(
         "INSERT INTO apply_files (apply_id, number, change_id, path, base_hash, target_hash, slot,
@@ -274,9 +289,9 @@ pub fn forget(tx: &JournalTx<'_>, id: &str) -> Result<()> {
 /// The applies of the whole project that stand in one of `states`, oldest first.
 pub fn standing(tx: &ReadTx<'_>, states: &[State]) -> Result<Vec<Apply>> {
     let mut all = Vec::new();
-    let mut select = tx.sql().prepare_cached(
-        "SELECT id, plan_id, branch_id, ticket, state, created_at FROM applies WHERE state = ?1",
-    )?;
+    let mut select = tx
+        .sql()
+        .prepare_cached("SELECT * FROM applies WHERE state = ?1")?;
     for state in states {
         for apply in select.query_map([state.word()], from_row)? {
             all.push(apply?);
@@ -300,6 +315,36 @@ pub fn unsettled(tx: &ReadTx<'_>, plan_id: &str) -> Result<Vec<(Apply, Vec<Apply
         .collect()
 }
 
+/// The applies of a branch that can be undone, newest first: those whose files and rows are new, but
+/// for undos; each with whether it is undone already.
+pub fn undoable(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<(Apply, bool)>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT *, EXISTS (SELECT 1 FROM applies u WHERE u.undoes = a.id AND u.state = 'done')
+            AS is_undone
+         FROM applies a WHERE branch_id = ?1 AND state = 'done' AND undoes IS NULL
+         ORDER BY created_at DESC, id DESC",
+    )?;
+    let rows = select.query_map([branch_id], |row| {
+        Ok((from_row(row)?, row.get("is_undone")?))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The changes of the paths that failed in the newest apply of a branch; one that was called off or
+/// killed, and taken back, is passed over.
+pub fn failed_last(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<String>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT change_id FROM apply_files WHERE state = 'failed' AND apply_id =
+            (SELECT id FROM applies a WHERE branch_id = ?1 AND undoes IS NULL
+                AND (state IN ('files_done', 'done') OR EXISTS (SELECT 1 FROM apply_files f
+                    WHERE f.apply_id = a.id AND f.state = 'failed'))
+             ORDER BY created_at DESC, id DESC LIMIT 1)
+         ORDER BY number",
+    )?;
+    let rows = select.query_map([branch_id], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The paths of an apply, in order.
 pub fn files(tx: &ReadTx<'_>, id: &str) -> Result<Vec<ApplyFile>> {
     let mut select = tx.sql().prepare_cached(
@@ -315,11 +360,7 @@ pub fn files(tx: &ReadTx<'_>, id: &str) -> Result<Vec<ApplyFile>> {
             path: row.get(2)?,
             base_hash: row.get(3)?,
             target_hash: row.get(4)?,
-            slot: if slot == "beside" {
-                SlotPlace::Beside
-            } else {
-                SlotPlace::Private
-            },
+            slot: SlotPlace::parse(&slot),
             parents: row.get(6)?,
             state: FileState::parse(&state),
             error: row.get(8)?,
@@ -329,13 +370,14 @@ pub fn files(tx: &ReadTx<'_>, id: &str) -> Result<Vec<ApplyFile>> {
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Apply> {
-    let state: String = row.get(4)?;
+    let state: String = row.get("state")?;
     Ok(Apply {
-        id: row.get(0)?,
-        plan_id: row.get(1)?,
-        branch_id: row.get(2)?,
-        ticket: row.get(3)?,
+        id: row.get("id")?,
+        plan_id: row.get("plan_id")?,
+        branch_id: row.get("branch_id")?,
+        ticket: row.get("ticket")?,
         state: State::parse(&state),
-        created_at: row.get(5)?,
+        created_at: row.get("created_at")?,
+        undoes: row.get("undoes")?,
     })
 }

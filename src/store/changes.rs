@@ -206,6 +206,29 @@ pub fn rebase(tx: &WriteTx<'_>, branch_id: &str, id: &str, base_hash: Option<&st
     Ok(())
 }
 
+/// One change of a branch, however it ended.
+pub fn by_id(tx: &ReadTx<'_>, branch_id: &str, id: &str) -> Result<Option<Change>> {
+    let mut select = tx
+        .sql()
+        .prepare_cached("SELECT * FROM pending_changes WHERE branch_id = ?1 AND id = ?2")?;
+    let mut rows = select.query_map([branch_id, id], from_row)?;
+    Ok(rows.next().transpose()?)
+}
+
+/// Makes a change that was applied pending again; `false` if it was not applied.
+///
+/// Fails if another change of its path is pending.
+pub fn reopen(tx: &WriteTx<'_>, branch_id: &str, id: &str) -> Result<bool> {
+    let changed = tx
+        .sql()
+        .prepare_cached(
+            "UPDATE pending_changes SET state = 'pending', ended_at = NULL
+             WHERE branch_id = ?1 AND id = ?2 AND state = 'applied'",
+        )?
+        .execute(params![branch_id, id])?;
+    Ok(changed == 1)
+}
+
 /// Ends a change of a branch that is still pending there; `false` if it was ended already.
 pub fn end(tx: &WriteTx<'_>, branch_id: &str, id: &str, ended: Ended) -> Result<bool> {
     let changed = tx

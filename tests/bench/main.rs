@@ -12,6 +12,7 @@
     reason = "a measurement that cannot be taken ends in a panic; the others are printed"
 )]
 
+mod applying;
 mod commands;
 mod figure;
 mod follow;
@@ -28,7 +29,7 @@ use place::Place;
 /// A measurement: its name on the command line, and what takes it.
 type Measurement = (&'static str, fn(&Place) -> Vec<Figure>);
 
-const MEASUREMENTS: [Measurement; 17] = [
+const MEASUREMENTS: [Measurement; 20] = [
     ("pair", turns::pair),
     ("hand-off", turns::hand_off),
     ("throughput", turns::throughput),
@@ -46,6 +47,9 @@ const MEASUREMENTS: [Measurement; 17] = [
     ("reply", models::reply),
     ("streaming", models::streaming),
     ("pending", models::pending),
+    ("long-reply", applying::long_reply),
+    ("many-edits", applying::many_edits),
+    ("large-apply", applying::large_apply),
 ];
 
 fn main() {

@@ -8,6 +8,7 @@
     reason = "a failing helper is a failing test; tests read, write and print as they please"
 )]
 
+mod apply;
 mod apply_faults;
 mod bad_input;
 mod batch;

@@ -73,10 +73,7 @@ fn what_is_no_plain_file_is_not_written() {
     }
     // No answer makes them writable.
     for on_conflict in [OnConflict::Skip, OnConflict::Overwrite] {
-        let options = Options {
-            on_conflict,
-            answers: Vec::new(),
-        };
+        let options = Options::all(on_conflict);
         let decision = plan_writes(ground.classify(), &options).unwrap();
         assert_eq!((decision.write.len(), decision.skip.len()), (0, 7));
     }
@@ -172,10 +169,7 @@ fn answers_decide_and_count_only_for_what_was_asked_about() {
     let paths = |list: &[Classified]| -> Vec<String> {
         list.iter().map(|one| one.change.path.clone()).collect()
     };
-    let abort = Options {
-        on_conflict: OnConflict::Abort,
-        answers: Vec::new(),
-    };
+    let abort = Options::all(OnConflict::Abort);
     let error = plan_writes(ground.classify(), &abort).unwrap_err();
     let ApplyError::Conflicts(conflicts) = &error else {
         panic!("{error}");
@@ -188,10 +182,7 @@ fn answers_decide_and_count_only_for_what_was_asked_about() {
         "{error}"
     );
 
-    let skip = Options {
-        on_conflict: OnConflict::Skip,
-        answers: Vec::new(),
-    };
+    let skip = Options::all(OnConflict::Skip);
     let decision = plan_writes(ground.classify(), &skip).unwrap();
     assert_eq!(paths(&decision.write), ["clean"]);
     assert_eq!(paths(&decision.skip), ["drifted", "gone", "new"]);
@@ -209,6 +200,7 @@ fn answers_decide_and_count_only_for_what_was_asked_about() {
     let asked = Options {
         on_conflict: OnConflict::Abort,
         answers,
+        ..Options::all(OnConflict::Abort)
     };
     let decision = plan_writes(all, &asked).unwrap();
     assert_eq!(paths(&decision.write), ["clean", "drifted", "gone", "new"]);

@@ -134,10 +134,7 @@ fn meddled(
     };
     let permit = ground.permit();
     let turn = ground.turn().unwrap();
-    let options = Options {
-        on_conflict,
-        answers: Vec::new(),
-    };
+    let options = Options::all(on_conflict);
     let decision = plan_writes(ground.classify(), &options).unwrap();
     let applied = watch(watcher, || ground.write_decision(&permit, &turn, &decision));
     drop(turn);

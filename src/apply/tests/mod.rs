@@ -6,6 +6,7 @@ mod editing;
 #[path = "../../../tests/editor/mod.rs"]
 mod editor;
 mod meddling;
+mod metadata;
 mod paths;
 mod power;
 mod site;
@@ -200,10 +201,7 @@ impl Ground {
     pub(super) fn apply(&self, on_conflict: OnConflict) -> Result<Applied> {
         let permit = self.permit();
         let turn = self.turn()?;
-        let options = Options {
-            on_conflict,
-            answers: Vec::new(),
-        };
+        let options = Options::all(on_conflict);
         let decision = plan_writes(self.classify(), &options)?;
         let applied = self.write_decision(&permit, &turn, &decision);
         self.release(&permit);

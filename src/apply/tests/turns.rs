@@ -18,10 +18,7 @@ fn ground_with_changes() -> Ground {
 }
 
 fn decision(ground: &Ground) -> Decision {
-    let options = Options {
-        on_conflict: OnConflict::Abort,
-        answers: Vec::new(),
-    };
+    let options = Options::all(OnConflict::Abort);
     plan_writes(ground.classify(), &options).unwrap()
 }
 
@@ -181,6 +178,7 @@ fn an_apply_beside_an_undecided_one_is_refused() {
         ticket: 0,
         state: State::Writing,
         created_at: 0,
+        undoes: None,
     };
     ground
         .store

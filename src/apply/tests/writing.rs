@@ -167,10 +167,7 @@ fn when_every_path_fails_nothing_is_committed() {
         ground.change("locked", Some("old"), Some("new"));
         let permit = ground.permit();
         let turn = ground.turn().unwrap();
-        let options = Options {
-            on_conflict: OnConflict::Abort,
-            answers: Vec::new(),
-        };
+        let options = Options::all(OnConflict::Abort);
         let decision = plan_writes(ground.classify(), &options).unwrap();
         let applied = apply(
             &ground.store,
@@ -409,10 +406,7 @@ fn a_change_during_staging_is_met_before_the_first_file() {
         let before = ground.text(path).unwrap();
         let permit = ground.permit();
         let turn = ground.turn().unwrap();
-        let options = Options {
-            on_conflict: OnConflict::Abort,
-            answers: Vec::new(),
-        };
+        let options = Options::all(OnConflict::Abort);
         let decision = plan_writes(ground.classify(), &options).unwrap();
         ground.write(path, text);
         let passed = Rc::new(RefCell::new(Vec::new()));

@@ -262,6 +262,13 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(runs::too_long))
         .or_else(|| error.downcast_ref().map(runs::no_images))
         .or_else(|| error.downcast_ref().map(apply))
+        .or_else(|| {
+            error
+                .downcast_ref()
+                .map(|e| from(super::apply::not_undoable(e)))
+        })
+        .or_else(|| error.downcast_ref().map(|e| from(super::apply::unknown(e))))
+        .or_else(|| error.downcast_ref().map(|e| from(super::apply::git(e))))
         .or_else(|| error.downcast_ref().map(setting))
         .or_else(|| error.downcast_ref().map(exec))
         .or_else(|| error.downcast_ref().map(context));
@@ -401,7 +408,7 @@ fn select(error: &SelectError) -> Verdict {
     let (kind, hint) = match error {
         SelectError::Deleted { .. } => (
             "no_plan",
-            "choose another with `plandex cd NAME`, or get it back with `plandex undelete`",
+            "choose another with `plandex cd NAME`, or get it back with `plandex undelete NAME`",
         ),
         SelectError::BranchGone { .. } => {
             ("no_branch", "choose another with `plandex checkout NAME`")
@@ -416,7 +423,10 @@ fn select(error: &SelectError) -> Verdict {
 }
 
 fn apply(error: &ApplyError) -> Verdict {
-    let (code, kind, hint) = super::apply::verdict(error);
+    from(super::apply::verdict(error))
+}
+
+fn from((code, kind, hint): (ExitCode, &'static str, &'static str)) -> Verdict {
     Verdict::new(code, kind, hint)
 }
 

@@ -58,6 +58,7 @@ fn leave_open_apply(sandbox: &Sandbox) {
                 ticket: permit.proof().ticket(),
                 state: State::Open,
                 created_at: clock::wall_ms() - 90_000,
+                undoes: None,
             };
             let store = &turn.project.store;
             store.write(permit, |tx| applies::open(tx, &apply, &[]))

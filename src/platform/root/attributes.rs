@@ -26,6 +26,17 @@ pub fn copy_attributes(from: &File, to: &File) -> io::Result<()> {
     copy_xattrs(from, to)
 }
 
+/// Makes the file a program for everyone who may read it, or for nobody.
+pub fn set_program(file: &File, is_program: bool) -> io::Result<()> {
+    let mode = rustix::fs::fstat(file)?.st_mode & 0o777;
+    let mode = if is_program {
+        mode | ((mode & 0o444) >> 2)
+    } else {
+        mode & !0o111
+    };
+    Ok(rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?)
+}
+
 /// Gives the new file `to`, made elsewhere, the group that `dir` hands down (setgid), if it does.
 pub fn inherit_group(dir: &Dir, to: &File) -> io::Result<()> {
     let facts = rustix::fs::fstat(&dir.fd)?;

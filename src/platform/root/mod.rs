@@ -23,7 +23,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, ResolveFlags};
 use rustix::io::Errno;
 
-pub use attributes::{copy_attributes, inherit_group};
+pub use attributes::{copy_attributes, inherit_group, set_program};
 pub use moves::Exchange;
 pub use path::{PathRefusal, check_relative, fold_case};
 use spot::DIRECTORY;

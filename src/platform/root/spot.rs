@@ -61,6 +61,11 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// Whether its owner may run it, which is what git calls executable.
+    pub fn is_program(&self) -> bool {
+        self.mode & 0o100 != 0
+    }
+
     /// Whether nobody wrote to the file between the two looks, whatever else was done with it.
     pub fn has_content_of(&self, other: &Self) -> bool {
         let facts = |stamp: &Self| (stamp.dev, stamp.inode, stamp.size, stamp.mtime_ns);
@@ -125,10 +130,22 @@ impl Dir {
         Ok(names)
     }
 
+    /// Whether this process may make and remove names in this directory.
+    pub fn is_writable(&self) -> bool {
+        let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        rustix::fs::accessat(&self.fd, ".", wanted, AtFlags::EACCESS).is_ok()
+    }
+
     /// Makes the names in this directory durable.
     pub fn sync(&self) -> io::Result<()> {
         crash_point("dir.sync");
         Ok(rustix::fs::fsync(&self.fd)?)
+    }
+
+    /// The user and the group that own it.
+    pub fn owner(&self) -> io::Result<(u32, u32)> {
+        let facts = rustix::fs::fstat(&self.fd)?;
+        Ok((facts.st_uid, facts.st_gid))
     }
 
     /// Where renames to and from this directory work.
