@@ -198,6 +198,23 @@ fn words(error: &Error) -> String {
     line
 }
 
+fn not_restored(refused: &RestoreError) -> Verdict {
+    match refused {
+        RestoreError::Exists(_) => {
+            let hint = "`--force` moves it aside first";
+            Verdict::new(ExitCode::Usage, "exists", hint)
+        }
+        RestoreError::Busy(_) => {
+            let hint = "`plandex ps`, `plandex stop`; nothing was changed";
+            Verdict::new(ExitCode::NotAcquired, "busy", hint)
+        }
+        RestoreError::Damaged { .. } => {
+            let hint = "another backup; nothing was changed";
+            Verdict::new(ExitCode::Failed, "damaged", hint)
+        }
+    }
+}
+
 fn judge(error: &Error) -> Verdict {
     if let Some(usage) = error.downcast_ref::<UsageError>() {
         return Verdict {
@@ -207,20 +224,7 @@ fn judge(error: &Error) -> Verdict {
         };
     }
     if let Some(refused) = error.downcast_ref::<RestoreError>() {
-        return match refused {
-            RestoreError::Exists(_) => {
-                let hint = "`--force` moves it aside first";
-                Verdict::new(ExitCode::Usage, "exists", hint)
-            }
-            RestoreError::Busy(_) => {
-                let hint = "`plandex ps`, `plandex stop`; nothing was changed";
-                Verdict::new(ExitCode::NotAcquired, "busy", hint)
-            }
-            RestoreError::Damaged { .. } => {
-                let hint = "another backup; nothing was changed";
-                Verdict::new(ExitCode::Failed, "damaged", hint)
-            }
-        };
+        return not_restored(refused);
     }
     if error.is::<NoTarget>() {
         let hint = "`plandex log` lists the versions; nothing was changed";
