@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod documents;
 mod forks;
 mod old;
 mod random;
