@@ -140,8 +140,7 @@ pub fn way(project: &Project, selected: &Selected, target: &Target) -> Result<Wa
     })
 }
 
-/// Goes `way` on the branch called `branch`; returns the new version. Fails if the branch has moved
-/// since the way was found.
+/// Goes `way` on the branch called `branch`, wherever that stands by now; returns the new version.
 pub fn rewind(turn: &Turn<'_>, permit: &WritePermit, branch: &str, way: &Way) -> Result<Version> {
     let branch = turn.branch(branch)?;
     let short: String = way.to.version.to_string().chars().take(10).collect();

@@ -153,3 +153,27 @@ fn a_conversation_is_shown_by_ranges() {
         assert_eq!(refused.code, Some(2), "{bad}: {}", refused.text());
     }
 }
+
+#[test]
+fn files_go_back_only_if_asked_and_only_as_they_were_written() {
+    let sandbox = project();
+    sandbox.ok(&["tell", TWO_FILES]);
+    sandbox.ok(&["apply", "--yes"]);
+    let applied = sandbox.read("a.txt");
+    sandbox.ok(&["rewind", "--skip-revert"]);
+    assert_eq!(sandbox.read("a.txt"), applied);
+    sandbox.ok(&["rewind", "--undo"]);
+    // One of the two is somebody's by now.
+    sandbox.write("new/dir/b.txt", "mine\n");
+    let rewound = sandbox.run(&["rewind", "2", "--revert", "--json"]);
+    assert_eq!(rewound.code, Some(10), "{}", rewound.text());
+    let document = rewound.json();
+    assert_eq!(document["reverted"], serde_json::json!(["a.txt"]));
+    assert!(
+        document["left"].to_string().contains("new/dir/b.txt"),
+        "{document}"
+    );
+    assert!(sandbox.read("a.txt").starts_with("one\n"));
+    assert_eq!(sandbox.read("new/dir/b.txt"), "mine\n");
+    trees::check(&sandbox, "rewound with its files");
+}

@@ -25,12 +25,30 @@ pub(crate) fn files(sandbox: &Sandbox, repo: &Path, version: &str) -> BTreeMap<S
             (path.to_owned(), id.to_owned())
         })
         .collect();
-    let mut files = BTreeMap::new();
-    for (path, id) in entries {
-        let content = git(sandbox, repo, &["cat-file", "blob", &id]).ok().stdout;
-        files.insert(path, content);
-    }
-    files
+    let ids: Vec<&str> = entries.iter().map(|(_, id)| id.as_str()).collect();
+    let contents = blobs(sandbox, repo, &ids);
+    let paths = entries.iter().map(|(path, _)| path.clone());
+    paths.zip(contents).collect()
+}
+
+/// The contents of blobs, read by one git.
+fn blobs(sandbox: &Sandbox, repo: &Path, ids: &[&str]) -> Vec<String> {
+    let list = sandbox.write_beside("blobs", &(ids.join("\n") + "\n"));
+    let read = format!(
+        "git --git-dir '{}' cat-file --batch < '{}'",
+        repo.display(),
+        list.display()
+    );
+    let out = sandbox.program("sh", ["-c", &read]).finish().ok().stdout;
+    let mut rest = out.as_str();
+    let contents = ids.iter().map(|_| {
+        let (head, after) = rest.split_once('\n').unwrap();
+        let length: usize = head.split(' ').nth(2).unwrap().parse().unwrap();
+        let (content, after) = after.split_at(length);
+        rest = after.strip_prefix('\n').unwrap();
+        content.to_owned()
+    });
+    contents.collect()
 }
 
 /// Each live branch's rows and the tree of its head say the same.
