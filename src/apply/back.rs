@@ -7,7 +7,7 @@
 use anyhow::{Context as _, Result};
 
 use super::classify::Kept;
-use super::journal::{Journal, is_to_move};
+use super::journal::is_to_move;
 use super::run::{set_back, set_status, settle_rows};
 use super::{
     Applied, Classified, Doing, OnConflict, Options, Turn as ApplyTurn, apply, classify, content,
@@ -145,18 +145,8 @@ pub fn undo(
     set_back(turn, permit, &branch, &applied);
     if let Ok(applied) = &mut applied {
         applied.already = back_already;
-        remove_made_dirs(turn, &files, undone);
     }
     applied
-}
-
-/// Removes the directories that the apply had made, where they are empty now.
-fn remove_made_dirs(turn: &Turn<'_>, files: &ApplyTurn, undone: &Apply) {
-    let store = &turn.project.store;
-    // One that stays is empty and does no harm.
-    if let Ok(journal) = Journal::load(store, files.lock(), files.root(), undone.clone()) {
-        journal.remove_all_made_dirs();
-    }
 }
 
 /// Ends an undo in the plan: the changes with the ids `undone` are pending again. One whose path

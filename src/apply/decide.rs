@@ -126,7 +126,7 @@ pub fn plan_writes(classified: Vec<Classified>, options: &Options) -> Result<Dec
                 OnConflict::Merge => match merged(one) {
                     Ok(one) if one.class == Class::Already => decision.already.push(one),
                     Ok(one) => decision.write.push(one),
-                    Err(one) => conflicts.push(unmerged(&one)),
+                    Err(why) => conflicts.push(why),
                 },
             },
             Class::TypeChanged | Class::Refused(_) => match choice(&one) {
@@ -146,9 +146,9 @@ pub fn plan_writes(classified: Vec<Classified>, options: &Options) -> Result<Dec
 }
 
 /// The change as it is written into what is there now.
-fn merged(mut one: Classified) -> Result<Classified, Classified> {
+fn merged(mut one: Classified) -> Result<Classified, Reported> {
     let Some(content) = &one.merged else {
-        return Err(one);
+        return Err(unmerged(&one));
     };
     let hash = digest::sha256_hex(content);
     let has_bit = !one.becomes_program() && one.change.executable != Some(false);
@@ -163,12 +163,10 @@ fn merged(mut one: Classified) -> Result<Classified, Classified> {
 }
 
 fn unmerged(one: &Classified) -> Reported {
-    let why = match one.class {
-        Class::Drifted => format!(
-            "{}, and does not merge: both changed the same lines",
-            one.class.words()
-        ),
-        _ => format!("{}, and there is nothing to merge", one.class.words()),
+    let words = one.class.words();
+    let why = match one.class == Class::Drifted {
+        true => format!("{words}, and does not merge: both changed the same lines"),
+        false => format!("{words}, and there is nothing to merge"),
     };
     Reported {
         path: one.change.path.clone(),

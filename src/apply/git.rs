@@ -137,34 +137,11 @@ pub fn commit(
     message: impl FnOnce(&[&str]) -> String,
     patience: &Waiting<'_>,
 ) -> Result<Committed, GitError> {
-    let mut committed = Committed::default();
-    let (dirty, clean): (Vec<&str>, Vec<&str>) = written
-        .iter()
-        .map(String::as_str)
-        .partition(|path| before.dirty.contains(*path));
-    let leave = |path: &str, why: &str| Reported {
-        path: path.to_owned(),
-        why: why.to_owned(),
+    let (paths, new, left_out) = sorted(root, before, written)?;
+    let mut committed = Committed {
+        left_out,
+        ..Committed::default()
     };
-    let had = |path: &&str| leave(path, "had changes that were not committed");
-    committed.left_out.extend(dirty.iter().map(had));
-    let words = [
-        "--no-optional-locks",
-        "--literal-pathspecs",
-        "ls-files",
-        "-z",
-    ];
-    let tracked: HashSet<String> = asked(root, &words, &clean)?.into_iter().collect();
-    let is_tracked = |path: &&str| tracked.contains(*path);
-    let (mut paths, untracked): (Vec<&str>, Vec<&str>) = clean.into_iter().partition(is_tracked);
-    let there = |path: &&str| root.join(path).symlink_metadata().is_ok();
-    let new: Vec<&str> = untracked.into_iter().filter(there).collect();
-    let ignored = ignored(root, &new)?;
-    let (ignored, new): (Vec<&str>, Vec<&str>) =
-        new.into_iter().partition(|path| ignored.contains(*path));
-    let is_ignored = |path: &&str| leave(path, "is ignored by git");
-    committed.left_out.extend(ignored.iter().map(is_ignored));
-    paths.extend(&new);
     if paths.is_empty() {
         return Ok(committed);
     }
@@ -180,7 +157,6 @@ pub fn commit(
         refused_unless(&added)?;
     }
     crash_point("git.before");
-    paths.sort_unstable();
     let message = format!("--message={}", message(&paths));
     let words = [
         "--literal-pathspecs",
@@ -214,6 +190,42 @@ pub fn commit(
     committed.hash = Some(String::from_utf8_lossy(head.stdout.trim_ascii()).into_owned());
     committed.paths = paths.into_iter().map(str::to_owned).collect();
     Ok(committed)
+}
+
+/// Of what was written: what is committed, what of that git does not know yet, and what is left out.
+type Sorted<'w> = (Vec<&'w str>, Vec<&'w str>, Vec<Reported>);
+
+fn sorted<'w>(root: &Path, before: &Before, written: &'w [String]) -> Result<Sorted<'w>, GitError> {
+    let mut left_out = Vec::new();
+    let (dirty, clean): (Vec<&str>, Vec<&str>) = written
+        .iter()
+        .map(String::as_str)
+        .partition(|path| before.dirty.contains(*path));
+    let leave = |path: &str, why: &str| Reported {
+        path: path.to_owned(),
+        why: why.to_owned(),
+    };
+    let had = |path: &&str| leave(path, "had changes that were not committed");
+    left_out.extend(dirty.iter().map(had));
+    let words = [
+        "--no-optional-locks",
+        "--literal-pathspecs",
+        "ls-files",
+        "-z",
+    ];
+    let tracked: HashSet<String> = asked(root, &words, &clean)?.into_iter().collect();
+    let is_tracked = |path: &&str| tracked.contains(*path);
+    let (mut paths, untracked): (Vec<&str>, Vec<&str>) = clean.into_iter().partition(is_tracked);
+    let there = |path: &&str| root.join(path).symlink_metadata().is_ok();
+    let new: Vec<&str> = untracked.into_iter().filter(there).collect();
+    let ignored = ignored(root, &new)?;
+    let (ignored, new): (Vec<&str>, Vec<&str>) =
+        new.into_iter().partition(|path| ignored.contains(*path));
+    let is_ignored = |path: &&str| leave(path, "is ignored by git");
+    left_out.extend(ignored.iter().map(is_ignored));
+    paths.extend(&new);
+    paths.sort_unstable();
+    Ok((paths, new, left_out))
 }
 
 const FROM_STDIN: &str = "--pathspec-from-file=-";

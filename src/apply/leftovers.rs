@@ -10,7 +10,7 @@ use super::is_of_one_path;
 use super::journal::{Journal, applies_dir, dirs, existing, is_to_move, open_dir};
 use crate::platform::root::{Descent, Entry, Root, Spot};
 use crate::store::Store;
-use crate::store::applies::{ApplyFile, FileState, SlotPlace, State};
+use crate::store::applies::{self, ApplyFile, FileState, SlotPlace, State};
 
 /// Above this many, what was written is made durable by one call for the whole file system.
 const SYNCED_ONE_BY_ONE: usize = 64;
@@ -18,19 +18,21 @@ const SYNCED_ONE_BY_ONE: usize = 64;
 impl Journal<'_> {
     /// Removes the directories that were made for paths that are not written, if they are empty.
     pub(super) fn remove_made_dirs(&self) {
-        self.remove_dirs_of(|file| file.state != FileState::Written);
+        let others = |file: &&ApplyFile| file.state != FileState::Written;
+        self.remove_dirs(self.files.iter().filter(others));
     }
 
-    /// Removes the directories that were made for any path, if they are empty.
-    pub(super) fn remove_all_made_dirs(&self) {
-        self.remove_dirs_of(|_| true);
+    /// Removes the directories that the apply had made which this one undoes, if they are empty.
+    fn remove_dirs_of_undone(&self) -> Result<()> {
+        if let Some(undone) = &self.apply.undoes {
+            let files = self.store.read(|tx| applies::files(tx, undone))?;
+            self.remove_dirs(files.iter());
+        }
+        Ok(())
     }
 
-    fn remove_dirs_of(&self, is_asked: impl Fn(&ApplyFile) -> bool) {
-        let made: BTreeSet<&str> = self
-            .files
-            .iter()
-            .filter(|file| is_asked(file))
+    fn remove_dirs<'f>(&self, files: impl Iterator<Item = &'f ApplyFile>) {
+        let made: BTreeSet<&str> = files
             .flat_map(|file| dirs(&file.path).into_iter().skip(existing(file) + 1))
             .collect();
         // A directory sorts before what is in it.
@@ -45,6 +47,7 @@ impl Journal<'_> {
     /// Ends the writing: directories, leftovers, and the record.
     pub(super) fn finish_files(&mut self) -> Result<()> {
         self.remove_made_dirs();
+        self.remove_dirs_of_undone()?;
         self.sync_dirs()?;
         if self.beside().next().is_some() {
             // On record first: with its slot gone, a path tells no more how far it came.

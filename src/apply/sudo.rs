@@ -209,9 +209,8 @@ fn write_one(
         return Ok((FileState::Left, Some("was changed".to_owned())));
     }
     // The directory is held open, and the command stands in it: no name leads there a second time.
-    let (below, dir) = match nearest(journal, file)? {
-        Some(found) => found,
-        None => return Ok((FileState::Left, Some("was moved".to_owned()))),
+    let Some((below, dir)) = nearest(journal, file)? else {
+        return Ok((FileState::Left, Some("was moved".to_owned())));
     };
     let command = arguments(journal, file, one, &below, &dir)?;
     crash_point("sudo.before");

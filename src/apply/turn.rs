@@ -43,7 +43,9 @@ pub enum Doing {
 
 /// Who hears how many paths of an apply are written, of how many.
 #[derive(Default)]
-struct Listener(Option<Box<dyn Fn(Doing, usize, usize)>>);
+struct Listener(Option<Box<Hear>>);
+
+type Hear = dyn Fn(Doing, usize, usize);
 
 impl std::fmt::Debug for Listener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -129,12 +129,15 @@ pub(super) enum Command {
     #[command(visible_alias = "b")]
     Build(run::args::Build),
     /// Show the conversation.
-    Convo,
+    Convo(super::history::Convo),
     /// Show what the conversation was about, in short.
     Summary(run::args::Summary),
     /// Show the versions of the branch.
     #[command(visible_aliases = ["history", "logs"])]
-    Log(Log),
+    Log(super::history::Log),
+    /// Go back to an earlier version, in a new one.
+    #[command(visible_alias = "rw")]
+    Rewind(super::rewind::Rewind),
     /// Show the pending changes.
     #[command(visible_alias = "diffs")]
     Diff(super::diff::Diff),
@@ -171,6 +174,10 @@ pub(super) enum Command {
     SetModel(models::SetModel),
     /// Check the health of everything, and repair it.
     Doctor(Doctor),
+    /// Write the whole state of the project to one file, while others work.
+    Backup(super::backup::Backup),
+    /// Make a project of what `backup` wrote.
+    Restore(super::backup::Restore),
     /// Run many commands in this one process, each plan's in their order.
     Batch(super::batch::Batch),
     /// The second process in the trial of an unknown file system.
@@ -207,14 +214,6 @@ pub(super) struct Stream {
     /// With --json: print the reply's text and the model's thinking as they come, too.
     #[arg(long)]
     pub(super) deltas: bool,
-}
-
-/// `plandex log`
-#[derive(Debug, Args)]
-pub(super) struct Log {
-    /// Show at most so many versions.
-    #[arg(long, short = 'n', default_value_t = 1000)]
-    pub(super) limit: usize,
 }
 
 /// `plandex exec`
@@ -268,6 +267,9 @@ pub(super) struct Doctor {
     /// Remove deleted plans for good, and do nothing else: no `undelete` brings them back.
     #[arg(long, conflicts_with_all = ["fix", "dry_run"])]
     pub(super) prune: bool,
+    /// Make the rows of the plans' branches, or a lost database, again from the repositories.
+    #[arg(long, conflicts_with_all = ["fix", "dry_run", "prune"])]
+    pub(super) rebuild: bool,
     /// With --prune: do not ask.
     #[arg(long, short, requires = "prune")]
     pub(super) yes: bool,

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::args;
 use super::exit::ExitCode;
 use super::plans::{Sure, prune};
-use super::session::Cli;
+use super::session::{Cli, SCHEMA_VERSION};
 use crate::apply;
 use crate::doctor::{self, Fix, Line, Options, Report, Verbosity};
 use crate::project::{Place, Project};
@@ -23,6 +23,9 @@ pub(super) fn doctor(cli: &Cli, args: &args::Doctor) -> Result<ExitCode> {
         return prune(cli, is_sure);
     }
     let place = doctor::locate(&cli.cwd, cli.environment.plandex_dir.as_deref())?;
+    if args.rebuild {
+        return rebuild(cli, &place);
+    }
     let fix = match (args.fix, args.dry_run) {
         (_, true) => Fix::DryRun,
         (true, false) => Fix::Repair,
@@ -49,6 +52,55 @@ pub(super) fn doctor(cli: &Cli, args: &args::Doctor) -> Result<ExitCode> {
     } else {
         ExitCode::Failed
     })
+}
+
+/// `plandex doctor --rebuild`
+fn rebuild(cli: &Cli, place: &Place) -> Result<ExitCode> {
+    let is_lost = doctor::is_lost(place)?;
+    let rebuilt = if is_lost {
+        doctor::recreate(place)?
+    } else {
+        let project = Project::open(place, cli.session())?;
+        let named = cli.session().plan;
+        let plan = named.map(|name| project.find_plan(&name)).transpose()?;
+        let patience = cli.patience(&project)?;
+        doctor::rebuild_rows(
+            &project,
+            plan.as_ref().map(|plan| plan.id.as_str()),
+            patience,
+        )?
+    };
+    let code = if rebuilt.left.is_empty() {
+        ExitCode::Done
+    } else {
+        ExitCode::Failed
+    };
+    if cli.json {
+        cli.ui.json(&serde_json::json!({
+            "schemaVersion": SCHEMA_VERSION, "databaseWasLost": is_lost,
+            "rebuilt": rebuilt.done, "left": rebuilt.left, "before": rebuilt.copy,
+        }));
+        return Ok(code);
+    }
+    for line in &rebuilt.done {
+        cli.ui.line(format!("Rebuilt {line}"));
+    }
+    for line in &rebuilt.left {
+        cli.ui.error(format!("could not be rebuilt: {line}"));
+    }
+    if rebuilt.done.is_empty() && rebuilt.left.is_empty() {
+        cli.ui
+            .line("Nothing to rebuild: all rows are what the repositories say");
+    }
+    if let Some(copy) = &rebuilt.copy {
+        cli.ui
+            .note(format!("The database as it was is in {}", copy.display()));
+    }
+    if is_lost {
+        cli.ui.note(doctor::NOT_BACK);
+        cli.ui.hint("`plandex plans`, then `plandex cd NAME`");
+    }
+    Ok(code)
 }
 
 /// Repairs and looks again: only that tells what remains.

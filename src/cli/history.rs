@@ -1,14 +1,47 @@
 //! `convo`, `log`.
 
+use std::ops::{ControlFlow, RangeInclusive};
+
 use anyhow::Result;
+use clap::Args;
 use serde::Serialize;
 
-use super::args;
 use super::exit::ExitCode;
-use super::session::{Cli, SCHEMA_VERSION, clock_time, rfc3339};
-use crate::plan::history;
-use crate::store::messages::{Kind, Role, State};
-use crate::ui::{Style, Text};
+use super::report::UsageError;
+use super::session::{Cli, SCHEMA_VERSION, clock_time, rfc3339, since};
+use crate::plan::history::{self, Entry, Said};
+use crate::store::messages::{Kind, Message, Role, State};
+use crate::ui::{Style, Text, render};
+
+/// `plandex convo`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  plandex convo             all of it\n  \
+                        plandex convo 3           message 3\n  \
+                        plandex convo 2-5         messages 2 to 5\n  \
+                        plandex convo 2-          from message 2 on\n  \
+                        plandex convo -p 4        what message 4 says, and nothing else")]
+pub(super) struct Convo {
+    /// Which messages: a number, `A-B`, or `A-` to the end.
+    #[arg(value_name = "N|A-B|A-")]
+    range: Option<String>,
+    /// Print the texts alone: no heads, no styles.
+    #[arg(long, short)]
+    plain: bool,
+}
+
+/// `plandex log`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The number before a version is how many versions back it is: what `plandex rewind` takes.\n\n\
+                  Examples:\n  plandex log               the newest 1000 versions\n  \
+                  plandex log -n 5          the newest 5\n  \
+                  plandex log -v            with the whole messages"
+)]
+pub(super) struct Log {
+    /// Show at most so many versions.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 1000)]
+    limit: usize,
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,10 +58,40 @@ struct MessageDocument {
     completed_at: Option<String>,
 }
 
-/// `plandex convo`
-pub(super) fn convo(cli: &Cli) -> Result<ExitCode> {
+impl From<Said> for MessageDocument {
+    fn from(said: Said) -> Self {
+        Self {
+            number: said.message.number,
+            role: said.message.role.word(),
+            kind: said.message.kind.word(),
+            state: said.message.state.word(),
+            created_at: rfc3339(said.message.created_at),
+            completed_at: said.message.completed_at.map(rfc3339),
+            id: said.message.id,
+            source: said.message.source,
+            text: said.message.text,
+            built: said.built,
+        }
+    }
+}
+
+/// `plandex convo [RANGE] [-p]`
+pub(super) fn convo(cli: &Cli, args: &Convo) -> Result<ExitCode> {
+    let range = args.range.as_deref().map_or(Ok(1..=i64::MAX), range)?;
     let (project, selected) = cli.open_selected()?;
-    let said = history::conversation(&project, &selected)?;
+    let said = history::conversation(&project, &selected, range.clone())?;
+    if said.is_empty() && args.range.is_some() {
+        let all = history::conversation(&project, &selected, 1..=i64::MAX)?;
+        let message = match all.last() {
+            None => "nothing has been said yet".to_owned(),
+            Some(last) => format!(
+                "there is no message {}: the last one is {}",
+                range.start(),
+                last.message.number
+            ),
+        };
+        return Err(UsageError::new(message, "`plandex convo`").into());
+    }
     if cli.json {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -38,27 +101,11 @@ pub(super) fn convo(cli: &Cli) -> Result<ExitCode> {
             branch: String,
             messages: Vec<MessageDocument>,
         }
-        let messages = said
-            .into_iter()
-            .map(|said| MessageDocument {
-                number: said.message.number,
-                role: said.message.role.word(),
-                kind: said.message.kind.word(),
-                state: said.message.state.word(),
-                created_at: rfc3339(said.message.created_at),
-                completed_at: said.message.completed_at.map(rfc3339),
-                id: said.message.id,
-                source: said.message.source,
-                text: said.message.text,
-                built: said.built,
-            })
-            .collect();
-        let (plan, branch) = (selected.plan.name, selected.branch.name);
         cli.ui.json(&Document {
             schema_version: SCHEMA_VERSION,
-            plan,
-            branch,
-            messages,
+            plan: selected.plan.name,
+            branch: selected.branch.name,
+            messages: said.into_iter().map(MessageDocument::from).collect(),
         });
         return Ok(ExitCode::Done);
     }
@@ -67,78 +114,161 @@ pub(super) fn convo(cli: &Cli) -> Result<ExitCode> {
         cli.ui.hint("`plandex tell \"what to do\"`");
     }
     for said in said {
-        let message = said.message;
-        let state = if message.state == State::Complete {
-            String::new()
+        if args.plain {
+            cli.ui.line(said.message.text.trim_end_matches('\n'));
         } else {
-            format!(" ({})", message.state.word())
-        };
-        let kind = match message.kind {
-            Kind::Tell => String::new(),
-            kind @ (Kind::Chat | Kind::Continue | Kind::Fix) => format!(", {}", kind.word()),
-        };
-        let head = format!("#{} {}{state}{kind}", message.number, message.role.word());
-        let when = format!("  {}  {}", clock_time(message.created_at), message.source);
-        cli.ui
-            .line(Text::styled(Style::Bold, head).then(Style::Dim, when));
-        if message.role == Role::Assistant && message.source == "literal" {
-            cli.ui
-                .line("no model configured: the edits were taken from the message");
+            show(cli, &said);
         }
-        if !message.text.is_empty() {
-            cli.ui.line(message.text.trim_end_matches('\n'));
-        }
-        if !said.built.is_empty() {
-            cli.ui.line(Text::styled(
-                Style::Dim,
-                format!("built: {}", said.built.join(", ")),
-            ));
-        }
-        cli.ui.line("");
     }
     Ok(ExitCode::Done)
 }
 
-/// `plandex log`
-pub(super) fn log(cli: &Cli, args: &args::Log) -> Result<ExitCode> {
+/// The numbers that a person means.
+fn range(text: &str) -> Result<RangeInclusive<i64>> {
+    let number = |text: &str| text.parse::<i64>().ok().filter(|number| *number > 0);
+    let found = match text.split_once('-') {
+        None => number(text).map(|one| one..=one),
+        Some((from, "")) => number(from).map(|from| from..=i64::MAX),
+        Some((from, to)) => number(from).zip(number(to)).map(|(from, to)| from..=to),
+    };
+    found.filter(|range| !range.is_empty()).ok_or_else(|| {
+        let message = format!("\"{text}\" names no messages");
+        let hint = "`plandex convo 3`, `plandex convo 2-5` or `plandex convo 2-`";
+        UsageError::new(message, hint).into()
+    })
+}
+
+fn show(cli: &Cli, said: &Said) {
+    let message = &said.message;
+    cli.ui.line(head(message));
+    if message.role == Role::Assistant && message.source == "literal" {
+        cli.ui
+            .line("no model configured: the edits were taken from the message");
+    }
+    if !message.text.is_empty() {
+        cli.ui.line(message.text.trim_end_matches('\n'));
+    }
+    if !said.built.is_empty() {
+        let built = format!("built: {}", said.built.join(", "));
+        cli.ui.line(Text::styled(Style::Dim, built));
+    }
+    cli.ui.line("");
+}
+
+fn head(message: &Message) -> Text {
+    let state = if message.state == State::Complete {
+        String::new()
+    } else {
+        format!(" ({})", message.state.word())
+    };
+    let kind = match message.kind {
+        Kind::Tell => String::new(),
+        kind @ (Kind::Chat | Kind::Continue | Kind::Fix) => format!(", {}", kind.word()),
+    };
+    let head = format!("#{} {}{state}{kind}", message.number, message.role.word());
+    let when = format!("  {}  {}", clock_time(message.created_at), message.source);
+    Text::styled(Style::Bold, head).then(Style::Dim, when)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VersionDocument {
+    steps: usize,
+    version: String,
+    author: String,
+    time: String,
+    title: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fencing_token: Option<i64>,
+}
+
+impl From<Entry> for VersionDocument {
+    fn from(entry: Entry) -> Self {
+        Self {
+            steps: entry.steps,
+            version: entry.version.to_string(),
+            time: rfc3339(entry.time_ms),
+            title: entry.title().to_owned(),
+            author: entry.author,
+            message: entry.message,
+            operation: entry.made_by.operation,
+            command: entry.made_by.command,
+            ticket: entry.made_by.ticket,
+            fencing_token: entry.made_by.fence,
+        }
+    }
+}
+
+/// `plandex log [-n N]`
+pub(super) fn log(cli: &Cli, args: &Log) -> Result<ExitCode> {
     let (project, selected) = cli.open_selected()?;
-    let versions = history::log(&project, &selected, args.limit)?;
+    let mut versions = Vec::new();
+    history::log(&project, &selected, |entry| {
+        if entry.steps >= args.limit || cli.ui.stdout_closed() {
+            return Ok(ControlFlow::Break(()));
+        }
+        if cli.json {
+            versions.push(VersionDocument::from(entry));
+        } else {
+            show_version(cli, &entry);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
     if cli.json {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Document {
             schema_version: u32,
+            plan: String,
+            branch: String,
             versions: Vec<VersionDocument>,
         }
-        #[derive(Serialize)]
-        struct VersionDocument {
-            version: String,
-            author: String,
-            time: String,
-            message: String,
-        }
-        let versions = versions
-            .into_iter()
-            .map(|entry| VersionDocument {
-                version: entry.version.to_string(),
-                time: rfc3339(entry.time_ms),
-                author: entry.author,
-                message: entry.message.trim_end().to_owned(),
-            })
-            .collect();
         cli.ui.json(&Document {
             schema_version: SCHEMA_VERSION,
+            plan: selected.plan.name,
+            branch: selected.branch.name,
             versions,
         });
-        return Ok(ExitCode::Done);
-    }
-    for entry in versions {
-        let short: String = entry.version.to_string().chars().take(10).collect();
-        let first = entry.message.lines().next().unwrap_or_default().to_owned();
-        let line = Text::styled(Style::Yellow, short)
-            .then(Style::Dim, format!("  {}  ", clock_time(entry.time_ms)))
-            .plain(first);
-        cli.ui.line(line);
     }
     Ok(ExitCode::Done)
+}
+
+fn show_version(cli: &Cli, entry: &Entry) {
+    let short: String = entry.version.to_string().chars().take(10).collect();
+    let age = render::age(since(entry.time_ms));
+    let line = Text::from(format!("{:>3}  ", entry.steps))
+        .then(Style::Yellow, short)
+        .then(Style::Dim, format!("  {age} ago  "))
+        .plain(entry.title());
+    cli.ui.line(line);
+    if cli.verbosity() > 0 {
+        for line in entry.message.lines().skip(1) {
+            cli.ui.line(format!("     {line}"));
+        }
+    }
+    cli.ui
+        .line(Text::styled(Style::Dim, format!("     {}", made_by(entry))));
+}
+
+/// "ann: tell execution (ticket 3, fence 9), plandex tell x".
+fn made_by(entry: &Entry) -> String {
+    let made_by = &entry.made_by;
+    let mut words = entry.actor().to_owned();
+    if let Some(operation) = &made_by.operation {
+        words = format!("{words}: {operation}");
+    }
+    if let (Some(ticket), Some(fence)) = (made_by.ticket, made_by.fence) {
+        words = format!("{words} (ticket {ticket}, fence {fence})");
+    }
+    if let Some(command) = &made_by.command {
+        words = format!("{words}, {command}");
+    }
+    words
 }

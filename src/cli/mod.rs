@@ -5,6 +5,7 @@
 
 mod apply;
 mod args;
+mod backup;
 mod batch;
 mod branches;
 mod choice;
@@ -25,6 +26,7 @@ mod pending;
 mod plans;
 mod reject;
 mod report;
+mod rewind;
 mod run;
 mod session;
 mod status;
@@ -102,8 +104,9 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Chat(args) => run::chat(cli, args),
         Command::Build(args) => run::build(cli, args),
         Command::Summary(args) => run::summary(cli, args),
-        Command::Convo => history::convo(cli),
+        Command::Convo(args) => history::convo(cli, args),
         Command::Log(args) => history::log(cli, args),
+        Command::Rewind(args) => rewind::rewind(cli, args),
         Command::Diff(args) => diff::diff(cli, args),
         Command::Reject(args) => reject::reject(cli, args),
         Command::Who(args) => who::who(cli, args),
@@ -120,6 +123,8 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Models => models::models(cli),
         Command::SetModel(args) => models::set_model(cli, args),
         Command::Doctor(args) => doctor::doctor(cli, args),
+        Command::Backup(args) => backup::backup(cli, args),
+        Command::Restore(args) => backup::restore(cli, args),
         Command::Batch(args) => batch::batch(cli, args),
         Command::ProbeFileSystem(args) => {
             crate::store::answer_probe(&args.place)?;

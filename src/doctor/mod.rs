@@ -13,6 +13,7 @@ pub mod age;
 mod checks;
 mod mend;
 mod place;
+mod rebuild;
 mod report;
 mod seen;
 mod text;
@@ -24,6 +25,7 @@ use anyhow::Result;
 
 pub use mend::{Fixed, Recovery, fix};
 pub use place::locate;
+pub use rebuild::{NOT_BACK, Rebuilt, is_lost, rebuild_rows, recreate};
 pub use report::{
     ActiveLock, Check, CheckState, Holder, Issue, Kind, Metrics, Report, Request, Severity,
     StaleLock,

@@ -74,6 +74,8 @@ pub const DIFF: Operation<ReadPermit> = Operation::new("view diffs", "View diffs
 pub const REJECT: Operation<WritePermit> = Operation::new("reject changes", "Rejecting changes");
 /// `apply`.
 pub const APPLY: Operation<WritePermit> = Operation::new("apply changes", "Applying changes");
+/// `rewind`.
+pub const REWIND: Operation<WritePermit> = Operation::new("rewind plan", "Rewind");
 /// `checkout -b`.
 pub const CREATE_BRANCH: Operation<WritePermit> = Operation::new("create branch", "Create branch");
 /// `delete-branch`.
@@ -96,6 +98,9 @@ pub const EXEC: Operation<WritePermit> = Operation::new("exec", "Command");
 pub const EXEC_READ: Operation<ReadPermit> = Operation::new("exec read", "Reading command");
 /// `doctor --fix`, and a reader that met something to repair.
 pub const REPAIR: Operation<WritePermit> = Operation::new("repair", "Repair");
+
+/// `doctor --rebuild`: the rows of a plan's branches from its repository.
+pub const REBUILD: Operation<WritePermit> = Operation::new("rebuild rows", "Rebuilding rows");
 
 /// Whether an operation with this reason runs a command of the user's, which inherits the owner
 /// file and may run plandex commands below the hold.
@@ -130,6 +135,7 @@ pub const TITLES: &[(&str, &str)] = &[
     (DIFF.reason, DIFF.title),
     (REJECT.reason, REJECT.title),
     (APPLY.reason, APPLY.title),
+    (REWIND.reason, REWIND.title),
     (CREATE_BRANCH.reason, CREATE_BRANCH.title),
     (DELETE_BRANCH.reason, DELETE_BRANCH.title),
     (SET_MODEL.reason, SET_MODEL.title),
@@ -141,6 +147,7 @@ pub const TITLES: &[(&str, &str)] = &[
     (EXEC.reason, EXEC.title),
     (EXEC_READ.reason, EXEC_READ.title),
     (REPAIR.reason, REPAIR.title),
+    (REBUILD.reason, REBUILD.title),
 ];
 
 /// The title of the operation with this reason; the reason itself if it is not known here (a

@@ -56,7 +56,7 @@ pub struct Turned {
 
 const RULES: &str = "\
 You change files of a software project. Say briefly what you do, then give each change in one of \
-two forms.
+these forms.
 
 A whole file, new or replaced, as a code fence labelled with its path:
 
@@ -73,7 +73,17 @@ the lines as they are now
 the lines as they shall be
 >>>>>>> REPLACE
 
-Search text must occur exactly once in the file. Never stand in for code with a remark such as \
+A file to delete, or to give another name:
+
+*** Begin Patch
+*** Delete File: src/old.rs
+*** Update File: src/name.rs
+*** Move to: src/other.rs
+*** End Patch
+
+Such a patch may hold hunks, and a unified diff in a ```diff fence will do as well. Each must be \
+closed, and name its file. Search text and the context of a hunk must occur exactly once in the \
+file. Never stand in for code with a remark such as \
 \"rest unchanged\". Paths are relative to the project's root.";
 
 const CHAT_RULES: &str = "\
@@ -201,6 +211,7 @@ fn fence_for(body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::reply::{Ending, ReplyEvent, ReplyParser};
 
     fn turned(role: Role, text: &str) -> Turned {
         Turned {
@@ -218,6 +229,32 @@ mod tests {
             said,
         };
         briefing(&material, prompt)
+    }
+
+    #[test]
+    fn the_forms_it_shows_are_read_as_edits() {
+        let mut parser = ReplyParser::new();
+        let mut events = parser.push(RULES);
+        events.extend(parser.finish(Ending::Complete));
+        let edits: Vec<String> = events
+            .iter()
+            .filter_map(|event| match event {
+                ReplyEvent::Edit(edit) => Some(format!("{} {}", edit.path, edit.format)),
+                ReplyEvent::Malformed(found) => Some(found.message.clone()),
+                ReplyEvent::Prose(_)
+                | ReplyEvent::FileStarted { .. }
+                | ReplyEvent::FileLines { .. } => None,
+            })
+            .collect();
+        assert_eq!(
+            edits,
+            [
+                "src/example.rs whole file",
+                "src/example.rs search/replace",
+                "src/old.rs patch",
+                "src/name.rs patch"
+            ]
+        );
     }
 
     #[test]

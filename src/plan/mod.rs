@@ -24,6 +24,7 @@ mod record;
 mod repair;
 pub mod reply;
 mod report;
+pub mod rewind;
 mod run;
 mod sheet;
 mod stale;

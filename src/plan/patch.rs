@@ -136,7 +136,8 @@ pub(super) fn quoted(prefix: &str, path: &str) -> String {
             c if c.is_control() => {
                 let mut utf8 = [0; 4];
                 for byte in c.encode_utf8(&mut utf8).bytes() {
-                    out.push_str(&format!("\\{byte:03o}"));
+                    let octal = format!("\\{byte:03o}");
+                    out.push_str(&octal);
                 }
             }
             c => out.push(c),

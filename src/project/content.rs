@@ -26,6 +26,24 @@ pub struct Content {
     pub rows: Rows,
 }
 
+impl Content {
+    /// The rows of the version for a branch that has those of `before`. Versions made before schema
+    /// version 2 have no builds, so what is known of them stays, of messages that the version has.
+    pub fn rows_after(self, before: &Rows) -> Rows {
+        let mut rows = self.rows;
+        if self.branch.is_none() {
+            let is_kept = |build: &&Build| {
+                let is_new = rows.builds.iter().all(|known| known.id != build.id);
+                is_new && rows.messages.iter().any(|said| said.id == build.message_id)
+            };
+            let kept: Vec<Build> = before.builds.iter().filter(is_kept).cloned().collect();
+            rows.builds.extend(kept);
+            rows.sort();
+        }
+        rows
+    }
+}
+
 /// Reads `version` as one of the branch `branch_id`.
 pub fn read(repo: &PlanRepo, version: &Version, branch_id: &str) -> Result<Content> {
     let mut reader = Reader {

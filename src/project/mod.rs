@@ -5,6 +5,7 @@
 //! crash in between leaves an unreferenced commit or a lagging ref, both harmless and repaired;
 //! never a row that points nowhere.
 
+pub mod backup;
 pub mod content;
 mod describe;
 mod find;
@@ -19,8 +20,8 @@ use anyhow::{Context as _, Result};
 
 pub use find::{Place, ProjectError, find, place_for_new};
 pub use select::{DecidedBy, SelectError, Selected, find_among, find_plan};
-pub(crate) use turn::Purpose;
 pub use turn::{APPLY, Turn};
+pub(crate) use turn::{Purpose, status_of};
 
 use crate::config::LockToken;
 use crate::lock::{self, LockError, Locks, Notice, Patience, operation, owner};

@@ -10,6 +10,7 @@ use crate::platform::cancel::Cancel;
 use crate::platform::clock;
 use crate::repo::{PlanRepo, TreeChange, Version};
 use crate::store::branches::{self, Branch, NewBranch, Status};
+use crate::store::changes;
 use crate::store::messages::State;
 use crate::store::plans;
 use crate::store::rows::{self, Rows};
@@ -36,6 +37,16 @@ impl Purpose {
 
 /// The trailer of a version that tells which apply it ends.
 pub const APPLY: &str = "Apply";
+
+/// Whether the head of `branch` is not of before schema version 2, when versions told neither their
+/// branch nor its builds.
+fn tells_its_branch(repo: &PlanRepo, branch: &Branch) -> Result<bool> {
+    let head = branch.head.as_deref().map(str::parse).transpose()?;
+    let found = head
+        .map(|head| repo.file(&head, tree::BRANCH))
+        .transpose()?;
+    Ok(found.flatten().is_some())
+}
 
 /// How the last run of a branch ended, as far as its rows tell.
 pub(crate) fn status_of(rows: &Rows) -> Status {
@@ -211,12 +222,15 @@ impl<'p> Turn<'p> {
             created_at,
         };
         let message = format!("New branch {name}, from {}", from.name);
-        let head = self.commit(
-            &repo,
-            from.head.as_deref(),
-            &[tree::branch(&about)],
-            &message,
-        )?;
+        let mut own = vec![tree::branch(&about)];
+        if !tells_its_branch(&repo, from)? {
+            let builds = self
+                .project
+                .store
+                .read(|tx| changes::builds(tx, &from.id))?;
+            own.extend(builds.iter().map(tree::build));
+        }
+        let head = self.commit(&repo, from.head.as_deref(), &own, &message)?;
         let head = head.to_string();
         let fork = NewBranch {
             id: &id,
@@ -243,16 +257,25 @@ impl<'p> Turn<'p> {
         finish: impl FnOnce(&WriteTx<'_>) -> Result<()>,
     ) -> Result<Version> {
         let repo = self.repo()?;
-        let rows = content::read(&repo, to, &branch.id)?.rows;
+        let before = self
+            .project
+            .store
+            .read(|tx| Rows::of_branch(tx, &branch.id))?;
+        let held = content::read(&repo, to, &branch.id)?;
+        let has_builds = held.branch.is_some();
+        let rows = held.rows_after(&before);
         let plan = self
             .project
             .store
             .read(|tx| plans::by_id(tx, self.plan_id))?;
         let plan = plan.context("the plan is gone")?;
-        let own = [
+        let mut own = vec![
             tree::plan(&tree::PlanAbout::from(&plan)),
             tree::branch(&tree::BranchAbout::from(branch)),
         ];
+        if !has_builds {
+            own.extend(rows.builds.iter().map(tree::build));
+        }
         let head = branch.head.as_deref().map(str::parse).transpose()?;
         let next = self.commit_on(&repo, Some(to), head.as_ref(), &own, message)?;
         let version = next.to_string();

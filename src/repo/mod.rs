@@ -17,6 +17,7 @@
 //! that is trusted because it exists. Plain git reads the result: `git log`, `git show`, `git
 //! fsck`.
 
+mod copy;
 mod create;
 mod fold;
 mod history;
@@ -39,6 +40,7 @@ use gix::ObjectId;
 use gix::objs::Kind;
 use serde::{Deserialize, Serialize};
 
+pub use copy::Held;
 pub use history::LogEntry;
 pub use leftovers::{sweep_unfinished, unfinished};
 pub use pack::deflated;

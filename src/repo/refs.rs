@@ -40,6 +40,16 @@ impl PlanRepo {
         Ok(found.and_then(|id| id.parse().ok()))
     }
 
+    /// The id of the branch that `HEAD` names: the one that the repository was made with.
+    pub fn head_branch(&self) -> Result<String> {
+        let path = self.path.join("HEAD");
+        let line = read(&path)?.unwrap_or_default();
+        let id = line.trim_end().strip_prefix("ref: refs/heads/");
+        Ok(id
+            .with_context(|| format!("{} is damaged", path.display()))?
+            .to_owned())
+    }
+
     /// Lists the refs of all branches: their ids, and where they point.
     pub fn mirrors(&self) -> Result<Vec<(String, Version)>> {
         let mut ids = std::collections::BTreeSet::new();

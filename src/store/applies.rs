@@ -330,11 +330,14 @@ pub fn undoable(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<(Apply, bool)>> 
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The changes of the paths that failed in the newest apply of a branch.
+/// The changes of the paths that failed in the newest apply of a branch; one that was called off or
+/// killed, and taken back, is passed over.
 pub fn failed_last(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<String>> {
     let mut select = tx.sql().prepare_cached(
         "SELECT change_id FROM apply_files WHERE state = 'failed' AND apply_id =
-            (SELECT id FROM applies WHERE branch_id = ?1 AND undoes IS NULL
+            (SELECT id FROM applies a WHERE branch_id = ?1 AND undoes IS NULL
+                AND (state IN ('files_done', 'done') OR EXISTS (SELECT 1 FROM apply_files f
+                    WHERE f.apply_id = a.id AND f.state = 'failed'))
              ORDER BY created_at DESC, id DESC LIMIT 1)
          ORDER BY number",
     )?;

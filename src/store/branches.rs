@@ -203,6 +203,61 @@ pub fn delete(tx: &WriteTx<'_>, id: &str) -> Result<()> {
     Ok(())
 }
 
+/// Where a branch stands, live or deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The branch.
+    pub id: String,
+    /// Its newest version.
+    pub head: Option<String>,
+    /// Whether it is deleted.
+    pub is_deleted: bool,
+}
+
+/// Where all branches of all plans stand, by the plans' ids; deleted ones, too.
+pub fn by_plan(tx: &ReadTx<'_>) -> Result<Vec<(String, Vec<Standing>)>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT p.id, b.id, b.head, b.deleted_at IS NOT NULL FROM plans p
+         JOIN branches b ON b.plan_id = p.id ORDER BY p.id, b.id",
+    )?;
+    let mut rows = select.query([])?;
+    let mut plans: Vec<(String, Vec<Standing>)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let plan: String = row.get(0)?;
+        let standing = Standing {
+            id: row.get(1)?,
+            head: row.get(2)?,
+            is_deleted: row.get(3)?,
+        };
+        match plans.last_mut() {
+            Some((last, branches)) if *last == plan => branches.push(standing),
+            _ => plans.push((plan, vec![standing])),
+        }
+    }
+    Ok(plans)
+}
+
+/// Inserts a branch as it is told by its repository.
+pub fn put(tx: &WriteTx<'_>, branch: &Branch) -> Result<()> {
+    tx.sql()
+        .prepare_cached(
+            "INSERT INTO branches (id, plan_id, name, parent_id, head, status, error, created_at,
+                updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            branch.id,
+            branch.plan_id,
+            branch.name,
+            branch.parent_id,
+            branch.head,
+            branch.status.word(),
+            branch.error,
+            branch.created_at,
+            branch.updated_at,
+        ])?;
+    Ok(())
+}
+
 /// A branch as it is forked.
 #[derive(Debug, Clone, Copy)]
 pub struct NewBranch<'a> {

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use super::StoreError;
 use super::gate::Gate;
-use super::transaction::{Durability, Tx};
+use super::transaction::{Durability, Tx, WriteTx};
 use crate::platform::crash::crash_point;
 
 /// The schema this program writes: `PRAGMA user_version` of the database.
@@ -61,6 +61,21 @@ fn in_one_transaction(connection: &Connection, dir: &Path) -> Result<()> {
         found => upgrade(connection, found)
             .with_context(|| format!("bringing the database from version {found} to the newest"))?,
     }
+    connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    tx.commit().context("writing the schema")
+}
+
+/// Makes the schema in an empty database, and what `fill` puts in it, in one transaction.
+pub(super) fn make(
+    connection: &Connection,
+    fill: impl FnOnce(&WriteTx<'_>) -> Result<()>,
+) -> Result<()> {
+    let tx = Tx::begin_write(connection, Durability::Full)?;
+    connection
+        .execute_batch(SCHEMA)
+        .context("creating the schema")?;
+    crash_point("schema.change");
+    fill(&WriteTx::new(&tx))?;
     connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     tx.commit().context("writing the schema")
 }

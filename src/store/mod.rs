@@ -101,6 +101,33 @@ impl Store {
         open::open(dir, connections)
     }
 
+    /// Makes a database that is lost again, filled by `fill` in the one transaction that makes it.
+    /// What there is of the old one is put aside; returns where.
+    ///
+    /// Fails if there is a database by now.
+    pub fn recreate(
+        dir: &Path,
+        fill: impl FnOnce(&WriteTx<'_>) -> Result<()>,
+    ) -> Result<Option<PathBuf>> {
+        open::recreate(dir, fill)
+    }
+
+    /// Writes a consistent copy of the database to `path`, where nothing may be yet, while others
+    /// work (`VACUUM INTO`).
+    pub fn copy_to(&self, path: &Path) -> Result<()> {
+        open::copy_to(&self.path(), path)
+    }
+
+    /// Forgets the processes that worked when this copy of a database was made: their tickets, and
+    /// their applies, whose files are those of another time.
+    pub fn forget_processes(&self) -> Result<()> {
+        self.transact(Durability::Full, Duration::from_secs(5), |tx| {
+            tx.connection()
+                .execute_batch("DELETE FROM repo_locks; DELETE FROM applies")?;
+            Ok(())
+        })
+    }
+
     /// The state directory.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -442,6 +469,15 @@ fn impatiently<T>(
     let result = work();
     connection.busy_timeout(open::BUSY)?;
     result
+}
+
+/// Runs `work` on a copy of a database ([`Store::copy_to`]), which nobody else has.
+pub fn looking_at<T>(copy: &Path, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+    let connection = open::connect(copy)?;
+    let tx = Tx::begin_read(&connection)?;
+    let value = work(&ReadTx(&tx));
+    tx.finish_read();
+    value
 }
 
 /// How deep [`Store::integrity`] looks.

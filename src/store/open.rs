@@ -1,7 +1,7 @@
 //! Making and opening the database: the checks that come before the first query.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -49,6 +49,55 @@ pub(super) fn create(dir: &Path, connections: Connections) -> Result<Store> {
     drop(entered);
     drop(gate);
     open(dir, connections)
+}
+
+/// As [`super::Store::recreate`].
+pub(super) fn recreate(
+    dir: &Path,
+    fill: impl FnOnce(&super::WriteTx<'_>) -> Result<()>,
+) -> Result<Option<PathBuf>> {
+    check_place(dir)?;
+    let gate = Gate::open(dir)?;
+    let entered = gate.enter(Some(Duration::from_secs(30)))?;
+    let path = dir.join("plandex.db");
+    let aside = put_aside(dir)?;
+    drop(file::write_new(&path, b"", 0o600)?);
+    file::sync_dir(dir)?;
+    let connection = connect(&path).map_err(|error| name_error(&path, error))?;
+    connection.execute_batch("PRAGMA page_size=1024")?;
+    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    migrate::make(&connection, fill)?;
+    drop(entered);
+    Ok(aside)
+}
+
+/// Gives the files of a lost database other names: nobody but SQLite opens them, and a name is all
+/// that is changed. An empty one goes.
+fn put_aside(dir: &Path) -> Result<Option<PathBuf>> {
+    let path = dir.join("plandex.db");
+    let to = format!("lost-{}.db", clock::wall_ms());
+    let length = std::fs::metadata(&path).map_or(0, |meta| meta.len());
+    for (name, ending) in super::FILES.into_iter().zip(["", "-wal", "-shm"]) {
+        let from = dir.join(name);
+        if from.exists() && length == 0 {
+            file::remove_file(&from)?;
+        } else if from.exists() {
+            file::rename(&from, &dir.join(format!("{to}{ending}")))?;
+        }
+    }
+    Ok((length > 0).then(|| dir.join(to)))
+}
+
+/// As [`super::Store::copy_to`].
+pub(super) fn copy_to(from: &Path, to: &Path) -> Result<()> {
+    let context = || format!("copying the database to {}", to.display());
+    // SQLite takes an empty file for none, and leaves its mode.
+    let made = file::write_new(to, b"", 0o600).with_context(context)?;
+    let connection = connect(from)?;
+    connection
+        .execute("VACUUM INTO ?1", [to.to_string_lossy()])
+        .with_context(context)?;
+    file::sync_file(&made, to)
 }
 
 pub(super) fn open(dir: &Path, connections: Connections) -> Result<Store> {

@@ -158,6 +158,16 @@ fn those(tx: &ReadTx<'_>, which: &str) -> Result<Vec<Plan>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Inserts a plan as it is told by its repository.
+pub fn put(tx: &WriteTx<'_>, plan: &Plan) -> Result<()> {
+    tx.sql()
+        .prepare_cached(
+            "INSERT INTO plans (id, name, created_at, updated_at) VALUES (?1, ?2, ?3, ?3)",
+        )?
+        .execute(params![plan.id, plan.name, plan.created_at])?;
+    set(tx, plan)
+}
+
 /// Writes what may change of a plan: its name, whether it is archived, whether it is deleted.
 pub fn set(tx: &WriteTx<'_>, plan: &Plan) -> Result<()> {
     tx.sql()

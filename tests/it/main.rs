@@ -9,6 +9,7 @@
     reason = "a failing helper is a failing test; tests read, write and print as they please"
 )]
 
+mod apply;
 mod apply_faults;
 mod bad_input;
 mod batch;
@@ -23,6 +24,7 @@ mod follow;
 mod log;
 mod looking;
 mod model;
+mod pending;
 mod plans;
 mod queue;
 mod replay;

@@ -36,9 +36,12 @@ pub(in crate::cli) struct Apply {
         conflicts_with_all = ["files", "atomic", "retry_failed", "sudo", "commit", "message"]
     )]
     pub(super) undo: Option<String>,
-    /// Commit what was written with git, and nothing else.
+    /// Commit what was written with git, and nothing else; else the setting auto-commit.
     #[arg(long, short)]
     pub(super) commit: bool,
+    /// Do not commit, whatever the setting auto-commit says.
+    #[arg(long, conflicts_with = "commit")]
+    pub(super) skip_commit: bool,
     /// The commit's message; else the plan's name and the paths.
     #[arg(
         long,

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::args::Apply;
 use crate::apply::git::{self, Before, Committed, GitError, Waiting};
 use crate::apply::{Applied, Classified};
 use crate::cli::exit::ExitCode;
@@ -24,8 +25,32 @@ pub(super) struct Outcome {
     is_asked: bool,
 }
 
+/// Looks at the repository before anything is written, if it is to be committed: by the flag, else
+/// by the setting. Where there is no repository the flag fails, and the setting says so.
+pub(super) fn wanted(
+    cli: &Cli,
+    args: &Apply,
+    project: &Project,
+    classified: &[Classified],
+) -> Result<Option<Before>> {
+    if args.commit {
+        return look(project, classified).map(Some);
+    }
+    if args.skip_commit || !cli.settings(project)?.auto_commit {
+        return Ok(None);
+    }
+    match look(project, classified) {
+        Err(error) if matches!(error.downcast_ref(), Some(GitError::NoRepository)) => {
+            cli.ui
+                .warning("auto-commit: nothing is committed, because this is no git repository");
+            Ok(None)
+        }
+        looked => looked.map(Some),
+    }
+}
+
 /// Looks at the repository before anything is written; fails if there is none.
-pub(super) fn look(project: &Project, classified: &[Classified]) -> Result<Before> {
+fn look(project: &Project, classified: &[Classified]) -> Result<Before> {
     let paths: Vec<&str> = classified
         .iter()
         .map(|one| one.change.path.as_str())

@@ -53,10 +53,7 @@ pub(super) fn apply(cli: &Cli, args: &Apply) -> Result<ExitCode> {
         return Ok(ExitCode::Done);
     }
     show::show(cli, args, &project, &selected, &classified)?;
-    let before = match args.commit {
-        true => Some(commit::look(&project, &classified)?),
-        false => None,
-    };
+    let before = commit::wanted(cli, args, &project, &classified)?;
     let Some(mut options) = asking::decide(cli, args, &classified) else {
         return Ok(ExitCode::Declined);
     };

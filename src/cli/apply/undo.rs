@@ -84,7 +84,9 @@ fn line(cli: &Cli, one: &Classified) -> Text {
         Class::Clean => line,
         Class::Already => line.then(Style::Dim, "  is back already"),
         Class::Drifted => line.then(Style::Yellow, "  was changed since"),
-        class => line.then(Style::Yellow, format!("  {}", class.words())),
+        Class::Missing | Class::Exists | Class::TypeChanged | Class::Refused(_) => {
+            line.then(Style::Yellow, format!("  {}", one.class.words()))
+        }
     }
 }
 

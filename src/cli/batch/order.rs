@@ -24,6 +24,8 @@ pub(super) fn not_in_a_batch(command: &Command) -> Option<&'static str> {
     let follows = matches!(command, Command::Connect(_));
     let is_batch = matches!(command, Command::Batch(_));
     let is_ours = matches!(command, Command::ProbeFileSystem(_));
+    let replaces = matches!(command, Command::Restore(_))
+        || matches!(command, Command::Doctor(args) if args.rebuild);
     is_batch
         .then_some("a batch cannot hold a batch")
         .or(goes_on.then_some("it would go on until it is stopped"))
@@ -31,6 +33,7 @@ pub(super) fn not_in_a_batch(command: &Command) -> Option<&'static str> {
         .or(command
             .is_in_background()
             .then_some("a batch waits for its lines: none is in the background"))
+        .or(replaces.then_some("it takes the project away from the other lines"))
         .or(is_ours.then_some("it is no command for people"))
 }
 
@@ -48,6 +51,8 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Unarchive(_)
         | Command::DeletePlan(_)
         | Command::Undelete(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
         | Command::SetConfig(_) => Order::Alone,
         Command::Doctor(args) if args.fix || args.prune => Order::Alone,
         Command::Doctor(_)
@@ -73,6 +78,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Clear
         | Command::Update(_)
         | Command::Summary(_)
+        | Command::Rewind(_)
         | Command::Reject(_)
         | Command::SetModel(_)
         | Command::Apply(_) => Order::OfPlan(Scope::Write),
@@ -84,9 +90,9 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Current
         | Command::Branches
         | Command::Ls
+        | Command::Convo(_)
         | Command::Show(_)
         | Command::Models
-        | Command::Convo
         | Command::Log(_)
         | Command::Status => Order::OfPlan(Scope::Read),
     }

@@ -6,6 +6,7 @@ use anyhow::Error;
 use serde::Serialize;
 
 use super::args::Global;
+use super::context::Halt;
 use super::exec::ExecError;
 use super::exit::ExitCode;
 use super::session::{Cli, SCHEMA_VERSION};
@@ -14,8 +15,10 @@ use crate::apply::ApplyError;
 use crate::config::{self, Environment};
 use crate::context::{ContextError, SelectorError};
 use crate::lock::{LockError, RetryReason};
+use crate::plan::rewind::NoTarget;
 use crate::platform::cancel::Reason;
 use crate::platform::panic::Panicked;
+use crate::project::backup::RestoreError;
 use crate::project::{ProjectError, SelectError};
 use crate::store::StoreError;
 use crate::store::settings::SettingError;
@@ -197,6 +200,7 @@ fn words(error: &Error) -> String {
 }
 
 fn judge(error: &Error) -> Verdict {
+    let declined = ExitCode::Declined;
     if let Some(usage) = error.downcast_ref::<UsageError>() {
         return Verdict {
             code: ExitCode::Usage,
@@ -204,23 +208,24 @@ fn judge(error: &Error) -> Verdict {
             hint: usage.hint.clone(),
         };
     }
+    let own = error
+        .downcast_ref()
+        .map(restore)
+        .or_else(|| error.downcast_ref().map(no_target))
+        .or_else(|| error.downcast_ref().map(selector))
+        .or_else(|| error.downcast_ref().map(|halt: &Halt| from(halt.verdict())));
+    if let Some(verdict) = own {
+        return verdict;
+    }
     if error.is::<Unconfirmed>() {
         let hint = "`plandex apply -y`; nothing was written";
-        return Verdict::new(ExitCode::Declined, "unconfirmed", hint);
-    }
-    if let Some(halt) = error.downcast_ref::<super::context::Halt>() {
-        let (code, kind, hint) = halt.verdict();
-        return Verdict::new(code, kind, hint);
-    }
-    if error.is::<SelectorError>() {
-        let hint = "list what is loaded with `plandex ls`; nothing was changed";
-        return Verdict::new(ExitCode::Usage, "usage", hint);
+        return Verdict::new(declined, "unconfirmed", hint);
     }
     if let Some(unasked) = error.downcast_ref::<Unasked>() {
-        return Verdict::new(ExitCode::Declined, "unconfirmed", unasked.hint);
+        return Verdict::new(declined, "unconfirmed", unasked.hint);
     }
     if error.is::<CalledOff>() {
-        return Verdict::new(ExitCode::Declined, "declined", "");
+        return Verdict::new(declined, "declined", "");
     }
     if error.is::<Panicked>() {
         return Verdict::new(ExitCode::Failed, "panicked", PANICKED);
@@ -251,6 +256,30 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(exec))
         .or_else(|| error.downcast_ref().map(context));
     found.unwrap_or_else(|| Verdict::new(ExitCode::Failed, "failed", machine(error)))
+}
+
+fn restore(error: &RestoreError) -> Verdict {
+    from(match error {
+        RestoreError::Exists(_) => (ExitCode::Usage, "exists", "`--force` moves it aside first"),
+        RestoreError::Busy(_) => {
+            let hint = "`plandex ps`, `plandex stop`; nothing was changed";
+            (ExitCode::NotAcquired, "busy", hint)
+        }
+        RestoreError::Damaged { .. } => {
+            let hint = "another backup; nothing was changed";
+            (ExitCode::Failed, "damaged", hint)
+        }
+    })
+}
+
+fn no_target(_: &NoTarget) -> Verdict {
+    let hint = "`plandex log` lists the versions; nothing was changed";
+    Verdict::new(ExitCode::Usage, "no_version", hint)
+}
+
+fn selector(_: &SelectorError) -> Verdict {
+    let hint = "list what is loaded with `plandex ls`; nothing was changed";
+    Verdict::new(ExitCode::Usage, "usage", hint)
 }
 
 /// The next command after a refusal of the machine itself.
@@ -386,7 +415,7 @@ fn select(error: &SelectError) -> Verdict {
     let (kind, hint) = match error {
         SelectError::Deleted { .. } => (
             "no_plan",
-            "choose another with `plandex cd NAME`, or get it back with `plandex undelete`",
+            "choose another with `plandex cd NAME`, or get it back with `plandex undelete NAME`",
         ),
         SelectError::BranchGone { .. } => {
             ("no_branch", "choose another with `plandex checkout NAME`")

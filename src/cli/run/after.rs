@@ -8,7 +8,7 @@ use super::super::args::{Arguments, Command};
 use super::super::exit::ExitCode;
 use super::super::session::Cli;
 use super::super::{apply, diff};
-use super::args::Edits;
+use super::args::{Applying, Edits};
 use crate::config::Settings;
 use crate::plan::{Building, Report, Told};
 use crate::project::{Project, Selected};
@@ -38,7 +38,7 @@ const MENU: [Choice<'_>; 3] = [
 pub(super) struct Wishes {
     pub(super) building: Building,
     applies: bool,
-    commits: bool,
+    passed_on: Option<&'static str>,
     goes_on: bool,
     asks: bool,
 }
@@ -51,7 +51,7 @@ impl Wishes {
             Some(edits) => edits.builds().unwrap_or(settings.auto_build),
             None => false,
         };
-        let wishes = Self::with(&settings, edits.and_then(Edits::applies));
+        let wishes = Self::with(&settings, edits.map(Edits::applying));
         Ok(Self {
             building: match builds {
                 true => Building::AtOnce,
@@ -64,15 +64,17 @@ impl Wishes {
     }
 
     /// Of `build`.
-    pub(super) fn of_build(cli: &Cli, project: &Project, applies: Option<bool>) -> Result<Self> {
-        Ok(Self::with(&cli.settings(project)?, applies))
+    pub(super) fn of_build(cli: &Cli, project: &Project, applying: &Applying) -> Result<Self> {
+        Ok(Self::with(&cli.settings(project)?, Some(applying)))
     }
 
-    fn with(settings: &Settings, applies: Option<bool>) -> Self {
+    fn with(settings: &Settings, applying: Option<&Applying>) -> Self {
         Self {
             building: Building::AtOnce,
-            applies: applies.unwrap_or(settings.auto_apply),
-            commits: settings.auto_commit,
+            applies: applying
+                .and_then(Applying::wish)
+                .unwrap_or(settings.auto_apply),
+            passed_on: applying.and_then(Applying::passed_on),
             goes_on: settings.auto_continue,
             asks: !settings.skip_changes_menu,
         }
@@ -108,7 +110,7 @@ impl Wishes {
 
     fn apply(self, cli: &Cli) -> Result<ExitCode> {
         let mut words = vec!["apply", "-y"];
-        words.extend(self.commits.then_some("--commit"));
+        words.extend(self.passed_on);
         let Command::Apply(args) = parsed(&words)? else {
             bail!("`plandex apply` is another command");
         };

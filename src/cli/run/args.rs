@@ -74,12 +74,25 @@ pub(in super::super) struct Applying {
     /// Leave it pending, whatever auto-apply says.
     #[arg(long, overrides_with = "apply")]
     no_apply: bool,
+    /// With what is applied at once: commit it with git, and nothing else; else the setting
+    /// auto-commit.
+    #[arg(long, short, overrides_with = "skip_commit")]
+    commit: bool,
+    /// Do not commit it, whatever auto-commit says.
+    #[arg(long, overrides_with = "commit")]
+    skip_commit: bool,
 }
 
 impl Applying {
     /// What the flags say, if anything.
     pub(super) fn wish(&self) -> Option<bool> {
         (self.apply || self.no_apply).then_some(self.apply)
+    }
+
+    /// What of `apply`'s flags is passed on to it.
+    pub(super) fn passed_on(&self) -> Option<&'static str> {
+        let skips = self.skip_commit.then_some("--skip-commit");
+        self.commit.then_some("--commit").or(skips)
     }
 }
 
@@ -108,9 +121,9 @@ impl Edits {
         (is_built || self.no_build).then_some(is_built)
     }
 
-    /// Whether the flags say that what is built is written at once, if they say anything.
-    pub(super) fn applies(&self) -> Option<bool> {
-        self.applying.wish()
+    /// What is done with what is built.
+    pub(super) fn applying(&self) -> &Applying {
+        &self.applying
     }
 }
 

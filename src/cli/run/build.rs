@@ -21,7 +21,7 @@ pub(in super::super) fn build(cli: &Cli, args: &args::Build) -> Result<ExitCode>
         return background::start(cli, Input::Prompt);
     }
     let (project, selected) = cli.open_selected()?;
-    let wishes = Wishes::of_build(cli, &project, args.applying.wish())?;
+    let wishes = Wishes::of_build(cli, &project, &args.applying)?;
     let job = Job {
         project: &project,
         plan_id: &selected.plan.id,

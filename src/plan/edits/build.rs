@@ -105,11 +105,10 @@ fn most_lines(base: Option<&[u8]>, edits: &[Edit]) -> usize {
 
 /// What is not there any more, but was before the edits of this turn, was changed by one of them.
 fn overlap(base: Option<&[u8]>, build: &Build<'_>, edit: &Edit, flaw: Flaw) -> Flaw {
-    let search = match &edit.body {
-        EditBody::Replace { search, .. } => edit_lines(search),
-        EditBody::Hunk(hunk) => edit_lines(&hunk.old),
-        _ => return flaw,
+    let Some((search, _)) = edit.body.sides() else {
+        return flaw;
     };
+    let search = edit_lines(search);
     let text = base.and_then(Text::read);
     let (true, Some(mut text)) = (build.is_changed && flaw.is_absence(), text) else {
         return flaw;
@@ -132,10 +131,8 @@ fn overlap(base: Option<&[u8]>, build: &Build<'_>, edit: &Edit, flaw: Flaw) -> F
 
 /// Notes where the replacement of lines that are not there stands already.
 fn applied_elsewhere(build: &mut Build<'_>, edit: &Edit, flaw: Flaw) -> Flaw {
-    let replace = match &edit.body {
-        EditBody::Replace { replace, .. } => replace,
-        EditBody::Hunk(hunk) => &hunk.new,
-        _ => return flaw,
+    let Some((_, replace)) = edit.body.sides() else {
+        return flaw;
     };
     let File::Text(text) = &mut build.file else {
         return flaw;

@@ -222,7 +222,7 @@ impl<'a> Build<'a> {
                 true => Flaw::elided(new[at]),
                 false => match self.segments(content) {
                     Ok(()) => return Ok(()),
-                    Err(flaw) => flaw.as_elided(new[at]),
+                    Err(flaw) => flaw.into_elided(new[at]),
                 },
             };
             return Err(flaw);
@@ -317,8 +317,13 @@ impl<'a> Build<'a> {
             // A patch envelope cannot say that a file has no last newline.
             let said = match format {
                 Format::ApplyPatch => Some(true),
-                _ if placed.reach == text.lines().len() => hunk.final_newline,
-                _ => None,
+                Format::UnifiedDiff
+                | Format::WholeFile
+                | Format::SearchReplace
+                | Format::PlandexBlock => {
+                    let is_end = placed.reach == text.lines().len();
+                    hunk.final_newline.filter(|_| is_end)
+                }
             };
             if let Some(final_newline) = said {
                 text.set_final_newline(final_newline);
@@ -407,10 +412,10 @@ impl<'a> Build<'a> {
         let File::Text(text) = &mut self.file else {
             return false;
         };
-        let (search, replace) = match body {
-            EditBody::Replace { search, replace } => (search, replace),
-            EditBody::Hunk(hunk) if hunk.old.is_empty() => (&hunk.old, &hunk.new),
-            _ => return false,
+        // A hunk's old lines were looked for with less context, too, and after its new ones.
+        let is_done = |old: &str| matches!(body, EditBody::Hunk(_)) && !old.is_empty();
+        let Some((search, replace)) = body.sides().filter(|(old, _)| !is_done(old)) else {
+            return false;
         };
         let replace = edit_lines(replace);
         let all = 0..text.lines().len();
@@ -423,11 +428,10 @@ impl<'a> Build<'a> {
         } else {
             already_there(text, &replace)
         };
-        let Some(range) = is_there else {
-            return false;
-        };
-        self.note_applied(index, range);
-        true
+        if let Some(range) = is_there.clone() {
+            self.note_applied(index, range);
+        }
+        is_there.is_some()
     }
 
     fn note_applied(&mut self, index: usize, range: std::ops::Range<usize>) {
@@ -484,23 +488,13 @@ fn inserted(at: usize, count: usize) -> Placed {
 }
 
 fn search_size(body: &EditBody) -> usize {
-    match body {
-        EditBody::Replace { search, .. } => search.len(),
-        EditBody::Hunk(hunk) => hunk.old.len(),
-        EditBody::Whole { .. }
-        | EditBody::Create { .. }
-        | EditBody::Segments { .. }
-        | EditBody::Delete { .. }
-        | EditBody::Move { .. }
-        | EditBody::Executable { .. } => 0,
-    }
+    body.sides().map_or(0, |(search, _)| search.len())
 }
 
 /// A file with a NUL would be binary from then on.
 fn check_text(text: &str) -> Result<(), Flaw> {
-    if text.contains('\0') {
-        Err(Flaw::of(Reason::Binary))
-    } else {
-        Ok(())
+    match text.contains('\0') {
+        true => Err(Flaw::of(Reason::Binary)),
+        false => Ok(()),
     }
 }

@@ -256,7 +256,7 @@ pub(super) fn rows<'a>(
     let new = |range: Range<usize>| {
         replace[range].iter().map(|line| match shift {
             Shift::None => Ok(Row::New(Cow::Borrowed(*line))),
-            shift => {
+            Shift::Deeper(_) | Shift::Shallower(_) => {
                 let line = shift.apply(line).ok_or(Reason::NotFound)?;
                 Ok(Row::New(Cow::Owned(line)))
             }
@@ -271,8 +271,8 @@ pub(super) fn rows<'a>(
             DiffOp::Equal { old_index, len, .. } => {
                 rows.extend((old_index..old_index + len).map(|at| Row::Kept(start + at)));
             }
-            other => {
-                for row in new(other.new_range()) {
+            DiffOp::Delete { .. } | DiffOp::Insert { .. } | DiffOp::Replace { .. } => {
+                for row in new(op.new_range()) {
                     rows.push(row?);
                 }
             }

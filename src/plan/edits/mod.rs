@@ -110,6 +110,22 @@ pub enum EditBody {
     },
 }
 
+impl EditBody {
+    /// The lines to find and those to put there, of an edit that has both.
+    fn sides(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Replace { search, replace } => Some((search, replace)),
+            Self::Hunk(hunk) => Some((&hunk.old, &hunk.new)),
+            Self::Whole { .. }
+            | Self::Create { .. }
+            | Self::Segments { .. }
+            | Self::Delete { .. }
+            | Self::Move { .. }
+            | Self::Executable { .. } => None,
+        }
+    }
+}
+
 /// One hunk of a patch or a diff: lines to find, lines to put there, and hints that only choose
 /// among places that are equally good.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -110,7 +110,7 @@ impl TaggedFile {
         }
         let bare = self.indent.strip(line).unwrap_or(line);
         let marker = Marker::read(bare).filter(|marker| !marker.is_divider());
-        (marker.is_some() || apply_patch::is_begin(bare))
+        (marker.is_some() || apply_patch::lines::is_begin(bare))
             .then(|| format!("a marker of another edit stands in it, line {number}"))
     }
 

@@ -286,7 +286,7 @@ impl Flaw {
     }
 
     /// The same trouble seen as an elision, which a line of a whole file is.
-    pub(super) fn as_elided(self, line: &str) -> Self {
+    pub(super) fn into_elided(self, line: &str) -> Self {
         let note = self.note.or_else(|| {
             let lines = quote(&self.searched_lines);
             (self.reason != Reason::Elided).then(|| match self.candidates.is_empty() {

@@ -248,17 +248,19 @@ enum Fault {
 
 impl Fault {
     fn flaw(self, segments: &[Segment<'_>], ways: &[Vec<Way>]) -> Flaw {
-        let (index, reason) = match self {
-            Self::None(index) => (index, Reason::NotFound),
-            Self::Several(index) => (index, Reason::Ambiguous),
+        let (index, reason, note) = match self {
+            Self::None(index) => {
+                let note = "its first and last line are not there in this order";
+                (index, Reason::NotFound, note)
+            }
+            Self::Several(index) => {
+                let note = "its first and last line fit in several ways";
+                (index, Reason::Ambiguous, note)
+            }
         };
         let lines = &segments[index].lines;
         let mut places: Vec<usize> = ways[index].iter().map(|way| way.range.start).collect();
         places.dedup();
-        let note = match reason {
-            Reason::NotFound => "its first and last line are not there in this order",
-            _ => "its first and last line fit in several ways",
-        };
         Flaw::placed(reason, lines, &places).with_note(note)
     }
 }
@@ -338,15 +340,16 @@ fn changes<'a>(
 fn rows<'a>(text: &Text<'a>, lines: &[&'a str], way: &Way) -> Result<Vec<Row<'a>>, Flaw> {
     let shifted = |line: &&'a str| match &way.shift {
         Shift::None => Some(Cow::Borrowed(*line)),
-        shift => shift.apply(line).map(Cow::Owned),
+        shift @ (Shift::Deeper(_) | Shift::Shallower(_)) => shift.apply(line).map(Cow::Owned),
     };
     let lines: Option<Vec<Cow<'a, str>>> = lines.iter().map(shifted).collect();
     let Some(lines) = lines else {
         return Err(Flaw::of(Reason::NotFound));
     };
-    let likeness = match way.tier {
-        Tier::Exact => Likeness::Exact,
-        _ => Likeness::UpToTrailingSpace,
+    let likeness = if way.tier == Tier::Exact {
+        Likeness::Exact
+    } else {
+        Likeness::UpToTrailingSpace
     };
     let theirs: Vec<_> = text
         .window(way.range.clone())
@@ -360,7 +363,9 @@ fn rows<'a>(text: &Text<'a>, lines: &[&'a str], way: &Way) -> Result<Vec<Row<'a>
             DiffOp::Equal { old_index, len, .. } => {
                 rows.extend((old_index..old_index + len).map(|at| Row::Kept(start + at)));
             }
-            other => rows.extend(lines[other.new_range()].iter().cloned().map(Row::New)),
+            DiffOp::Delete { .. } | DiffOp::Insert { .. } | DiffOp::Replace { .. } => {
+                rows.extend(lines[op.new_range()].iter().cloned().map(Row::New));
+            }
         }
     }
     // Both were found: they are the file's own lines, however loosely they were compared.

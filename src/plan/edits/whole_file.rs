@@ -69,7 +69,7 @@ impl WholeFile {
         if Marker::read(self.fence.unindented(line)).is_some_and(|marker| !marker.is_divider()) {
             return FileStep::Marker;
         }
-        if apply_patch::is_begin(line) {
+        if apply_patch::lines::is_begin(line) {
             let flaw = format!("a patch stands in it, line {number}");
             self.flaw.get_or_insert(flaw);
         }
@@ -103,9 +103,10 @@ impl WholeFile {
         let content = edit_text(&self.rows, &self.fence.indent);
         let path = std::mem::take(&mut self.path);
         let body = body_of(&path, content);
-        let format = match &body {
-            EditBody::Segments { .. } => Format::PlandexBlock,
-            _ => Format::WholeFile,
+        let format = if matches!(body, EditBody::Segments { .. }) {
+            Format::PlandexBlock
+        } else {
+            Format::WholeFile
         };
         Edit {
             path,

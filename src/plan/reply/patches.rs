@@ -3,7 +3,8 @@
 use super::code_fence::{CodeFence, Content};
 use super::{Ending, Malformed, Open, ReplyEvent, ReplyParser, label};
 use crate::plan::edits::Format;
-use crate::plan::edits::apply_patch::{Envelope, Star, is_begin};
+use crate::plan::edits::apply_patch::Envelope;
+use crate::plan::edits::apply_patch::lines::{Star, is_begin};
 use crate::plan::edits::fence::Fence;
 use crate::plan::edits::patch::{Flow, Found};
 use crate::plan::edits::plandex_block::Tag;

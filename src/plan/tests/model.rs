@@ -36,7 +36,7 @@ fn deed() -> impl Strategy<Value = (usize, Deed)> {
     (0..PATHS.len(), deed)
 }
 
-type Files = BTreeMap<String, (String, bool)>;
+pub(super) type Files = BTreeMap<String, (String, bool)>;
 
 /// The edits of a turn, for the files as they are: what to append to is searched for as a whole.
 fn edits_of(files: &Files, deeds: &[(usize, Deed)]) -> Vec<Edit> {
@@ -194,5 +194,7 @@ proptest! {
             files = model(&files, &edits, &failed);
             check(&bench, &files)?;
         }
+        // And git makes the same of what `diff` prints.
+        prop_assert_eq!(git::applied(&bench), files);
     }
 }

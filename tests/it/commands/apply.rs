@@ -214,6 +214,7 @@ fn a_file_that_changed_since_the_tell_is_never_overwritten_unasked() {
 --- stdout
 diff --git a/new.txt b/new.txt
 new file mode 100644
+index 0000000..3e75765
 --- /dev/null
 +++ b/new.txt
 @@ -0,0 +1 @@
@@ -275,9 +276,14 @@ hint: nothing was written; look with `plandex diff`, then `plandex apply --on-co
 --- stdout
 A new.txt +1 −0
 M src/lib.rs +1 −1  was modified since last read
-✓ 1 file written
-○ 1 file skipped, still pending
-  - src/lib.rs: was modified since last read
+Operation partially completed.
+
+Summary:
+  ✓ 1 file processed successfully
+  ○ 1 file skipped (still pending)
+
+Skipped files:
+  - src/lib.rs: Was modified since last read
 --- exit 10
 "#,
     );

@@ -86,6 +86,46 @@ fn auto_apply_writes_what_was_built_with_the_exit_codes_of_apply() {
     sandbox.run(&["tell", "-n", "--apply", "x"]).exits(2);
 }
 
+#[test]
+fn auto_commit_commits_what_an_apply_wrote() {
+    let sandbox = with_plans(&["auth"]);
+    let commits = || {
+        sandbox
+            .git(&["rev-list", "--count", "HEAD"])
+            .trim()
+            .to_owned()
+    };
+    sandbox.ok(&["tell", &new_file("a.txt")]);
+    sandbox.ok(&["apply", "-y"]);
+    assert_eq!(commits(), "1");
+    sandbox.ok(&["set-config", "auto-commit", "true"]);
+    sandbox.ok(&["tell", &new_file("b.txt")]);
+    sandbox.ok(&["apply", "-y"]);
+    assert_eq!(commits(), "2");
+    assert_eq!(
+        sandbox.git(&["show", "--name-only", "--format=", "HEAD"]),
+        "b.txt\n"
+    );
+    sandbox.ok(&["tell", &new_file("c.txt")]);
+    sandbox.ok(&["apply", "-y", "--skip-commit"]);
+    assert_eq!(commits(), "2");
+    sandbox.ok(&["tell", "--apply", &new_file("d.txt")]);
+    assert_eq!(commits(), "3");
+    sandbox.ok(&["tell", "--apply", "--skip-commit", &new_file("e.txt")]);
+    assert_eq!(commits(), "3");
+    sandbox.ok(&["set-config", "auto-commit", "false"]);
+    sandbox.ok(&["tell", "--apply", "-c", &new_file("f.txt")]);
+    assert_eq!(commits(), "4");
+    // Without git it is said, and applied all the same.
+    let without = Sandbox::without_git();
+    without.ok(&["new", "-n", "auth"]);
+    without.ok(&["set-config", "auto-commit", "true"]);
+    without
+        .ok(&["tell", "--apply", &new_file("a.txt")])
+        .says("no git repository");
+    assert_eq!(without.read("a.txt"), "a.txt\n");
+}
+
 /// What is applied is what this run built, whatever the terminal chose meanwhile.
 #[test]
 fn auto_apply_stays_with_its_plan() {

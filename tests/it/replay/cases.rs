@@ -113,7 +113,11 @@ impl Ground<'_> {
             Ends::CrLfReply => &reply.replace('\n', "\r\n"),
             Ends::Lf | Ends::CrLfFile => reply,
         };
-        let end = if ends == Ends::CrLfFile { "\r\n" } else { "\n" };
+        // Nothing in an empty file tells how its lines are to end.
+        let end = match ends {
+            Ends::CrLfFile if !self.before.lines.is_empty() => "\r\n",
+            Ends::CrLfFile | Ends::CrLfReply | Ends::Lf => "\n",
+        };
         let case = Case {
             kind,
             path: self.path,
@@ -181,6 +185,8 @@ impl Ground<'_> {
         }
         let is_blank = |hunk: &Hunk| hunk.old().iter().all(|line| line.trim().is_empty());
         match render::blocks(self.path, hunks) {
+            // All of a block's lines are meant.
+            _ if how == "stale context" => self.leave_out(("search/replace", how), hunks.len()),
             // A search of nothing, or of blank lines, is not a search.
             Some(reply) if !self.changes_end() && !hunks.iter().any(is_blank) => {
                 self.judge(("search/replace", how), hunks.len(), &reply, ends);
@@ -200,8 +206,10 @@ fn read(path: &str, reply: &str) -> Result<Vec<Edit>, String> {
         match event {
             ReplyEvent::Edit(edit) if edit.path == path => edits.push(edit),
             ReplyEvent::Edit(edit) => return Err(format!("read as {}", edit.path)),
-            ReplyEvent::Malformed(block) => return Err(block.message),
-            _ => {}
+            ReplyEvent::Malformed(_) => return Err("malformed".to_owned()),
+            ReplyEvent::Prose(_)
+            | ReplyEvent::FileStarted { .. }
+            | ReplyEvent::FileLines { .. } => {}
         }
     }
     match edits.is_empty() {

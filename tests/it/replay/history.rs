@@ -5,6 +5,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::perturb::Dice;
+
 /// One file in one commit, before and after.
 #[derive(Debug, Clone)]
 pub(super) struct Change {
@@ -123,4 +125,46 @@ fn blobs<'i>(ids: impl Iterator<Item = &'i str>) -> Result<HashMap<String, Vec<u
     });
     child.wait().map_err(|error| error.to_string())?;
     Ok(blobs)
+}
+
+/// Changes of the sources as they are here: some lines go, some are new, some others.
+pub(super) fn made_up() -> Vec<Change> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    let mut open = vec![root.join("src")];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(&dir).unwrap().flatten() {
+            let path = entry.path();
+            match path.is_dir() {
+                true => open.push(path),
+                false => files.push(path),
+            }
+        }
+    }
+    files.sort();
+    let changes = files.iter().map(|file| {
+        let path = file
+            .strip_prefix(root)
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
+        let before = std::fs::read_to_string(file).unwrap();
+        let mut dice = Dice::of(&path);
+        let mut after = String::new();
+        for line in before.lines() {
+            match dice.below(60) {
+                0 => {}
+                1 => after.extend([format!("{line}\n    let made_up = {};\n", dice.below(9))]),
+                2 => after.extend([format!("{line} // changed\n")]),
+                _ => after.extend([format!("{line}\n")]),
+            }
+        }
+        let (before, after) = (Some(before), Some(after));
+        Change {
+            path,
+            before,
+            after,
+        }
+    });
+    changes.collect()
 }

@@ -24,6 +24,9 @@ const ALL: &str = "PLANDEX_REPLAY_ALL";
 /// How many changes are replayed otherwise.
 const SAMPLE: usize = 400;
 
+/// With fewer, in a shallow clone or in none, changes are made up.
+const CHANGES_MIN: usize = 200;
+
 /// Of the plain hunks, with three lines of context, at most one in so many is refused.
 const PLAIN_REFUSED_MAX_PART: usize = 50;
 
@@ -66,6 +69,11 @@ fn no_commit_of_this_repository_is_built_wrongly() {
         eprintln!("replay: no history here: {reason}");
         Vec::new()
     });
+    // A copy without history still has files to change.
+    let changes = match changes.len() < CHANGES_MIN {
+        true => changes.into_iter().chain(history::made_up()).collect(),
+        false => changes,
+    };
     let total = changes.len();
     let every = if is_all {
         1

@@ -10,7 +10,7 @@ struct Owned {
     instead: &'static str,
 }
 
-const OWNED: [Owned; 20] = [
+const OWNED: [Owned; 21] = [
     Owned {
         names: &["fs2"],
         owners: &["src/platform/file_lock.rs"],
@@ -82,6 +82,11 @@ const OWNED: [Owned; 20] = [
         names: &["ignore::"],
         owners: &["src/context/"],
         instead: "use context",
+    },
+    Owned {
+        names: &["tree_sitter"],
+        owners: &["src/context/"],
+        instead: "use context: it makes outlines, if the feature \"maps\" is on",
     },
     Owned {
         names: &["println!", "eprintln!", "print!", "eprint!", "dbg!"],

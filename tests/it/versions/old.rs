@@ -162,7 +162,7 @@ fn a_project_of_version_1_goes_on() {
     sandbox.ok(&["convo"]);
     sandbox.ok(&["doctor"]);
     check_mirrors_of(&sandbox);
-    trees::check_branch(&sandbox, "main", "gone on");
+    trees::check_branch(&sandbox, "main", trees::OLD);
     trees::check_branch(&sandbox, "fresh", "forked after");
 }
 

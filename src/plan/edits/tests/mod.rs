@@ -4,6 +4,7 @@ mod build;
 mod elision;
 mod files;
 mod hunk;
+mod hunk_round_trip;
 mod label;
 mod limits;
 mod matcher;

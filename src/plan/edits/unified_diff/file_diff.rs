@@ -47,6 +47,12 @@ enum Mode {
 
 type Refusal = (Reason, String);
 
+/// The old and the new name; `None` for a file that is not there.
+type Names = (Option<String>, Option<String>);
+
+/// Why there are none, and the path to report it for.
+type NoNames = (Refusal, Option<String>);
+
 impl FileDiff {
     pub(super) fn open(line: usize, git: Option<&str>, label: Option<String>) -> Self {
         Self {
@@ -168,8 +174,7 @@ impl FileDiff {
         }
     }
 
-    /// The old and the new name; `None` for a file that is not there.
-    fn names(&self) -> Result<(Option<String>, Option<String>), (Refusal, Option<String>)> {
+    fn names(&self) -> Result<Names, NoNames> {
         let git = self.git.as_ref();
         let renamed = self.renamed_from.clone().zip(self.renamed_to.clone());
         if let (Some(pair), Some(old), Some(new)) = (renamed.as_ref().or(git), &self.old, &self.new)
@@ -347,7 +352,7 @@ fn set(slot: &mut Option<Name>, name: Option<Name>) -> bool {
 }
 
 /// The text of a name that is no `/dev/null`.
-fn text(name: &Name) -> Result<String, (Refusal, Option<String>)> {
+fn text(name: &Name) -> Result<String, NoNames> {
     match name {
         Name::File(name) => Ok(name.clone()),
         Name::Nothing => Err((malformed("it names no file"), None)),

@@ -226,3 +226,50 @@ fn large_replies_are_read_in_linear_time() {
         assert!(started.elapsed().as_secs() < 60, "{}", &reply[..40]);
     }
 }
+
+#[test]
+fn a_line_that_is_too_long_spoils_what_it_stands_in() {
+    let long = "x".repeat(16_000_001);
+    for (before, after, path) in [
+        ("```rust:a.rs\n", "\n```\n", Some("a.rs")),
+        ("a.rs\n<<<<<<< SEARCH\n", "\n=======\nb\n", Some("a.rs")),
+        ("*** Begin Patch\n*** Add File: a.rs\n+", "\n", Some("a.rs")),
+        ("--- a/a.rs\n+++ b/a.rs\n@@\n-", "\n+b\n", Some("a.rs")),
+        ("<PlandexBlock path=\"a.rs\">\n", "\n", Some("a.rs")),
+        ("", "\ntext\n", None),
+    ] {
+        let reply = format!("{before}{long}{after}");
+        let whole = read(&[&reply], Ending::Complete);
+        let flaw = whole.iter().find_map(|event| match event {
+            ReplyEvent::Malformed(found) => Some(found.path.as_deref()),
+            ReplyEvent::Prose(_)
+            | ReplyEvent::FileStarted { .. }
+            | ReplyEvent::FileLines { .. }
+            | ReplyEvent::Edit(_) => None,
+        });
+        assert_eq!(flaw, Some(path), "{before}");
+        let (head, tail) = reply.split_at(before.len() + 9_000_000);
+        assert_eq!(read(&[head, tail], Ending::Complete), whole, "{before}");
+    }
+}
+
+/// A bare diff has no end mark: where a source has no last word, its numbers tell.
+#[test]
+fn a_bare_diff_is_open_while_rows_are_missing() {
+    let head = "--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n a\n-b\n";
+    for (rows, is_open) in [
+        ("", true),
+        ("+c", false),
+        ("+c\n", false),
+        ("+c\n\n", false),
+    ] {
+        let mut parser = ReplyParser::new();
+        drop(parser.push(&format!("{head}{rows}")));
+        assert_eq!(parser.is_in_block(), is_open, "{rows}");
+    }
+    let mut parser = ReplyParser::new();
+    drop(parser.push("*** Begin Patch\n*** Delete File: a\n"));
+    assert!(parser.is_in_block());
+    drop(parser.push("*** End Patch\n"));
+    assert!(!parser.is_in_block());
+}

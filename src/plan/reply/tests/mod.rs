@@ -7,6 +7,7 @@ mod diffs;
 mod patches;
 mod references;
 mod round_trip;
+mod written;
 
 use super::*;
 use crate::plan::edits::{EditBody, Hunk};
@@ -65,20 +66,13 @@ fn show(events: &[ReplyEvent]) -> Vec<String> {
 
 /// A hunk in one line: where it is, what it takes away, what it brings.
 fn show_hunk(hunk: &Hunk) -> String {
-    let mut shown = String::from("@");
-    for anchor in &hunk.anchors {
-        shown += &format!(" {anchor}");
-    }
-    if let Some(line) = hunk.line {
-        shown += &format!(" at {line}");
-    }
-    if hunk.is_at_end {
-        shown += " $";
-    }
-    if let Some(final_newline) = hunk.final_newline {
-        shown += if final_newline { " +LF" } else { " -LF" };
-    }
-    format!("{shown} {:?} -> {:?}", hunk.old, hunk.new)
+    let mut shown = vec!["@".to_owned()];
+    shown.extend(hunk.anchors.iter().cloned());
+    shown.extend(hunk.line.map(|line| format!("at {line}")));
+    shown.extend(hunk.is_at_end.then(|| "$".to_owned()));
+    let end = |is_there| if is_there { "+LF" } else { "-LF" };
+    shown.extend(hunk.final_newline.map(end).map(str::to_owned));
+    format!("{} {:?} -> {:?}", shown.join(" "), hunk.old, hunk.new)
 }
 
 fn check(reply: &str, expect: &[&str]) {

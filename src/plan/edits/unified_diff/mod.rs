@@ -228,7 +228,7 @@ impl Diff {
         }
         if bare.starts_with("@@@") {
             let message = "a diff of several parents at once cannot be applied";
-            self.spoil(number, message.to_owned(), found);
+            self.spoil(number, message, found);
             return Flow::Skipped;
         }
         if let Some(header) = hunk_header::read(bare) {
@@ -308,7 +308,7 @@ impl Diff {
         }
         if file.bytes + hunk.rows.bytes() > FILE_BYTES_MAX {
             let (line, message) = (file.line, too_large(file.line));
-            self.spoil(line, message, found);
+            self.spoil(line, &message, found);
         }
         Flow::Row
     }
@@ -343,7 +343,7 @@ impl Diff {
             return Flow::Foreign;
         }
         let message = format!("line {number} does not belong to it");
-        self.spoil(number, message, found);
+        self.spoil(number, &message, found);
         match self.around {
             Around::Nothing => Flow::Foreign,
             Around::Fence => Flow::Skipped,
@@ -357,7 +357,7 @@ impl Diff {
         file.bytes += hunk.rows.bytes();
         if let Err(message) = file.take(hunk.rows) {
             let line = file.line;
-            self.spoil(line, message, found);
+            self.spoil(line, &message, found);
         }
     }
 
@@ -380,14 +380,14 @@ impl Diff {
     }
 
     /// The part that is open cannot be read.
-    fn spoil(&mut self, number: usize, message: String, found: &mut Vec<Found>) {
+    fn spoil(&mut self, number: usize, message: &str, found: &mut Vec<Found>) {
         self.is_skipping = true;
         self.hunk = None;
         let (path, line) = match self.file.take() {
             Some(file) => (file.path(), file.line),
             None => (self.label.clone(), number),
         };
-        found.push(flaw(path, line, Reason::Malformed, &message));
+        found.push(flaw(path, line, Reason::Malformed, message));
     }
 }
 

@@ -3,62 +3,14 @@
 //! An operation is given out when the next header or the end shows that it is whole. One that
 //! cannot be read spoils nothing but its file.
 
+use lines::{Anchor, Star, anchor_of, heredoc_word};
+
 use super::patch::{
     Flow, Found, HUNKS_MAX, Indent, PartFlaw, ROWS_PER_REPORT, Rows, edit, too_large, too_many,
 };
 use super::{Edit, EditBody, FILE_BYTES_MAX, Format, Reason};
 
-/// A line of three stars that means something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Star<'a> {
-    Begin,
-    End,
-    Add(&'a str),
-    Update(&'a str),
-    Delete(&'a str),
-    MoveTo(&'a str),
-    EndOfFile,
-}
-
-impl<'a> Star<'a> {
-    /// Reads a line that starts with the stars.
-    fn read(line: &'a str) -> Option<Self> {
-        let words = line.strip_prefix("*** ")?.trim();
-        let path = |head: &str| words.strip_prefix(head).map(path_of);
-        match words {
-            "Begin Patch" => Some(Self::Begin),
-            "End Patch" => Some(Self::End),
-            "End of File" => Some(Self::EndOfFile),
-            _ => path("Add File:")
-                .map(Self::Add)
-                .or_else(|| path("Update File:").map(Self::Update))
-                .or_else(|| path("Delete File:").map(Self::Delete))
-                .or_else(|| path("Move to:").map(Self::MoveTo)),
-        }
-    }
-
-    /// Reads a line that may have blanks before the stars.
-    pub(crate) fn read_padded(line: &'a str) -> Option<Self> {
-        Self::read(line.trim_start_matches([' ', '\t']))
-    }
-}
-
-/// Tells whether a line opens an envelope.
-pub(crate) fn is_begin(line: &str) -> bool {
-    Star::read_padded(line) == Some(Star::Begin)
-}
-
-fn path_of(text: &str) -> &str {
-    let mut path = text.trim();
-    for quote in ['`', '"', '\''] {
-        let inner = path.strip_prefix(quote).and_then(|p| p.strip_suffix(quote));
-        path = inner.unwrap_or(path);
-    }
-    while let Some(rest) = path.strip_prefix("./") {
-        path = rest;
-    }
-    path
-}
+pub(crate) mod lines;
 
 /// An envelope whose end has not come yet.
 #[derive(Debug)]
@@ -191,7 +143,7 @@ impl Envelope {
             Star::Begin if self.part.is_none() && !self.is_skipping => {}
             Star::Begin => {
                 self.spoil(
-                    format!("another patch begins within it, line {number}"),
+                    &format!("another patch begins within it, line {number}"),
                     found,
                 );
                 return Flow::Foreign;
@@ -228,7 +180,7 @@ impl Envelope {
         self.close_part(found);
         self.is_skipping = false;
         if path.is_empty() {
-            self.flaw(None, number, "no path is given for it".to_owned(), found);
+            self.flaw(None, number, "no path is given for it", found);
             return;
         }
         self.last_path = Some(path.to_owned());
@@ -251,7 +203,7 @@ impl Envelope {
                 chunk: None,
                 ..
             }) if done.is_empty() && !path.is_empty() => *to = Some(path.to_owned()),
-            _ => self.spoil(format!("a file cannot be moved at line {number}"), found),
+            _ => self.spoil(&format!("a file cannot be moved at line {number}"), found),
         }
     }
 
@@ -266,7 +218,7 @@ impl Envelope {
             return self.close_chunk(found);
         }
         let message = format!("no hunk ends at the end of the file, line {number}");
-        self.spoil(message, found);
+        self.spoil(&message, found);
     }
 
     fn row(&mut self, row: &str, number: usize, found: &mut Vec<Found>) -> Flow {
@@ -310,7 +262,7 @@ impl Envelope {
         let star = Star::read_padded(row);
         if let Some(Star::Add(_) | Star::Update(_) | Star::Delete(_)) = star {
             let message = format!("line {number} may be a row of it or the start of another");
-            self.spoil(message, found);
+            self.spoil(&message, found);
             return Flow::Skipped;
         }
         let Some(Part {
@@ -394,7 +346,7 @@ impl Envelope {
         };
         if part.bytes + open > FILE_BYTES_MAX {
             let message = too_large(part.line);
-            self.spoil(message, found);
+            self.spoil(&message, found);
         }
     }
 
@@ -415,12 +367,12 @@ impl Envelope {
         rows.hunk.final_newline = Some(true);
         let is_full = done.len() == HUNKS_MAX;
         match rows.close() {
-            Ok(_) if is_full => self.spoil(too_many(), found),
+            Ok(_) if is_full => self.spoil(&too_many(), found),
             Ok(hunk) => {
                 let body = EditBody::Hunk(hunk);
                 done.push(edit(&part.path, Format::ApplyPatch, line, body));
             }
-            Err(message) => self.spoil(message, found),
+            Err(message) => self.spoil(&message, found),
         }
     }
 
@@ -457,8 +409,7 @@ impl Envelope {
                 found.push(Found::Edit(whole(EditBody::Delete { old })));
             }
             Op::Update { to: None, done, .. } if done.is_empty() => {
-                let message = "it has no hunk".to_owned();
-                self.flaw(Some(part.path), part.line, message, found);
+                self.flaw(Some(part.path), part.line, "it has no hunk", found);
             }
             Op::Update { to, done, .. } => {
                 let moved = to.map(|to| whole(EditBody::Move { to }));
@@ -480,7 +431,7 @@ impl Envelope {
             return self.ended_before(found);
         }
         if !self.is_skipping {
-            self.spoil(format!("line {number} does not belong to it"), found);
+            self.spoil(&format!("line {number} does not belong to it"), found);
         }
         Flow::Skipped
     }
@@ -492,7 +443,7 @@ impl Envelope {
     }
 
     /// The open part cannot be read.
-    fn spoil(&mut self, message: String, found: &mut Vec<Found>) {
+    fn spoil(&mut self, message: &str, found: &mut Vec<Found>) {
         self.is_skipping = true;
         match self.part.take() {
             Some(part) => self.flaw(Some(part.path), part.line, message, found),
@@ -500,7 +451,7 @@ impl Envelope {
         }
     }
 
-    fn flaw(&self, path: Option<String>, line: usize, what: String, found: &mut Vec<Found>) {
+    fn flaw(&self, path: Option<String>, line: usize, what: &str, found: &mut Vec<Found>) {
         found.push(Found::Flaw(PartFlaw {
             path,
             line,
@@ -508,42 +459,4 @@ impl Envelope {
             message: format!("the patch at line {line} cannot be read: {what}"),
         }));
     }
-}
-
-/// What follows `@@`.
-struct Anchor<'a> {
-    text: &'a str,
-    line: Option<usize>,
-}
-
-/// Reads `@@`, `@@ text`, and the header of a unified diff, which models mix in.
-fn anchor_of(row: &str) -> Option<Anchor<'_>> {
-    let rest = row.strip_prefix("@@")?;
-    if !rest.is_empty() && !rest.starts_with([' ', '\t']) {
-        return None;
-    }
-    if let Some(header) = super::hunk_header::read(row)
-        && header.counts.is_some()
-    {
-        return Some(Anchor {
-            text: header.section,
-            line: header.line,
-        });
-    }
-    let text = rest.trim();
-    let text = text.strip_suffix("@@").unwrap_or(text).trim_end();
-    let text = if text == "..." { "" } else { text };
-    Some(Anchor { text, line: None })
-}
-
-/// The word that ends the document that a shell reads from here on.
-fn heredoc_word(line: &str) -> Option<String> {
-    let (_, rest) = line.split_once("<<")?;
-    let rest = rest.trim_start_matches(['-', ' ', '\t']);
-    let word: String = rest
-        .trim_start_matches(['\'', '"', '\\'])
-        .chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect();
-    (!word.is_empty()).then_some(word)
 }
