@@ -23,7 +23,7 @@ use crate::store::branches::{self, Standing};
 use crate::store::{Connections, Integrity, SCHEMA_VERSION, Store, tickets};
 
 const MANIFEST: &str = "plandex-backup.json";
-const DATABASE: &str = "plandex.db";
+const DATABASE: &str = crate::store::FILES[0];
 const CONFIG: &str = "config.toml";
 const END: &str = "end.json";
 /// The form of the archive.

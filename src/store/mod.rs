@@ -20,6 +20,7 @@ pub mod branch_settings;
 pub mod branches;
 pub mod changes;
 pub mod contexts;
+mod copies;
 mod error;
 mod gate;
 pub mod history;
@@ -45,6 +46,7 @@ use anyhow::Result;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
+pub use copies::looking_at;
 pub use error::{StoreError, is_conflicted};
 pub use gate::Quiet;
 pub use migrate::SCHEMA_VERSION;
@@ -116,16 +118,6 @@ impl Store {
     /// work (`VACUUM INTO`).
     pub fn copy_to(&self, path: &Path) -> Result<()> {
         open::copy_to(&self.path(), path)
-    }
-
-    /// Forgets the processes that worked when this copy of a database was made: their tickets, and
-    /// their applies, whose files are those of another time.
-    pub fn forget_processes(&self) -> Result<()> {
-        self.transact(Durability::Full, Duration::from_secs(5), |tx| {
-            tx.connection()
-                .execute_batch("DELETE FROM repo_locks; DELETE FROM applies")?;
-            Ok(())
-        })
     }
 
     /// The state directory.
@@ -469,15 +461,6 @@ fn impatiently<T>(
     let result = work();
     connection.busy_timeout(open::BUSY)?;
     result
-}
-
-/// Runs `work` on a copy of a database ([`Store::copy_to`]), which nobody else has.
-pub fn looking_at<T>(copy: &Path, work: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-    let connection = open::connect(copy)?;
-    let tx = Tx::begin_read(&connection)?;
-    let value = work(&ReadTx(&tx));
-    tx.finish_read();
-    value
 }
 
 /// How deep [`Store::integrity`] looks.

@@ -201,12 +201,19 @@ const OPENERS: [&str; 15] = [
 ];
 
 /// What files that name the database open all the same: (file, opener, how often, what).
-const OPENED: [(&str, &str, usize, &str); 2] = [
+const OPENED: [(&str, &str, usize, &str); 3] = [
     (
         "src/store/open.rs",
         "write_new",
+        3,
+        "plandex.db itself, new or in the place of a lost one, and the file of a copy, before SQLite \
+         has ever opened it",
+    ),
+    (
+        "src/store/open.rs",
+        "remove_file",
         1,
-        "plandex.db itself, before SQLite has ever opened it",
+        "an empty file in the place of a lost database",
     ),
     ("src/store/open.rs", "write_atomic", 1, ".gitignore"),
 ];

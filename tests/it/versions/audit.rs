@@ -54,6 +54,10 @@ const COMMANDS: &[(&[&str], &[Ticket])] = &[
     (&["ls"], NONE),
     (&["show", "b.txt"], NONE),
     (&["rm", "b.txt"], &[write("remove context")]),
+    (
+        &["exec", "--", "sh", "-c", "echo more >> a.txt"],
+        &[write("exec")],
+    ),
     (&["update", "--yes"], &[write("update context")]),
     (&["clear"], &[write("clear context")]),
     (

@@ -97,6 +97,7 @@ impl Model {
             Step::Cd(number) => {
                 let number = number % self.plans.len();
                 sandbox.ok(&["cd", &(number + 1).to_string()]);
+                sandbox.ok(&["checkout", "main"]);
                 self.at = (number, "main".to_owned());
             }
             Step::Fork => {

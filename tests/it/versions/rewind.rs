@@ -165,7 +165,7 @@ fn files_go_back_only_if_asked_and_only_as_they_were_written() {
     sandbox.ok(&["rewind", "--undo"]);
     // One of the two is somebody's by now.
     sandbox.write("new/dir/b.txt", "mine\n");
-    let rewound = sandbox.run(&["rewind", "2", "--revert", "--json"]);
+    let rewound = sandbox.run(&["rewind", "3", "--revert", "--json"]);
     assert_eq!(rewound.code, Some(10), "{}", rewound.text());
     let document = rewound.json();
     assert_eq!(document["reverted"], serde_json::json!(["a.txt"]));
