@@ -64,9 +64,11 @@ fn model(files: &Files, edits: &[Edit], failed: &[String]) -> Files {
     let mut moved: Vec<(String, (String, bool))> = Vec::new();
     let targets: Vec<&str> = edits
         .iter()
-        .filter_map(|edit| match &edit.body {
-            EditBody::Move { to } if *to != edit.path => Some(to.as_str()),
-            _ => None,
+        .filter_map(|edit| {
+            let EditBody::Move { to } = &edit.body else {
+                return None;
+            };
+            (*to != edit.path).then_some(to.as_str())
         })
         .collect();
     let mut late = Vec::new();

@@ -156,7 +156,12 @@ impl Model {
                     state.pending.insert(path);
                 });
             }
-            _ => {
+            Step::Apply
+            | Step::New
+            | Step::Cd(_)
+            | Step::Fork
+            | Step::Checkout(_)
+            | Step::Rewind(_) => {
                 sandbox.ok(&["apply", "--yes"]);
                 if !self.now().pending.is_empty() {
                     self.next(|state| state.pending.clear());
