@@ -71,6 +71,15 @@ const COMMANDS: &[(&[&str], &[Ticket])] = &[
         &[write("continue execution")],
     ),
     (&["convo"], NONE),
+    (
+        &[
+            "summary",
+            "--make",
+            "--command",
+            "cat > /dev/null; echo short",
+        ],
+        &[write("summarize conversation")],
+    ),
     (&["summary"], NONE),
     (&["log"], NONE),
     (&["diff"], &[read("view diffs")]),
