@@ -85,7 +85,7 @@ const COMMANDS: &[(&[&str], &[Ticket])] = &[
     (&["diff"], &[read("view diffs")]),
     (&["diff", "--snapshot"], NONE),
     (&["who", "a.txt"], NONE),
-    (&["reject", "a.txt"], &[write("reject changes")]),
+    (&["reject", "-y", "a.txt"], &[write("reject changes")]),
     (&["apply", "--dry-run"], NONE),
     (&["apply", "--yes"], &[write("apply changes")]),
     (&["rewind"], &[write("rewind plan")]),
