@@ -53,7 +53,7 @@ pub(super) fn in_project(cli: &Cli, project: &Project, file: &Path) -> String {
                 whole.pop();
             }
             Component::Normal(_) | Component::RootDir | Component::Prefix(_) => {
-                whole.push(component)
+                whole.push(component);
             }
         }
     }

@@ -54,9 +54,10 @@ pub fn fetch(url: &str) -> Result<Page, ModelError> {
         result => result,
     }
     .map_err(|error| {
-        let kind = match &error {
-            ureq::Error::Timeout(_) => Kind::Timeout,
-            _ => Kind::Transport,
+        let kind = if matches!(error, ureq::Error::Timeout(_)) {
+            Kind::Timeout
+        } else {
+            Kind::Transport
         };
         let words = shown(&error.to_string(), 200);
         failed(kind, format!("{url} could not be fetched: {words}"))

@@ -162,9 +162,9 @@ impl Reply<'_> {
                 // What other files have a say in is decided when they are all built.
                 if error.is_none() && group::is_alone(groups, number) {
                     verdict = verdict.and_then(|made| {
-                        names
-                            .check(sheets, &made, &group.path)
-                            .map_err(|refusal| group.refused(refusal.reason, Some(refusal.note)))?;
+                        names.check(sheets, &made, &group.path).map_err(|refusal| {
+                            group.refused(refusal.reason, Some(&refusal.note))
+                        })?;
                         Ok(made)
                     });
                     let told = say(Outcome::tell(&verdict));
@@ -208,17 +208,13 @@ fn build_one(group: &Group, sheets: &Sheets) -> Work {
 }
 
 /// What became of one file, as far as it alone decides; and what was read for it.
-#[expect(
-    clippy::type_complexity,
-    reason = "two results, each said in its own way"
-)]
 fn verdict(
     group: &Group,
     sheets: &Sheets,
     work: Result<Work, Panicked>,
 ) -> Result<(Option<Sheet>, Result<Made, FailedFile>)> {
     if let Some((reason, note)) = &group.refused {
-        return Ok((None, Err(group.refused(*reason, note.clone()))));
+        return Ok((None, Err(group.refused(*reason, note.as_deref()))));
     }
     let (fresh, built) = match work {
         Ok(Ok(work)) => work,
@@ -227,7 +223,7 @@ fn verdict(
         Err(panicked) => {
             log::panicked(&panicked);
             let note = format!("{panicked}");
-            return Ok((None, Err(group.refused(Reason::Internal, Some(note)))));
+            return Ok((None, Err(group.refused(Reason::Internal, Some(&note)))));
         }
     };
     let none = Sheet::default();

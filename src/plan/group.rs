@@ -31,7 +31,7 @@ impl Group {
     }
 
     /// The failure of all its edits for one reason.
-    pub(super) fn refused(&self, reason: Reason, note: Option<String>) -> FailedFile {
+    pub(super) fn refused(&self, reason: Reason, note: Option<&str>) -> FailedFile {
         let of = self.edits.len();
         let failures = self
             .edits
@@ -49,7 +49,7 @@ impl Group {
                 stale: false,
                 loaded_at: None,
                 tiers_tried: Vec::new(),
-                note: note.clone(),
+                note: note.map(str::to_owned),
             });
         FailedFile {
             path: self.path.clone(),

@@ -136,7 +136,8 @@ pub(super) fn quoted(prefix: &str, path: &str) -> String {
             c if c.is_control() => {
                 let mut utf8 = [0; 4];
                 for byte in c.encode_utf8(&mut utf8).bytes() {
-                    out.push_str(&format!("\\{byte:03o}"));
+                    let octal = format!("\\{byte:03o}");
+                    out.push_str(&octal);
                 }
             }
             c => out.push(c),
@@ -231,8 +232,8 @@ mod tests {
         }
     }
 
-    fn text(old: Option<Side>, new: Option<Side>) -> String {
-        String::from_utf8(patch(old.as_ref(), new.as_ref()).unwrap()).unwrap()
+    fn text(old: Option<&Side>, new: Option<&Side>) -> String {
+        String::from_utf8(patch(old, new).unwrap()).unwrap()
     }
 
     #[test]
@@ -244,23 +245,23 @@ mod tests {
 
     #[test]
     fn every_kind_of_change_has_its_head() {
-        let a = || Some(side("a", "1\n", false));
-        assert_eq!(text(a(), a()), "");
+        let a = &side("a", "1\n", false);
+        assert_eq!(text(Some(a), Some(a)), "");
         assert_eq!(
-            text(None, Some(side("x y", "1", true))),
+            text(None, Some(&side("x y", "1", true))),
             "diff --git a/x y b/x y\nnew file mode 100755\nindex 0000000..56a6051\n\
              --- /dev/null\n+++ b/x y\t\n@@ -0,0 +1 @@\n+1\n\\ No newline at end of file\n"
         );
         assert_eq!(
-            text(a(), Some(side("a", "1\n", true))),
+            text(Some(a), Some(&side("a", "1\n", true))),
             "diff --git a/a b/a\nold mode 100644\nnew mode 100755\n"
         );
         assert_eq!(
-            text(a(), Some(side("b", "1\n", false))),
+            text(Some(a), Some(&side("b", "1\n", false))),
             "diff --git a/a b/b\nsimilarity index 100%\nrename from a\nrename to b\n"
         );
         assert_eq!(
-            text(Some(side("a", "", false)), None),
+            text(Some(&side("a", "", false)), None),
             "diff --git a/a b/a\ndeleted file mode 100644\nindex e69de29..0000000\n"
         );
     }

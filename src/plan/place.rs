@@ -103,7 +103,7 @@ pub(super) fn settle(
             Err(_) => continue,
         };
         if let Err(refusal) = checked {
-            *verdict = Err(group.refused(refusal.reason, Some(refusal.note)));
+            *verdict = Err(group.refused(refusal.reason, Some(&refusal.note)));
         }
     }
     // What was refused by its name may have been to make room.
@@ -123,7 +123,7 @@ fn settle_clashes(
             break;
         }
         for (number, note) in clashes {
-            let refused = groups[number].refused(Reason::Overlap, Some(note));
+            let refused = groups[number].refused(Reason::Overlap, Some(&note));
             verdicts.insert(number, Err(refused));
         }
     }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use parking_lot::Mutex;
 
 use super::edits::{self, Reason};
 use super::lines;
@@ -200,7 +200,7 @@ impl Sheets {
         if self.read.contains_key(path) {
             return Ok(());
         }
-        let repo = self.repo.lock();
+        let repo = self.repo.lock().unwrap_or_else(PoisonError::into_inner);
         let blob = |id: &String| repo.blob(id);
         let mut base = change.base_blob.as_ref().map(blob).transpose()?;
         if let (None, Some(hash)) = (&base, &change.base_hash)

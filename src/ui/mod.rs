@@ -275,28 +275,6 @@ impl Ui {
         self.data_shown(&shown);
     }
 
-    /// Prints a patch on stdout: coloured line by line, or, without colour, as it is. For a program
-    /// that reads it, it is so to the byte.
-    pub fn diff(&self, patch: &[u8]) {
-        match self.0.stdout_colour {
-            Colour::Off => self.patch(patch),
-            Colour::On => {
-                let lines = render::diff(&String::from_utf8_lossy(patch));
-                let shown: Vec<String> = lines.iter().map(|line| line.shown(Colour::On)).collect();
-                let end = if lines.is_empty() { "" } else { "\n" };
-                self.data_shown(&format!("{}{end}", shown.join("\n")));
-            }
-        }
-    }
-
-    /// Prints a patch on stdout without colour: as [`diff`](Self::diff) does it then.
-    pub fn patch(&self, patch: &[u8]) {
-        match self.0.stdout_columns {
-            None if !self.0.json => self.pass_on(patch, &[]),
-            _ => self.raw(patch),
-        }
-    }
-
     /// Prints one compact JSON document and a newline on stdout; its strings are escaped so that
     /// a terminal is safe, and read back as they were.
     pub fn json(&self, document: &impl Serialize) {

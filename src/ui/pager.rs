@@ -1,4 +1,4 @@
-//! Long results through a program that shows a screen at a time.
+//! Long results: patches, and the program that shows a screen of them at a time.
 
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{Printing, Ui};
+use super::{Colour, Printing, Ui, render};
 
 /// What is printed, kept.
 #[derive(Clone, Default)]
@@ -44,6 +44,28 @@ impl Ui {
         let text = std::mem::take(&mut *kept.0.lock());
         if text.is_empty() || !show(pager, &text) {
             self.pass_on(&text, &[]);
+        }
+    }
+
+    /// Prints a patch on stdout: coloured line by line, or, without colour, as it is. For a program
+    /// that reads it, it is so to the byte.
+    pub fn diff(&self, patch: &[u8]) {
+        match self.0.stdout_colour {
+            Colour::Off => self.patch(patch),
+            Colour::On => {
+                let lines = render::diff(&String::from_utf8_lossy(patch));
+                let shown: Vec<String> = lines.iter().map(|line| line.shown(Colour::On)).collect();
+                let end = if lines.is_empty() { "" } else { "\n" };
+                self.data_shown(&format!("{}{end}", shown.join("\n")));
+            }
+        }
+    }
+
+    /// Prints a patch on stdout without colour: as [`diff`](Self::diff) does it then.
+    pub fn patch(&self, patch: &[u8]) {
+        match self.0.stdout_columns {
+            None if !self.0.json => self.pass_on(patch, &[]),
+            _ => self.raw(patch),
         }
     }
 }

@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "a failing helper is a failing test; tests read, write and print as they please"
 )]
 
@@ -23,6 +24,7 @@ mod follow;
 mod log;
 mod looking;
 mod model;
+mod pending;
 mod plans;
 mod queue;
 mod replay;

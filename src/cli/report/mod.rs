@@ -6,6 +6,7 @@ use anyhow::Error;
 use serde::Serialize;
 
 use super::args::Global;
+use super::context::Halt;
 use super::exec::ExecError;
 use super::exit::ExitCode;
 use super::session::{Cli, SCHEMA_VERSION};
@@ -198,24 +199,8 @@ fn words(error: &Error) -> String {
     line
 }
 
-fn not_restored(refused: &RestoreError) -> Verdict {
-    match refused {
-        RestoreError::Exists(_) => {
-            let hint = "`--force` moves it aside first";
-            Verdict::new(ExitCode::Usage, "exists", hint)
-        }
-        RestoreError::Busy(_) => {
-            let hint = "`plandex ps`, `plandex stop`; nothing was changed";
-            Verdict::new(ExitCode::NotAcquired, "busy", hint)
-        }
-        RestoreError::Damaged { .. } => {
-            let hint = "another backup; nothing was changed";
-            Verdict::new(ExitCode::Failed, "damaged", hint)
-        }
-    }
-}
-
 fn judge(error: &Error) -> Verdict {
+    let declined = ExitCode::Declined;
     if let Some(usage) = error.downcast_ref::<UsageError>() {
         return Verdict {
             code: ExitCode::Usage,
@@ -223,30 +208,24 @@ fn judge(error: &Error) -> Verdict {
             hint: usage.hint.clone(),
         };
     }
-    if let Some(refused) = error.downcast_ref::<RestoreError>() {
-        return not_restored(refused);
-    }
-    if error.is::<NoTarget>() {
-        let hint = "`plandex log` lists the versions; nothing was changed";
-        return Verdict::new(ExitCode::Usage, "no_version", hint);
+    let own = error
+        .downcast_ref()
+        .map(restore)
+        .or_else(|| error.downcast_ref().map(no_target))
+        .or_else(|| error.downcast_ref().map(selector))
+        .or_else(|| error.downcast_ref().map(|halt: &Halt| from(halt.verdict())));
+    if let Some(verdict) = own {
+        return verdict;
     }
     if error.is::<Unconfirmed>() {
         let hint = "`plandex apply -y`; nothing was written";
-        return Verdict::new(ExitCode::Declined, "unconfirmed", hint);
-    }
-    if let Some(halt) = error.downcast_ref::<super::context::Halt>() {
-        let (code, kind, hint) = halt.verdict();
-        return Verdict::new(code, kind, hint);
-    }
-    if error.is::<SelectorError>() {
-        let hint = "list what is loaded with `plandex ls`; nothing was changed";
-        return Verdict::new(ExitCode::Usage, "usage", hint);
+        return Verdict::new(declined, "unconfirmed", hint);
     }
     if let Some(unasked) = error.downcast_ref::<Unasked>() {
-        return Verdict::new(ExitCode::Declined, "unconfirmed", unasked.hint);
+        return Verdict::new(declined, "unconfirmed", unasked.hint);
     }
     if error.is::<CalledOff>() {
-        return Verdict::new(ExitCode::Declined, "declined", "");
+        return Verdict::new(declined, "declined", "");
     }
     if error.is::<Panicked>() {
         return Verdict::new(ExitCode::Failed, "panicked", PANICKED);
@@ -277,6 +256,30 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(exec))
         .or_else(|| error.downcast_ref().map(context));
     found.unwrap_or_else(|| Verdict::new(ExitCode::Failed, "failed", machine(error)))
+}
+
+fn restore(error: &RestoreError) -> Verdict {
+    from(match error {
+        RestoreError::Exists(_) => (ExitCode::Usage, "exists", "`--force` moves it aside first"),
+        RestoreError::Busy(_) => {
+            let hint = "`plandex ps`, `plandex stop`; nothing was changed";
+            (ExitCode::NotAcquired, "busy", hint)
+        }
+        RestoreError::Damaged { .. } => {
+            let hint = "another backup; nothing was changed";
+            (ExitCode::Failed, "damaged", hint)
+        }
+    })
+}
+
+fn no_target(_: &NoTarget) -> Verdict {
+    let hint = "`plandex log` lists the versions; nothing was changed";
+    Verdict::new(ExitCode::Usage, "no_version", hint)
+}
+
+fn selector(_: &SelectorError) -> Verdict {
+    let hint = "list what is loaded with `plandex ls`; nothing was changed";
+    Verdict::new(ExitCode::Usage, "usage", hint)
 }
 
 /// The next command after a refusal of the machine itself.

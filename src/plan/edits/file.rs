@@ -428,11 +428,10 @@ impl<'a> Build<'a> {
         } else {
             already_there(text, &replace)
         };
-        let Some(range) = is_there else {
-            return false;
-        };
-        self.note_applied(index, range);
-        true
+        if let Some(range) = is_there.clone() {
+            self.note_applied(index, range);
+        }
+        is_there.is_some()
     }
 
     fn note_applied(&mut self, index: usize, range: std::ops::Range<usize>) {
@@ -494,9 +493,8 @@ fn search_size(body: &EditBody) -> usize {
 
 /// A file with a NUL would be binary from then on.
 fn check_text(text: &str) -> Result<(), Flaw> {
-    if text.contains('\0') {
-        Err(Flaw::of(Reason::Binary))
-    } else {
-        Ok(())
+    match text.contains('\0') {
+        true => Err(Flaw::of(Reason::Binary)),
+        false => Ok(()),
     }
 }

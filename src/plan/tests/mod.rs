@@ -1,6 +1,7 @@
 //! A plan on a project of its own, to which edits are given as a reply would give them.
 
 mod building;
+mod git;
 mod model;
 mod moving;
 
@@ -126,6 +127,34 @@ impl Bench {
         String::from_utf8(repo.blob(id).unwrap()).unwrap()
     }
 
+    /// What is pending, as git takes it.
+    pub(super) fn patch(&self) -> Vec<u8> {
+        let files = super::pending::diff(&self.project, &self.branch()).unwrap();
+        files.iter().flat_map(|file| file.patch.clone()).collect()
+    }
+
+    /// Gives up what is pending of a path; returns the paths that this ended.
+    pub(super) fn reject(&self, path: &str) -> Vec<String> {
+        let params = self.params();
+        let path = path.to_owned();
+        let work = move |permit: &WritePermit, turn: &crate::project::Turn<'_>| {
+            super::pending::reject(turn, permit, "main", &|change| change.path == path)
+        };
+        let ended = workers::exec_repo_operation(&self.project, params, work).unwrap();
+        ended.into_iter().map(|change| change.path).collect()
+    }
+
+    fn params(&self) -> Params<WritePermit> {
+        Params {
+            plan_id: self.plan.id.clone(),
+            branch: None,
+            operation: operation::BUILD,
+            patience: Patience::Forever,
+            cancel: Cancel::new().unwrap(),
+            on_wait: Box::new(|_| {}),
+        }
+    }
+
     /// The files of the newest version below `under`.
     pub(super) fn version_files(&self, under: &str) -> Vec<String> {
         let repo = self.project.repo(&self.plan.id).unwrap();
@@ -141,14 +170,7 @@ impl Bench {
 
     /// Builds the edits of several replies in one run.
     pub(super) fn turns(&self, replies: Vec<Vec<Edit>>) -> Turned {
-        let params = Params {
-            plan_id: self.plan.id.clone(),
-            branch: None,
-            operation: operation::BUILD,
-            patience: Patience::Forever,
-            cancel: Cancel::new().unwrap(),
-            on_wait: Box::new(|_| {}),
-        };
+        let params = self.params();
         let work = move |permit: &WritePermit, turn: &crate::project::Turn<'_>| {
             let branch = turn.branch("main")?;
             let mut dues = Vec::new();

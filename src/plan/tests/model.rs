@@ -36,7 +36,7 @@ fn deed() -> impl Strategy<Value = (usize, Deed)> {
     (0..PATHS.len(), deed)
 }
 
-type Files = BTreeMap<String, (String, bool)>;
+pub(super) type Files = BTreeMap<String, (String, bool)>;
 
 /// The edits of a turn, for the files as they are: what to append to is searched for as a whole.
 fn edits_of(files: &Files, deeds: &[(usize, Deed)]) -> Vec<Edit> {
@@ -64,9 +64,11 @@ fn model(files: &Files, edits: &[Edit], failed: &[String]) -> Files {
     let mut moved: Vec<(String, (String, bool))> = Vec::new();
     let targets: Vec<&str> = edits
         .iter()
-        .filter_map(|edit| match &edit.body {
-            EditBody::Move { to } if *to != edit.path => Some(to.as_str()),
-            _ => None,
+        .filter_map(|edit| {
+            let EditBody::Move { to } = &edit.body else {
+                return None;
+            };
+            (*to != edit.path).then_some(to.as_str())
         })
         .collect();
     let mut late = Vec::new();
@@ -194,5 +196,7 @@ proptest! {
             files = model(&files, &edits, &failed);
             check(&bench, &files)?;
         }
+        // And git makes the same of what `diff` prints.
+        prop_assert_eq!(git::applied(&bench), files);
     }
 }

@@ -97,7 +97,7 @@ impl Sweep {
             assert_eq!(left, Left::New, "{what}: it says that it is done");
         }
         assert_eq!(outside, canaries(&sandbox), "{what}: outside");
-        if number % SAMPLED == 0 {
+        if number.is_multiple_of(SAMPLED) {
             check_sound(&sandbox, &what);
             check_goes_on(&sandbox, &what);
         }

@@ -207,7 +207,9 @@ fn read(path: &str, reply: &str) -> Result<Vec<Edit>, String> {
             ReplyEvent::Edit(edit) if edit.path == path => edits.push(edit),
             ReplyEvent::Edit(edit) => return Err(format!("read as {}", edit.path)),
             ReplyEvent::Malformed(_) => return Err("malformed".to_owned()),
-            _ => {}
+            ReplyEvent::Prose(_)
+            | ReplyEvent::FileStarted { .. }
+            | ReplyEvent::FileLines { .. } => {}
         }
     }
     match edits.is_empty() {

@@ -154,9 +154,9 @@ pub(super) fn made_up() -> Vec<Change> {
         for line in before.lines() {
             match dice.below(60) {
                 0 => {}
-                1 => after.push_str(&format!("{line}\n    let made_up = {};\n", dice.below(9))),
-                2 => after.push_str(&format!("{line} // changed\n")),
-                _ => after.push_str(&format!("{line}\n")),
+                1 => after.extend([format!("{line}\n    let made_up = {};\n", dice.below(9))]),
+                2 => after.extend([format!("{line} // changed\n")]),
+                _ => after.extend([format!("{line}\n")]),
             }
         }
         let (before, after) = (Some(before), Some(after));

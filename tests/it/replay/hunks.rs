@@ -40,9 +40,10 @@ impl Hunk {
 
     /// What follows `@@`. A careful model leads a patch that only adds to the very line above.
     pub(super) fn anchor(&self, format: Format) -> Option<String> {
-        match format {
-            Format::ApplyPatch if self.old().is_empty() => self.above.clone(),
-            _ => self.heading.clone(),
+        if format == Format::ApplyPatch && self.old().is_empty() {
+            self.above.clone()
+        } else {
+            self.heading.clone()
         }
     }
 
@@ -79,7 +80,7 @@ fn hunk(before: &Lines, after: &Lines, ops: &[DiffOp]) -> Hunk {
     for op in ops {
         match op {
             DiffOp::Equal { .. } => put(' ', &before.lines[op.old_range()]),
-            _ => {
+            DiffOp::Delete { .. } | DiffOp::Insert { .. } | DiffOp::Replace { .. } => {
                 put('-', &before.lines[op.old_range()]);
                 put('+', &after.lines[op.new_range()]);
             }

@@ -161,7 +161,7 @@ fn judge(tally: &Tally, case: Case<'_>) {
         Ok(edits) => edits,
         Err(why) => {
             return tally.count(case.kind, |count| {
-                *count.refused.entry(why.clone()).or_default() += case.hunks
+                *count.refused.entry(why.clone()).or_default() += case.hunks;
             });
         }
     };

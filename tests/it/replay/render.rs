@@ -38,14 +38,14 @@ pub(super) fn blocks(path: &str, hunks: &[Hunk]) -> Option<String> {
         let sign = |sign: &str| sign.repeat(length);
         let lines =
             |lines: &[&str]| -> String { lines.iter().map(|line| format!("{line}\n")).collect() };
-        reply.push_str(&format!(
+        reply.extend([format!(
             "{path}\n{} SEARCH\n{}{}\n{}{} REPLACE\n\n",
             sign("<"),
             lines(&search),
             sign("="),
             lines(&replace),
             sign(">"),
-        ));
+        )]);
     }
     Some(reply)
 }
@@ -71,22 +71,22 @@ pub(super) fn diff(
         // An empty file has no lines to tell of.
         return format!("```diff\n{text}```\n");
     }
-    text.push_str(&format!(
+    text.extend([format!(
         "--- {}\n+++ {}\n",
         side('a', before),
         side('b', after)
-    ));
+    )]);
     let mut added = 0_isize;
     for hunk in hunks {
         let (old, new) = (hunk.old().len(), hunk.new_lines().len());
         let start = isize::try_from(hunk.number).unwrap() + added;
         let start = start + isize::from(old == 0) - isize::from(new == 0);
         let heading = hunk.heading.as_ref().map(|heading| format!(" {heading}"));
-        text.push_str(&format!(
+        text.extend([format!(
             "@@ -{},{old} +{start},{new} @@{}\n",
             hunk.number,
             heading.unwrap_or_default()
-        ));
+        )]);
         added += isize::try_from(new).unwrap() - isize::try_from(old).unwrap();
         rows(&mut text, hunk);
     }
@@ -101,7 +101,7 @@ fn rows(text: &mut String, hunk: &Hunk) {
     let last = |sign: char| hunk.rows.iter().rposition(|row| row.sign != sign);
     let (last_old, last_new) = (last('+'), last('-'));
     for (at, Row { sign, text: line }) in hunk.rows.iter().enumerate() {
-        text.push_str(&format!("{sign}{line}\n"));
+        text.extend([format!("{sign}{line}\n")]);
         let is_bare = (hunk.bare_ends.0 && last_old == Some(at))
             || (hunk.bare_ends.1 && last_new == Some(at));
         if is_bare {
@@ -120,15 +120,15 @@ pub(super) fn patch(
     let mut text = "*** Begin Patch\n".to_owned();
     match (before, after) {
         (None, Some(after)) => {
-            text.push_str(&format!("*** Add File: {path}\n"));
+            text.extend([format!("*** Add File: {path}\n")]);
             text.extend(after.lines.iter().map(|line| format!("+{line}\n")));
         }
-        (_, None) => text.push_str(&format!("*** Delete File: {path}\n")),
+        (_, None) => text.extend([format!("*** Delete File: {path}\n")]),
         _ => {
-            text.push_str(&format!("*** Update File: {path}\n"));
+            text.extend([format!("*** Update File: {path}\n")]);
             for hunk in hunks {
                 match hunk.anchor(Format::ApplyPatch) {
-                    Some(heading) => text.push_str(&format!("@@ {heading}\n")),
+                    Some(heading) => text.extend([format!("@@ {heading}\n")]),
                     None => text.push_str("@@\n"),
                 }
                 text.extend(
@@ -176,7 +176,7 @@ pub(super) fn references(path: &str, before: &Lines, hunks: &[Hunk]) -> Option<S
             .iter()
             .any(|line| !line.trim().is_empty())
         {
-            text.push_str(&format!("{mark}\n"));
+            text.extend([format!("{mark}\n")]);
         }
         let rows = hunk.rows[first..=last].iter();
         text.extend(
@@ -190,7 +190,7 @@ pub(super) fn references(path: &str, before: &Lines, hunks: &[Hunk]) -> Option<S
         .iter()
         .any(|line| !line.trim().is_empty())
     {
-        text.push_str(&format!("{mark}\n"));
+        text.extend([format!("{mark}\n")]);
     }
     Some(format!(
         "- {path}:\n\n<PlandexBlock lang=\"text\" path=\"{path}\">\n{text}</PlandexBlock>\n"

@@ -127,18 +127,24 @@ impl Model {
                 let name = format!("file{number}.txt");
                 sandbox.write(&name, format!("{}\n", self.fresh()));
                 sandbox.ok(&["load", &name]);
-                self.next(|state| drop(state.contexts.insert(name)));
+                self.next(|state| {
+                    state.contexts.insert(name);
+                });
             }
             Step::Note => {
                 let text = format!("note {}", self.fresh());
                 sandbox.ok(&["load", "-n", &text]);
-                self.next(|state| drop(state.contexts.insert(text)));
+                self.next(|state| {
+                    state.contexts.insert(text);
+                });
             }
             Step::Remove(number) => {
                 let name = format!("file{number}.txt");
                 if self.now().contexts.contains(&name) {
                     sandbox.ok(&["rm", &name]);
-                    self.next(|state| drop(state.contexts.remove(&name)));
+                    self.next(|state| {
+                        state.contexts.remove(&name);
+                    });
                 }
             }
             Step::Tell => {
@@ -150,7 +156,12 @@ impl Model {
                     state.pending.insert(path);
                 });
             }
-            _ => {
+            Step::Apply
+            | Step::New
+            | Step::Cd(_)
+            | Step::Fork
+            | Step::Checkout(_)
+            | Step::Rewind(_) => {
                 sandbox.ok(&["apply", "--yes"]);
                 if !self.now().pending.is_empty() {
                     self.next(|state| state.pending.clear());
