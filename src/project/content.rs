@@ -1,4 +1,4 @@
-//! A version read back: what its tree says of each row. The other half of [`tree`](super::tree).
+//! A version read back: what its tree says of each row. The other half of [`tree`].
 
 use std::collections::BTreeMap;
 use std::str;
