@@ -35,7 +35,7 @@ pub(super) struct Convo {
     after_help = "The number before a version is how many versions back it is: what `plandex rewind` takes.\n\n\
                   Examples:\n  plandex log               the newest 1000 versions\n  \
                   plandex log -n 5          the newest 5\n  \
-                  plandex log -v            with the whole messages"
+                  plandex log -v            with the whole messages, tickets and fences"
 )]
 pub(super) struct Log {
     /// Show at most so many versions.
@@ -166,8 +166,26 @@ fn head(message: &Message) -> Text {
         kind @ (Kind::Chat | Kind::Continue | Kind::Fix) => format!(", {}", kind.word()),
     };
     let head = format!("#{} {}{state}{kind}", message.number, message.role.word());
-    let when = format!("  {}  {}", clock_time(message.created_at), message.source);
-    Text::styled(Style::Bold, head).then(Style::Dim, when)
+    let when = format!("  {}", clock_time(message.created_at));
+    let head = Text::styled(Style::Bold, head).then(Style::Dim, when);
+    match source(&message.source) {
+        "user" | "" => head,
+        source => head.then(Style::Dim, format!("  {source}")),
+    }
+}
+
+/// Where a message came from, for people: of a reply's file its name, not what is in it.
+fn source(source: &str) -> &str {
+    match source.rsplit_once(' ') {
+        Some((file, hash))
+            if file.starts_with("reply:")
+                && hash.len() == 64
+                && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+        {
+            file
+        }
+        _ => source,
+    }
 }
 
 #[derive(Serialize)]
@@ -253,22 +271,43 @@ fn show_version(cli: &Cli, entry: &Entry) {
             cli.ui.line(format!("     {line}"));
         }
     }
-    cli.ui
-        .line(Text::styled(Style::Dim, format!("     {}", made_by(entry))));
+    let detail = match cli.verbosity() {
+        0 => Detail::Some,
+        _ => Detail::All,
+    };
+    let made_by = made_by(entry, detail);
+    if !made_by.is_empty() {
+        cli.ui
+            .line(Text::styled(Style::Dim, format!("     {made_by}")));
+    }
 }
 
-/// "ann: tell execution (ticket 3, fence 9), plandex tell x".
-fn made_by(entry: &Entry) -> String {
+
+/// Who, by what command, in which operation: "ann: plandex tell x (tell execution)"; all that is
+/// known of it in `detail`: "(tell execution, ticket 3, fence 9)".
+fn made_by(entry: &Entry, detail: Detail) -> String {
     let made_by = &entry.made_by;
-    let mut words = entry.actor().to_owned();
-    if let Some(operation) = &made_by.operation {
-        words = format!("{words}: {operation}");
+    let mut inner: Vec<String> = made_by.operation.iter().cloned().collect();
+    if let (Detail::All, Some(ticket), Some(fence)) = (detail, made_by.ticket, made_by.fence) {
+        inner.extend([format!("ticket {ticket}"), format!("fence {fence}")]);
     }
-    if let (Some(ticket), Some(fence)) = (made_by.ticket, made_by.fence) {
-        words = format!("{words} (ticket {ticket}, fence {fence})");
+    let inner = inner.join(", ");
+    let what = match (&made_by.command, inner.is_empty()) {
+        (Some(command), true) => command.clone(),
+        (Some(command), false) => format!("{command} ({inner})"),
+        (None, _) => inner,
+    };
+    match (entry.actor(), what.is_empty()) {
+        // Nobody said who it is: the program's own name tells nothing.
+        ("plandex", _) => what,
+        (actor, true) => actor.to_owned(),
+        (actor, false) => format!("{actor}: {what}"),
     }
-    if let Some(command) = &made_by.command {
-        words = format!("{words}, {command}");
-    }
-    words
+}
+
+/// How much of what made a version is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    Some,
+    All,
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::exit::ExitCode;
 use super::operate::{Job, operate};
 use super::pending::chosen;
-use super::report::{Unconfirmed, UsageError};
+use super::report::{Unasked, UsageError};
 use super::session::{Cli, SCHEMA_VERSION};
 use super::status::pending_line;
 use crate::lock::operation;
@@ -77,7 +77,13 @@ pub(super) fn reject(cli: &Cli, args: &Reject) -> Result<ExitCode> {
         match cli.ui.confirm(format!("Reject {files}?"), Preset::No) {
             Confirmed::Yes => {}
             Confirmed::No | Confirmed::Cancelled => return Ok(ExitCode::Declined),
-            Confirmed::NotATerminal => return Err(Unconfirmed.into()),
+            Confirmed::NotATerminal => {
+                return Err(Unasked {
+                    what: "reject",
+                    hint: "the same command with -y; nothing was rejected",
+                }
+                .into());
+            }
         }
     }
     let job = Job {

@@ -16,7 +16,7 @@ use anyhow::Result;
 
 use super::exit::ExitCode;
 use super::operate::{Job, operate};
-use super::report::Unconfirmed;
+use super::report::Unasked;
 use super::session::Cli;
 use crate::apply::{self, Applied, ApplyError, Classified, Doing, OnFailure, Options, Reported};
 use crate::lock::operation;
@@ -99,7 +99,17 @@ fn confirm(cli: &Cli, args: &Apply, question: &str) -> Result<Option<ExitCode>> 
     match cli.ui.confirm(question, Preset::No) {
         Confirmed::Yes => Ok(None),
         Confirmed::No | Confirmed::Cancelled => Ok(Some(ExitCode::Declined)),
-        Confirmed::NotATerminal => Err(Unconfirmed.into()),
+        Confirmed::NotATerminal => Err(match args.undo {
+            None => Unasked {
+                what: "apply",
+                hint: "`plandex apply -y`; nothing was written",
+            },
+            Some(_) => Unasked {
+                what: "apply --undo",
+                hint: "`plandex apply --undo -y`; nothing was brought back",
+            },
+        }
+        .into()),
     }
 }
 

@@ -49,11 +49,6 @@ impl UsageError {
 
 /// There was nobody to ask.
 #[derive(Debug, thiserror::Error)]
-#[error("apply needs a confirmation, and there is no terminal to ask on")]
-pub(super) struct Unconfirmed;
-
-/// There was nobody to ask before something that is not easily undone.
-#[derive(Debug, thiserror::Error)]
 #[error("{what} needs a confirmation, and there is no terminal to ask on")]
 pub(super) struct Unasked {
     pub(super) what: &'static str,
@@ -216,10 +211,6 @@ fn judge(error: &Error) -> Verdict {
         .or_else(|| error.downcast_ref().map(|halt: &Halt| from(halt.verdict())));
     if let Some(verdict) = own {
         return verdict;
-    }
-    if error.is::<Unconfirmed>() {
-        let hint = "`plandex apply -y`; nothing was written";
-        return Verdict::new(declined, "unconfirmed", hint);
     }
     if let Some(unasked) = error.downcast_ref::<Unasked>() {
         return Verdict::new(declined, "unconfirmed", unasked.hint);

@@ -21,7 +21,11 @@ fn what_an_apply_replaced_comes_back_and_its_changes_are_pending_again() {
     tell(&sandbox, &[("b.txt", "b", "B")]);
     sandbox.ok(&["apply", "-y"]);
     // Newest first; without a yes nothing happens.
-    sandbox.run(&["apply", "--undo"]).exits(9);
+    let unasked = sandbox.run(&["apply", "--undo"]).exits(9);
+    assert!(
+        unasked.stderr.contains("hint: `plandex apply --undo -y`;"),
+        "{unasked}"
+    );
     let dry = sandbox.ok(&["apply", "--undo", "--dry-run"]);
     assert!(dry.stdout.contains("1 file would be brought back"), "{dry}");
     assert_eq!(sandbox.read("b.txt"), "B\n");

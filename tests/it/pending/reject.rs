@@ -40,7 +40,12 @@ fn a_file_is_given_up_in_a_version_and_never_built_again() {
 #[test]
 fn it_asks_and_says_what_is_pending() {
     let sandbox = two_plans();
-    sandbox.run(&["reject", "-a"]).exits(9);
+    let unasked = sandbox.run(&["reject", "-a"]).exits(9);
+    assert!(
+        unasked.stderr.contains("error: reject needs a confirmation"),
+        "{unasked}"
+    );
+    assert!(!unasked.stderr.contains("apply"), "{unasked}");
     sandbox.run(&["reject"]).exits(2);
     let unknown = sandbox.run(&["reject", "-y", "one.txt"]).exits(2);
     assert!(
