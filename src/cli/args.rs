@@ -19,6 +19,7 @@ pub(super) struct Arguments {
 
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(super) struct Global {
     /// Work on this plan (name, id or number); else PLANDEX_PLAN, this terminal's, the project's.
     #[arg(long, global = true, value_name = "NAME")]
@@ -76,7 +77,7 @@ pub(super) enum Command {
     #[command(alias = "set-plan")]
     Cd(plans::Cd),
     /// Show the chosen plan and branch, and what decided it.
-    #[command(visible_alias = "cu")]
+    #[command(visible_alias = "cu", after_help = CURRENT_EXAMPLES)]
     Current,
     /// Give the plan another name.
     Rename(plans::Rename),
@@ -92,7 +93,7 @@ pub(super) enum Command {
     /// Bring a deleted plan back.
     Undelete(plans::Undelete),
     /// List the branches of the plan.
-    #[command(visible_alias = "br")]
+    #[command(visible_alias = "br", after_help = BRANCHES_EXAMPLES)]
     Branches,
     /// Choose the branch of this terminal, or make a new one from it.
     #[command(visible_alias = "co")]
@@ -104,7 +105,7 @@ pub(super) enum Command {
     #[command(visible_aliases = ["l", "add"])]
     Load(context::Load),
     /// List what the plan was shown, and what of it is outdated.
-    #[command(alias = "list-context")]
+    #[command(alias = "list-context", after_help = LS_EXAMPLES)]
     Ls,
     /// Print an entry of what the plan was shown, as it was loaded.
     Show(context::Show),
@@ -112,6 +113,7 @@ pub(super) enum Command {
     #[command(visible_aliases = ["remove", "unload"])]
     Rm(context::Remove),
     /// Take all entries out.
+    #[command(after_help = CLEAR_EXAMPLES)]
     Clear,
     /// Load again what is outdated.
     #[command(visible_alias = "u")]
@@ -150,6 +152,7 @@ pub(super) enum Command {
     #[command(visible_alias = "ap")]
     Apply(apply::args::Apply),
     /// Show the plan, its pending files, its queue and how the last run ended.
+    #[command(after_help = STATUS_EXAMPLES)]
     Status,
     /// List the operations that run and wait now, on all plans.
     Ps(locks::args::Ps),
@@ -165,10 +168,12 @@ pub(super) enum Command {
     /// Run a program while holding the plan.
     Exec(Exec),
     /// Show the settings, and where each comes from.
+    #[command(after_help = CONFIG_EXAMPLES)]
     Config,
     /// Change a setting, for this project or this user.
     SetConfig(config::SetConfig),
     /// Show which model would be asked, and why; nobody is contacted.
+    #[command(after_help = MODELS_EXAMPLES)]
     Models,
     /// Choose the model of this branch.
     SetModel(models::SetModel),
@@ -255,8 +260,70 @@ such program, 75 (or -E) if the plan could not be had, 79 if it was lost meanwhi
 passed on. The command ends when plandex does, even on SIGKILL, and plandex commands inside it
 join its turn.";
 
+const CURRENT_EXAMPLES: &str = "\
+Examples:
+  plandex current                       plan, branch, and what decided them
+  PLANDEX_PLAN=auth plandex current     the environment is stronger than `plandex cd`
+
+Strongest first: --plan and --branch, PLANDEX_PLAN and PLANDEX_BRANCH, this terminal's choice
+(`plandex cd`, `plandex checkout`), the project's. Never waits.";
+
+const BRANCHES_EXAMPLES: &str = "\
+Examples:
+  plandex branches              those of the selected plan; * is the selected one
+  plandex branches --plan auth  those of another plan
+
+Never waits.";
+
+const LS_EXAMPLES: &str = "\
+Examples:
+  plandex ls           numbered; `show`, `rm` and `update` take the numbers
+  plandex ls --json    with sizes and hashes
+
+An entry is outdated if its file has changed since it was loaded: `plandex update`. Never waits.";
+
+const CLEAR_EXAMPLES: &str = "\
+Examples:
+  plandex clear
+  plandex rewind       bring them back, if that was the last thing done
+
+The project's files are not touched. Waits for its turn on the plan.";
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  plandex status                what is pending, who works, who waits
+  plandex status --plan auth    of another plan
+  plandex status --json         for scripts
+
+Never waits.";
+
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  plandex config           all settings with what decided each
+  plandex config --json    with a line about each
+
+Change one with `plandex set-config`, which also says what each is for.";
+
+const MODELS_EXAMPLES: &str = "\
+Examples:
+  plandex models                    which model, what decided it, which keys are there
+  plandex models --branch other     that of another branch
+
+Choose one with `plandex set-model`.";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  plandex doctor              look only
+  plandex doctor --fix        repair, too
+  plandex doctor --dry-run    say what --fix would do
+  plandex doctor --rebuild    make lost rows again from the plans' repositories
+  plandex doctor --prune      remove deleted plans for good
+
+Exit codes: 0 healthy, 1 problems remain.";
+
 /// `plandex doctor`
 #[derive(Debug, Args)]
+#[command(after_help = DOCTOR_EXAMPLES)]
 pub(super) struct Doctor {
     /// Repair what can be repaired.
     #[arg(long)]

@@ -282,7 +282,6 @@ fn show_version(cli: &Cli, entry: &Entry) {
     }
 }
 
-
 /// Who, by what command, in which operation: "ann: plandex tell x (tell execution)"; all that is
 /// known of it in `detail`: "(tell execution, ticket 3, fence 9)".
 fn made_by(entry: &Entry, detail: Detail) -> String {

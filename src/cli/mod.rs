@@ -22,6 +22,7 @@ mod history;
 mod locks;
 mod models;
 mod operate;
+mod overview;
 mod pending;
 mod plans;
 mod reject;
@@ -36,7 +37,7 @@ mod waiting;
 mod who;
 
 use anyhow::Result;
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 
 pub use exit::ExitCode;
 
@@ -45,7 +46,9 @@ use session::Cli;
 
 /// Runs the command line of this process; returns how it ended.
 pub fn run() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let matches = overview::command().try_get_matches();
+    let arguments = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match arguments {
         Ok(arguments) => arguments,
         Err(error) => return report::usage(&error),
     };

@@ -49,7 +49,11 @@ pub(super) struct SetModel {
     #[arg(long, value_name = "TOKENS")]
     max_tokens: Option<u64>,
     /// Take the branch's choice back.
-    #[arg(long, conflicts_with_all = ["model", "base_url", "fallback", "context_window", "max_tokens"])]
+    #[arg(
+        long,
+        alias = "unset",
+        conflicts_with_all = ["model", "base_url", "fallback", "context_window", "max_tokens"]
+    )]
     clear: bool,
 }
 

@@ -11,7 +11,10 @@ pub enum SelectorError {
     #[error("nothing that is loaded fits {}", .0.join(", "))]
     Nothing(Vec<String>),
     /// A number beyond the last entry.
-    #[error("there is no number {number}; the last one is {last}")]
+    #[error("there is no number {number}; {}", match .last {
+        0 => "nothing is loaded".to_owned(),
+        last => format!("the last one is {last}"),
+    })]
     NoNumber {
         /// As it was given.
         number: String,

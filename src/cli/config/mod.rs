@@ -46,7 +46,7 @@ pub(super) struct SetConfig {
     #[arg(long)]
     user: bool,
     /// Take the setting out, so that the weaker level or the default holds.
-    #[arg(long, conflicts_with = "value")]
+    #[arg(long, alias = "clear", conflicts_with = "value")]
     unset: bool,
 }
 
@@ -56,13 +56,14 @@ fn set_help() -> String {
         let level = match key.level {
             Level::Files => "",
             Level::UserFile => " (user only)",
-            Level::Database => " (project only, while no operation runs or waits)",
+            Level::Database => " (project only)",
         };
         let Key { name, about, .. } = key;
         help.push_str(&format_args!("  {name:<22}{about}{level}\n").to_string());
     }
     help.push_str(
-        "\nThe project's settings are in .plandex/config.toml, the user's in \
+        "\nThose of the project only change while no operation runs or waits. The project's other \
+         settings are in .plandex/config.toml, the user's in \
          ~/.config/plandex/config.toml; both may be edited by hand, and keep their remarks.\n\n\
          Examples:\n  plandex set-config auto-apply true\n  plandex set-config --user wait 2m\n  \
          plandex set-config context.max-file-size '4 MiB'\n  plandex set-config --unset auto-apply\n\n\

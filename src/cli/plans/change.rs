@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::super::exit::ExitCode;
 use super::super::operate::{Job, operate};
+use super::super::report::UsageError;
 use super::super::session::{Cli, SCHEMA_VERSION};
 use super::which::one;
 use super::{document, good_name};
@@ -133,7 +134,13 @@ fn asked(cli: &Cli, args: &Archive, which: Which) -> Result<(Arc<Project>, Plan)
         Which::Archived => Which::Open,
         Which::Open | Which::Deleted => Which::Archived,
     };
-    let plan = one(&project, which, Some(other), name)?;
+    let plan = one(&project, which, Some(other), name).map_err(|error| match which {
+        Which::Archived => {
+            let hint = "list them with `plandex plans -a`";
+            UsageError::new(format!("{error:#}"), hint).into()
+        }
+        Which::Open | Which::Deleted => error,
+    })?;
     Ok((project, plan))
 }
 

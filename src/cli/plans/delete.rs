@@ -182,7 +182,7 @@ pub(in super::super) fn undelete(cli: &Cli, args: &Undelete) -> Result<ExitCode>
     let name = name.map(|name| good_name(name, "`plandex undelete PLAN -n NAME`"));
     let name = name.transpose()?;
     let plan = which::one(&project, Which::Deleted, None, &args.plan).map_err(|error| {
-        let words = format!("among the deleted plans, {error:#}");
+        let words = format!("{error:#} among those that were deleted");
         UsageError::new(words, "list them with `plandex plans --deleted`")
     })?;
     let wanted = name.unwrap_or_else(|| plan.name.clone());

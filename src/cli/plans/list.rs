@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::super::exit::ExitCode;
 use super::super::session::{Cli, SCHEMA_VERSION, since};
 use super::{PlanDocument, document};
-use crate::project::Selected;
+use crate::project::{Project, Selected};
 use crate::store::changes;
 use crate::store::plans::{self, Listed, Which};
 use crate::ui::{Frame, Table, render};
@@ -71,6 +71,10 @@ pub(in super::super) fn plans(cli: &Cli, args: &Plans) -> Result<ExitCode> {
     }
     if rows.is_empty() {
         let (what, hint) = match which {
+            Which::Open if is_any(&project, Which::Archived)? => (
+                "No plans but archived ones",
+                "list those with `plandex plans -a`, or create one with `plandex new`",
+            ),
             Which::Open => ("No plans yet", "create one with `plandex new`"),
             Which::Archived => ("No archived plans", "archive one with `plandex archive`"),
             Which::Deleted => ("No deleted plans", "list the others with `plandex plans`"),
@@ -84,6 +88,11 @@ pub(in super::super) fn plans(cli: &Cli, args: &Plans) -> Result<ExitCode> {
         Which::Deleted => deleted(&rows),
     });
     Ok(ExitCode::Done)
+}
+
+fn is_any(project: &Project, which: Which) -> Result<bool> {
+    let listed = project.store.read(|tx| plans::list(tx, which))?;
+    Ok(!listed.is_empty())
 }
 
 /// The branch shown is that which the plan is worked on here: of the current plan the chosen one,

@@ -53,8 +53,17 @@ impl Asking {
     }
 }
 
+const BUILD_EXAMPLES: &str = "\
+Examples:
+  plandex tell -n \"add x\"    keep the edits of the reply for later
+  plandex build              make them pending, and try again what failed in the last run
+  plandex build --apply      and write them to the project
+
+Exit codes: 0 done (or nothing to build), 3 edits did not fit, 75 the plan was not free in time.";
+
 /// `plandex build`
 #[derive(Debug, Args)]
+#[command(after_help = BUILD_EXAMPLES)]
 pub(in super::super) struct Build {
     #[command(flatten)]
     pub(super) applying: Applying,

@@ -42,7 +42,9 @@ fn it_asks_and_says_what_is_pending() {
     let sandbox = two_plans();
     let unasked = sandbox.run(&["reject", "-a"]).exits(9);
     assert!(
-        unasked.stderr.contains("error: reject needs a confirmation"),
+        unasked
+            .stderr
+            .contains("error: reject needs a confirmation"),
         "{unasked}"
     );
     assert!(!unasked.stderr.contains("apply"), "{unasked}");
