@@ -6,9 +6,11 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::exit::ExitCode;
+use super::report::UsageError;
 use super::session::{Cli, SCHEMA_VERSION};
 use crate::project::backup::{self, Existing};
 use crate::project::{self, ProjectError};
+use crate::ui::render;
 
 /// `plandex backup`
 #[derive(Debug, Args)]
@@ -18,7 +20,8 @@ use crate::project::{self, ProjectError};
         what is in it is consistent: the state of one moment after the command began. Left out: the \
         originals of past applies.\n\n\
         Examples:\n  plandex backup ../work.plandex\n  plandex backup \"$HOME/backups/$(date +%F).plandex\"\n\n\
-        Exit codes: 0 the file is there and durable; 1 it is not, and nothing is left of it."
+        Exit codes: 0 the file is there and durable; 1 it is not, and nothing is left of it; 2 a file of \
+        that name is there already."
 )]
 pub(super) struct Backup {
     /// The file to make; it must not exist.
@@ -48,6 +51,11 @@ pub(super) struct Restore {
 pub(super) fn backup(cli: &Cli, args: &Backup) -> Result<ExitCode> {
     let project = cli.open()?;
     let to = cli.cwd.join(&args.file);
+    if to.exists() {
+        let message = format!("{} exists already", to.display());
+        let hint = "choose another name, or move it away; nothing was written";
+        return Err(UsageError::new(message, hint).into());
+    }
     let progress = cli.ui.progress();
     let made = backup::backup(&project.store, &to, &mut |done, all| {
         progress.say("Backing up", &format!("{done}/{all} plans"));
@@ -60,10 +68,16 @@ pub(super) fn backup(cli: &Cli, args: &Backup) -> Result<ExitCode> {
         }));
     } else {
         let noun = if made.plans == 1 { "plan" } else { "plans" };
+        let size = to.metadata().map_or(0, |file| file.len());
         cli.ui.line(format!(
-            "Backed up {} {noun} to {}",
+            "Backed up {} {noun} to {} ({})",
             made.plans,
-            to.display()
+            to.display(),
+            render::size(size)
+        ));
+        let name = crate::config::quoted(&args.file.display().to_string());
+        cli.ui.hint(format!(
+            "`plandex restore {name}` makes a project of it, where there is none"
         ));
     }
     Ok(ExitCode::Done)

@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::exit::ExitCode;
+use super::locks::actor;
 use super::report::UsageError;
 use super::session::{Cli, SCHEMA_VERSION, clock_time, rfc3339, since};
 use crate::plan::history::{self, Entry, Said};
@@ -276,10 +277,17 @@ fn show_version(cli: &Cli, entry: &Entry) {
         _ => Detail::All,
     };
     let made_by = made_by(entry, detail);
-    if !made_by.is_empty() {
-        cli.ui
-            .line(Text::styled(Style::Dim, format!("     {made_by}")));
+    if made_by.is_empty() {
+        return;
     }
+    let shown = match (detail, cli.ui.width()) {
+        (Detail::Some, Some(width)) => {
+            render::truncated(&made_by, width.saturating_sub(6), cli.ui.signs())
+        }
+        _ => made_by,
+    };
+    cli.ui
+        .line(Text::styled(Style::Dim, format!("     {shown}")));
 }
 
 /// Who, by what command, in which operation: "ann: plandex tell x (tell execution)"; all that is
@@ -296,9 +304,9 @@ fn made_by(entry: &Entry, detail: Detail) -> String {
         (Some(command), false) => format!("{command} ({inner})"),
         (None, _) => inner,
     };
-    match (entry.actor(), what.is_empty()) {
-        // Nobody said who it is: the program's own name tells nothing.
-        ("plandex", _) => what,
+    match (actor(entry.actor()), what.is_empty()) {
+        // Nobody said who it is: the program's own name tells nothing, nor does a terminal's.
+        ("plandex" | "", _) => what,
         (actor, true) => actor.to_owned(),
         (actor, false) => format!("{actor}: {what}"),
     }
@@ -309,4 +317,49 @@ fn made_by(entry: &Entry, detail: Detail) -> String {
 enum Detail {
     Some,
     All,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(author: &str, made_by: history::MadeBy) -> Entry {
+        Entry {
+            steps: 0,
+            version: "0123456789012345678901234567890123456789".parse().unwrap(),
+            time_ms: 0,
+            author: format!("{author} <plandex@localhost>"),
+            message: "Tell #1: x".to_owned(),
+            made_by,
+        }
+    }
+
+    #[test]
+    fn a_version_says_who_made_it_only_if_somebody_is_known() {
+        let by = || history::MadeBy {
+            operation: Some("tell execution".to_owned()),
+            command: Some("plandex tell x".to_owned()),
+            ticket: Some(3),
+            fence: Some(9),
+            apply: None,
+        };
+        let some = "plandex tell x (tell execution)";
+        for nobody in ["plandex", "tty34817-7893-4547479"] {
+            assert_eq!(made_by(&entry(nobody, by()), Detail::Some), some);
+        }
+        let ann = made_by(&entry("ann", by()), Detail::All);
+        let all = "ann: plandex tell x (tell execution, ticket 3, fence 9)";
+        assert_eq!(ann, all);
+        let unknown = history::MadeBy::default();
+        assert_eq!(made_by(&entry("plandex", unknown.clone()), Detail::All), "");
+        assert_eq!(made_by(&entry("ann", unknown), Detail::Some), "ann");
+    }
+
+    #[test]
+    fn a_reply_is_named_by_its_file() {
+        let hash = "0f".repeat(32);
+        assert_eq!(source(&format!("reply:a b.md {hash}")), "reply:a b.md");
+        assert_eq!(source("reply:a b.md"), "reply:a b.md");
+        assert_eq!(source("openai:m"), "openai:m");
+    }
 }

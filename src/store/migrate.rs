@@ -27,6 +27,14 @@ type Step = fn(&Connection) -> Result<()>;
 /// done when the tables have their newest form.
 const STEPS: [(i64, Step); 1] = [(2, share_ids)];
 
+/// Columns without a default that a database may lack, and what they hold of its rows: before
+/// events were numbered within their run, they were so by their ids alone.
+const FILLED: [(&str, &str, &str); 1] = [(
+    "stream_events",
+    "number",
+    "row_number() OVER (PARTITION BY stream_id ORDER BY id)",
+)];
+
 /// Brings the database to [`SCHEMA_VERSION`], or refuses one that is newer.
 pub(super) fn migrate(connection: &Connection, gate: &Gate, dir: &Path) -> Result<()> {
     match check(connection, dir)? {
@@ -143,9 +151,16 @@ fn make_anew(connection: &Connection, name: &str, text: &str) -> Result<()> {
     let kept = columns(connection, &format!("{name}_before"))?;
     let mut both = columns(connection, name)?;
     both.retain(|column| kept.contains(column));
-    let both = both.join(", ");
+    let mut values = both.clone();
+    for (_, column, value) in FILLED.iter().filter(|(table, ..)| *table == name) {
+        if !kept.iter().any(|kept| kept == column) {
+            both.push((*column).to_owned());
+            values.push((*value).to_owned());
+        }
+    }
+    let (both, values) = (both.join(", "), values.join(", "));
     connection.execute_batch(&format!(
-        "INSERT INTO {name} ({both}) SELECT {both} FROM {name}_before; DROP TABLE {name}_before"
+        "INSERT INTO {name} ({both}) SELECT {values} FROM {name}_before; DROP TABLE {name}_before"
     ))?;
     if let Some(given) = given {
         connection.execute("DELETE FROM sqlite_sequence WHERE name = ?1", [name])?;

@@ -28,7 +28,7 @@ fn what_was_backed_up_is_restored() {
     assert_eq!(mode & 0o7777, 0o600);
     expect_same(&back(&sandbox), &before, "a backup changes nothing");
     let again = sandbox.run(&["backup", at]);
-    assert_eq!(again.code, Some(1));
+    assert_eq!(again.code, Some(2));
     assert!(again.stderr.contains("exists already"), "{}", again.text());
 
     let other = empty();

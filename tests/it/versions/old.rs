@@ -125,6 +125,29 @@ fn a_database_of_version_1_becomes_what_a_new_one_is() {
     assert_eq!(given(&found), 7);
 }
 
+/// A database from before a run's events had numbers: they get them in the order they came in.
+#[test]
+fn events_without_numbers_are_numbered() {
+    let sandbox = old_project();
+    let old = open(&sandbox);
+    let rows = |connection: &Connection| -> Vec<(String, i64)> {
+        let mut select = connection
+            .prepare("SELECT stream_id, number FROM stream_events ORDER BY stream_id, id")
+            .unwrap();
+        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        rows.unwrap().map(Result::unwrap).collect()
+    };
+    let numbered = rows(&old);
+    assert!(numbered.iter().any(|(_, number)| *number > 1));
+    old.execute_batch(
+        "DROP INDEX stream_events_number; ALTER TABLE stream_events DROP COLUMN number",
+    )
+    .unwrap();
+    old.close().unwrap();
+    sandbox.ok(&["plans"]);
+    assert_eq!(rows(&open(&sandbox)), numbered);
+}
+
 #[test]
 fn forks_of_version_1_share_their_ids_afterwards() {
     let sandbox = old_project();
