@@ -82,7 +82,7 @@ impl<'a> Build<'a> {
     /// Hashes of the lines.
     pub(super) fn keys(&mut self) -> Vec<u64> {
         match &mut self.file {
-            File::Text(text) => text.keys(Likeness::Exact).to_vec(),
+            File::Text(text) => text.keys(Likeness::Exact),
             File::Missing | File::Foreign(_) => Vec::new(),
         }
     }
@@ -148,7 +148,7 @@ impl<'a> Build<'a> {
             File::Missing => return self.write_whole(content),
             File::Foreign(_) => None,
             File::Text(text) => {
-                let all = 0..text.lines().len();
+                let all = 0..text.count();
                 let is_same = text.window(all.clone()).eq(edit_lines(content));
                 is_same.then_some(all)
             }
@@ -167,9 +167,9 @@ impl<'a> Build<'a> {
             (File::Foreign(encoding), Some(_)) => return Err(encoding.flaw()),
             (File::Text(text), Some(old)) => {
                 let old = edit_lines(old);
-                let theirs = text.window(0..text.lines().len());
+                let theirs = text.window(0..text.count());
                 let same = theirs.zip(&old).take_while(|(a, b)| a == *b).count();
-                if same < old.len().max(text.lines().len()) {
+                if same < old.len().max(text.count()) {
                     let line = old.get(same..).and_then(<[_]>::first);
                     let searched: Vec<&str> = line.into_iter().copied().collect();
                     let note = format!("it is not the file to be deleted from line {}", same + 1);
@@ -213,7 +213,7 @@ impl<'a> Build<'a> {
             File::Missing | File::Foreign(_) => None,
         };
         let old_lines: Vec<&str> = old
-            .map(|text| text.window(0..text.lines().len()).collect())
+            .map(|text| text.window(0..text.count()).collect())
             .unwrap_or_default();
         let elided = find_elided(self.path, &new, Old::File(&old_lines), || old_lines.clone());
         if let Some(at) = elided {
@@ -245,11 +245,11 @@ impl<'a> Build<'a> {
         let lines = edit_lines(content);
         let text = match &mut self.file {
             File::Foreign(encoding) => return Err(encoding.flaw()),
-            File::Text(text) if !text.lines().is_empty() => text,
+            File::Text(text) if text.count() > 0 => text,
             // Nothing is there that a reference could stand for.
             File::Missing | File::Text(_) => return self.write_whole(content),
         };
-        let old: Vec<&str> = text.window(0..text.lines().len()).collect();
+        let old: Vec<&str> = text.window(0..text.count()).collect();
         // Lines that only look like references are the file's own.
         if find_elided(self.path, &lines, Old::File(&old), || old.clone()).is_none() {
             return self.write_whole(content);
@@ -265,7 +265,7 @@ impl<'a> Build<'a> {
     fn fill_empty(&mut self, replace: &'a str) -> Result<(), Flaw> {
         match &self.file {
             File::Foreign(encoding) => Err(encoding.flaw()),
-            File::Text(text) if !text.lines().is_empty() => Err(Flaw::of(Reason::EmptySearch)),
+            File::Text(text) if text.count() > 0 => Err(Flaw::of(Reason::EmptySearch)),
             File::Missing | File::Text(_) => self.write_whole(replace),
         }
     }
@@ -321,7 +321,7 @@ impl<'a> Build<'a> {
                 | Format::WholeFile
                 | Format::SearchReplace
                 | Format::PlandexBlock => {
-                    let is_end = placed.reach == text.lines().len();
+                    let is_end = placed.reach == text.count();
                     hunk.final_newline.filter(|_| is_end)
                 }
             };
@@ -349,7 +349,7 @@ impl<'a> Build<'a> {
         };
         let path = self.path;
         let text = self.text()?;
-        let before = text.lines().len();
+        let before = text.count();
         let placed = match put_whole(path, text, old, new, &leads) {
             Err(flaw) if flaw.is_absence() => {
                 // Before any context is left out: what is done must not be done again elsewhere.
@@ -362,7 +362,7 @@ impl<'a> Build<'a> {
             }
             decided => decided?,
         };
-        let after = text.lines().len();
+        let after = text.count();
         self.numbers.placed(hunk.line, placed.start);
         self.numbers.grew(before, after);
         Ok(Some(placed))
@@ -379,7 +379,7 @@ impl<'a> Build<'a> {
         let count = match &self.file {
             File::Foreign(encoding) => return Err(encoding.flaw()),
             File::Missing if !old.is_empty() => return Err(Flaw::of(Reason::FileMissing)),
-            File::Text(text) if !text.lines().is_empty() => text.lines().len(),
+            File::Text(text) if text.count() > 0 => text.count(),
             File::Missing | File::Text(_) => {
                 self.write_whole(&hunk.new)?;
                 return Ok(Some(inserted(0, new.len())));
@@ -418,7 +418,7 @@ impl<'a> Build<'a> {
             return false;
         };
         let replace = edit_lines(replace);
-        let all = 0..text.lines().len();
+        let all = 0..text.count();
         let is_there = if search.is_empty() {
             text.window(all.clone())
                 .eq(replace.iter().copied())
@@ -457,7 +457,7 @@ fn anchor_above(text: &Text<'_>, anchors: &[String]) -> Result<usize, Flaw> {
             },
         )
     })?;
-    let line = text.lines()[anchor].text.trim();
+    let line = text.line(anchor).trim();
     let number = anchor + 1;
     let note = if anchors.last().is_none_or(|anchor| anchor.trim() != line) {
         format!("the anchor is only the beginning of line {number}")

@@ -7,6 +7,7 @@ mod hunk;
 mod hunk_round_trip;
 mod label;
 mod limits;
+mod lines;
 mod matcher;
 mod path;
 mod report;
