@@ -6,13 +6,14 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::index::Index;
+use super::steps::steps;
 use super::text::{LineEnd, key};
 
 /// Chunks are at least so long: in a small file they cost more than they save.
 const CHUNK_LINES_MIN: usize = 4;
 
 /// So many searches read all hashes before an index is made, which is as much work.
-const SCANS_MAX: u8 = if cfg!(test) { 0 } else { 3 };
+const SCANS_MAX: u8 = if cfg!(test) { 1 } else { 3 };
 
 /// What an index finds in files of so many lines is compared with what reading all finds, in
 /// builds that check themselves.
@@ -97,9 +98,18 @@ pub(super) struct Lines<'a> {
     count: usize,
     /// Where the chunk of each name stands; nowhere if it is gone.
     places: Vec<Option<usize>>,
-    is_hashed: [bool; ALL.len()],
-    scans: [u8; ALL.len()],
-    indexes: [Option<Index>; ALL.len()],
+    /// By likeness.
+    searches: Box<[Search; ALL.len()]>,
+}
+
+/// What is known for searches with one likeness.
+#[derive(Debug, Default)]
+struct Search {
+    /// Whether the chunks have such hashes.
+    is_hashed: bool,
+    /// How many searches read all of them.
+    scans: u8,
+    index: Option<Index>,
 }
 
 impl<'a> Lines<'a> {
@@ -109,9 +119,7 @@ impl<'a> Lines<'a> {
             chunk_lines: lines.len().isqrt().max(CHUNK_LINES_MIN),
             count: 0,
             places: Vec::new(),
-            is_hashed: [false; ALL.len()],
-            scans: [0; ALL.len()],
-            indexes: [const { None }; ALL.len()],
+            searches: Box::default(),
         };
         all.splice(0..0, lines);
         all
@@ -148,7 +156,7 @@ impl<'a> Lines<'a> {
 
     /// Hashes all lines, once for each likeness; [`Lines::splice`] keeps that up.
     fn hash(&mut self, likeness: Likeness) {
-        if std::mem::replace(&mut self.is_hashed[likeness as usize], true) {
+        if std::mem::replace(&mut self.searches[likeness as usize].is_hashed, true) {
             return;
         }
         steps(self.count);
@@ -164,18 +172,17 @@ impl<'a> Lines<'a> {
             return Vec::new();
         }
         self.hash(likeness);
-        let scans = &mut self.scans[likeness as usize];
-        if *scans < SCANS_MAX {
-            *scans += 1;
+        let search = &mut self.searches[likeness as usize];
+        if search.scans < SCANS_MAX {
+            search.scans += 1;
             return self.scan(wanted, likeness);
         }
-        if self.indexes[likeness as usize].is_none() {
+        if search.index.is_none() {
             steps(self.count);
-            let mut index = Index::default();
+            let index = search.index.insert(Index::default());
             for chunk in &self.chunks {
                 index.enter(&chunk.keys[likeness as usize], chunk.name);
             }
-            self.indexes[likeness as usize] = Some(index);
         }
         match self.look_up(wanted, likeness) {
             Some(found) => {
@@ -192,7 +199,7 @@ impl<'a> Lines<'a> {
     /// Finds lines by the one of them that stands in the fewest chunks; `None` if that would take
     /// longer than to read all.
     fn look_up(&self, wanted: &[u64], likeness: Likeness) -> Option<Vec<usize>> {
-        let index = self.indexes[likeness as usize].as_ref()?;
+        let index = self.searches[likeness as usize].index.as_ref()?;
         steps(wanted.len());
         let fewest = wanted.iter().enumerate();
         let (offset, rare) = fewest.min_by_key(|(_, key)| index.chunks(**key).len())?;
@@ -265,21 +272,18 @@ impl<'a> Lines<'a> {
                 self.places[gone.name] = None;
             }
         }
-        let name = self.chunks[first].name;
-        for (index, keys) in self.indexes.iter_mut().zip(&keys) {
-            if let Some(index) = index {
-                index.enter(keys, name);
-            }
-        }
+        self.enter(first, &keys);
         self.split(first);
         self.settle(first);
     }
 
     fn keys_of(&self, lines: &[Line<'_>]) -> Keys {
-        ALL.map(|likeness| match self.is_hashed[likeness as usize] {
-            true => lines.iter().map(|line| key(&line.text, likeness)).collect(),
-            false => Vec::new(),
-        })
+        ALL.map(
+            |likeness| match self.searches[likeness as usize].is_hashed {
+                true => lines.iter().map(|line| key(&line.text, likeness)).collect(),
+                false => Vec::new(),
+            },
+        )
     }
 
     /// Splits a chunk that has become too long.
@@ -298,11 +302,18 @@ impl<'a> Lines<'a> {
         self.chunks.splice(at + 1..at + 1, behind.into_iter().rev());
         for new in at + 1..=at + count {
             self.name(new);
-            let chunk = &self.chunks[new];
-            for (index, keys) in self.indexes.iter_mut().zip(&chunk.keys) {
-                if let Some(index) = index {
-                    index.enter(keys, chunk.name);
-                }
+            let keys = std::mem::take(&mut self.chunks[new].keys);
+            self.enter(new, &keys);
+            self.chunks[new].keys = keys;
+        }
+    }
+
+    /// Tells the indexes that a chunk has got lines.
+    fn enter(&mut self, at: usize, keys: &Keys) {
+        let name = self.chunks[at].name;
+        for (search, keys) in self.searches.iter_mut().zip(keys) {
+            if let Some(index) = &mut search.index {
+                index.enter(keys, name);
             }
         }
     }
@@ -371,18 +382,3 @@ fn occurrences(keys: impl Iterator<Item = u64>, wanted: &[u64]) -> Vec<usize> {
     }
     starts
 }
-
-#[cfg(test)]
-thread_local! {
-    /// Lines, hashes and chunks that were looked at or moved in this thread.
-    pub(super) static STEPS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-}
-
-/// Counts steps, for tests of how work grows with the file.
-#[cfg(test)]
-fn steps(count: usize) {
-    STEPS.set(STEPS.get() + count);
-}
-
-#[cfg(not(test))]
-const fn steps(_: usize) {}

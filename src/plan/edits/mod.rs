@@ -37,6 +37,7 @@ pub(super) mod plandex_block;
 mod report;
 pub(super) mod search_replace;
 mod segments;
+pub(super) mod steps;
 mod text;
 pub(super) mod unified_diff;
 pub(super) mod whole_file;
