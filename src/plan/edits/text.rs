@@ -7,11 +7,40 @@ use std::ops::Range;
 pub(super) use super::lines::Likeness;
 use super::lines::{Line, Lines};
 
-/// Tells whether bytes that are no UTF-8 text are UTF-16, by their mark or by their zeros: one
-/// byte of each Latin letter is zero, always the same.
-pub(super) fn is_utf16(bytes: &[u8]) -> bool {
-    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return true;
+/// What a text's characters are written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Utf8,
+    /// UTF-16 with the lower byte first.
+    Little,
+    /// UTF-16 with the higher byte first.
+    Big,
+}
+
+/// How bytes that are UTF-16 text, not UTF-8, are laid out; `None` for all others.
+pub(super) fn utf16_layout(bytes: &[u8]) -> Option<Layout> {
+    let encoding = utf16_order(bytes)?;
+    let (pairs, []) = bytes.as_chunks::<2>() else {
+        return None;
+    };
+    let units = pairs.iter().map(|pair| match encoding {
+        Encoding::Big => u16::from_be_bytes(*pair),
+        Encoding::Little | Encoding::Utf8 => u16::from_le_bytes(*pair),
+    });
+    let text: Result<String, _> = char::decode_utf16(units).collect();
+    let text = text.ok()?;
+    let layout = Text::read(text.as_bytes())?.layout();
+    Some(Layout { encoding, ..layout })
+}
+
+/// The order of the bytes of UTF-16, by its mark or by its zeros: one byte of each Latin letter is
+/// zero, always the same.
+fn utf16_order(bytes: &[u8]) -> Option<Encoding> {
+    if bytes.starts_with(b"\xff\xfe") {
+        return Some(Encoding::Little);
+    }
+    if bytes.starts_with(b"\xfe\xff") {
+        return Some(Encoding::Big);
     }
     let start = &bytes[..bytes.len().min(512) & !1];
     let zeros = |side: usize| {
@@ -20,7 +49,11 @@ pub(super) fn is_utf16(bytes: &[u8]) -> bool {
     };
     let half = start.len() / 2;
     let is_side = |side: usize| zeros(side) * 10 >= half * 9 && zeros(1 - side) == 0;
-    half >= 2 && (is_side(0) || is_side(1))
+    match (is_side(0), is_side(1)) {
+        (true, _) if half >= 2 => Some(Encoding::Big),
+        (_, true) if half >= 2 => Some(Encoding::Little),
+        _ => None,
+    }
 }
 
 /// How a line ends. A file's last line has one too, written only with `final_newline`.
@@ -112,6 +145,7 @@ pub(super) struct Layout {
     final_newline: bool,
     /// What most lines end in.
     end: LineEnd,
+    encoding: Encoding,
 }
 
 impl<'a> Text<'a> {
@@ -156,6 +190,7 @@ impl<'a> Text<'a> {
             byte_order_mark,
             final_newline,
             end,
+            encoding: Encoding::Utf8,
         };
         Some(Self {
             lines: Lines::new(lines),
@@ -170,6 +205,7 @@ impl<'a> Text<'a> {
             byte_order_mark: false,
             final_newline: content.is_empty() || content.ends_with('\n'),
             end: LineEnd::Lf,
+            encoding: Encoding::Utf8,
         };
         // An existing file has its mark from the layout.
         let content = match layout {
@@ -258,22 +294,26 @@ impl<'a> Text<'a> {
 
     /// The file's bytes.
     pub(super) fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.size);
+        let mut text = String::with_capacity(self.size);
         if self.layout.byte_order_mark {
-            bytes.extend_from_slice("\u{feff}".as_bytes());
+            text.push('\u{feff}');
         }
         let count = self.lines.count();
         for (index, line) in self.lines.window(0..count).enumerate() {
-            bytes.extend_from_slice(line.text.as_bytes());
+            text.push_str(&line.text);
             if index + 1 == count && !self.layout.final_newline {
                 continue;
             }
-            bytes.extend_from_slice(match line.end {
-                LineEnd::Lf => b"\n",
-                LineEnd::CrLf => b"\r\n",
+            text.push_str(match line.end {
+                LineEnd::Lf => "\n",
+                LineEnd::CrLf => "\r\n",
             });
         }
-        bytes
+        match self.layout.encoding {
+            Encoding::Utf8 => text.into_bytes(),
+            Encoding::Little => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            Encoding::Big => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        }
     }
 }
 

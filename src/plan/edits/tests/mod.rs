@@ -14,3 +14,4 @@ mod report;
 mod round_trip;
 mod search_replace;
 mod segments;
+mod whole_file_round_trip;

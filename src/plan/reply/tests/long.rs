@@ -43,7 +43,7 @@ fn many_blocks(kilobytes: usize) -> String {
         write!(
             reply,
             "Some prose.\n\nsrc/a{file}.rs\n```rust\n<<<<<<< SEARCH\n{search}=======\n{replace}>>>>>>> REPLACE\n```\n\n\
-             ```rust src/b{file}.rs\n{whole}```\n\n\
+             ```rust:src/b{file}.rs\n{whole}```\n\n\
              ```diff\n--- a/src/c{file}.rs\n+++ b/src/c{file}.rs\n@@ -1,4 +1,5 @@\n{old}{new}```\n\n\
              *** Begin Patch\n*** Update File: src/d{file}.rs\n@@\n{old}{new}*** End Patch\n\n\
              ```rust\n// only to be read\n{whole}```\n\n"
@@ -60,11 +60,11 @@ fn long_blocks(kilobytes: usize) -> [String; 6] {
     let (search, whole) = (rows("", count / 2), rows("", count));
     [
         format!("a.rs\n```\n<<<<<<< SEARCH\n{search}=======\n{search}x\n>>>>>>> REPLACE\n```\n"),
-        format!("```rust a.rs\n{whole}```\n"),
+        format!("```rust:a.rs\n{whole}```\n"),
         format!("--- a/a.rs\n+++ b/a.rs\n@@ -1 +1 @@\n{old}{new}"),
         format!("*** Begin Patch\n*** Update File: a.rs\n@@\n{old}{new}*** End Patch\n"),
         format!("<PlandexBlock lang=\"rust\" path=\"a.rs\">\n{whole}</PlandexBlock>\n"),
-        format!("```text a.txt\n{}\n```\n", "x".repeat(kilobytes * 1_000)),
+        format!("```text:a.txt\n{}\n```\n", "x".repeat(kilobytes * 1_000)),
     ]
 }
 
