@@ -185,7 +185,7 @@ fn the_views_of_the_locks_answer() {
 fn twenty_new_at_once_make_one_database_and_twenty_plans() {
     let sandbox = Sandbox::new();
     let all: Vec<Background<'_>> = (0..20)
-        .map(|_| sandbox.start(&["new", "-n", "draft"]))
+        .map(|_| sandbox.start(&["new"]))
         .collect();
     for one in all {
         one.finish().ok();
@@ -207,13 +207,13 @@ fn twenty_new_at_once_make_one_database_and_twenty_plans() {
 #[test]
 fn a_new_killed_anywhere_leaves_no_half_project() {
     let template = Template::new(Sandbox::without_git());
-    let (points, _) = template.points(&["new", "-n", "draft"]);
+    let (points, _) = template.points(&["new"]);
     let plans = sweep(points.len(), |at| {
         let sandbox = template.copy();
         let what = format!("new killed at {at} ({})", points[at - 1]);
-        killed_at(&sandbox, &["new", "-n", "draft"], at)
+        killed_at(&sandbox, &["new"], at)
             .expect("it passes as many points as before");
-        sandbox.ok(&["new", "-n", "draft"]);
+        sandbox.ok(&["new"]);
         check_sound(&sandbox, &what);
         sandbox.ok(&["status"]);
         let plans = sandbox.ok(&["plans", "--json"]).json();

@@ -216,7 +216,10 @@ impl Run {
                 if let Some(compared) = renewing.refresh(turn, permit, &tell.branch)? {
                     events(Heard::Context(compared));
                 }
-                if let Task::Tell(prompt) | Task::Chat(prompt) = &tell.task {
+                // A script that named the plan will name it so again.
+                if let Task::Tell(prompt) | Task::Chat(prompt) = &tell.task
+                    && turn.project.session().plan.is_none()
+                {
                     turn.name_draft(permit, prompt.text())?;
                 }
                 let told = plan::tell(turn, permit, &tell, &mut |recorded| {

@@ -78,9 +78,12 @@ built: src/lib.rs
         &sandbox.run(&["log"]),
         r#"$ plandex log
 --- stdout
-[SHORT]  [TIME]  Tell #1: Greet differently.
-[SHORT]  [TIME]  Load src/lib.rs
-[SHORT]  [TIME]  New plan draft
+  0  [SHORT]  [AGE] ago  Tell #1: Greet differently.
+     plandex: tell execution (ticket 2, fence 2), plandex tell -f [PLACE]/tmp/prompt
+  1  [SHORT]  [AGE] ago  Load src/lib.rs
+     plandex: load context (ticket 1, fence 1), plandex load src/lib.rs
+  2  [SHORT]  [AGE] ago  New plan draft
+     plandex, plandex new -n draft
 --- exit 0
 "#,
     );
@@ -371,7 +374,7 @@ fn plain_git_reads_a_plan() {
         git(&["log", "--format=%H"]).lines().collect::<Vec<_>>(),
         versions
     );
-    let prompt = git(&["show", "HEAD:conversation/000001-user.md"]);
+    let prompt = git(&["show", "HEAD:conversation/0000/000001-user.md"]);
     assert!(prompt.contains("\"versioned\""), "{prompt}");
     assert_eq!(git(&["fsck", "--full", "--strict"]), "");
 }

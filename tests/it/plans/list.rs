@@ -17,12 +17,19 @@ fn the_first_prompt_names_a_plan_that_nobody_named() {
         "{told}"
     );
     // The next one that says the same gets a name of its own; the second prompt names nothing.
-    sandbox.ok(&["tell", "--plan", "draft", &prompt]);
+    sandbox.ok(&["cd", "draft"]);
+    sandbox.ok(&["tell", &prompt]);
     sandbox.ok(&["tell", "--plan", "add-a-json-flag-2", &new_file("b.txt")]);
     assert_eq!(
         names(&sandbox, &[]),
         ["add-a-json-flag-2", "add-a-json-flag"]
     );
+    // A script that says its name says it again in its next line.
+    sandbox.ok(&["new"]);
+    sandbox.ok(&["tell", "--plan", "draft", &prompt]);
+    assert!(names(&sandbox, &[]).contains(&"draft".to_owned()));
+    sandbox.ok(&["tell", &prompt]);
+    assert!(!names(&sandbox, &[]).contains(&"draft".to_owned()));
     // Who named it is not overruled.
     sandbox.ok(&["new", "-n", "draft"]);
     sandbox.ok(&["tell", &prompt]);

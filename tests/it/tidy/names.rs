@@ -471,7 +471,10 @@ fn the_databases_files_in_other_hands_are_found() {
         check("src/doctor/mod.rs", "// plandex.db\nFile::open(path)"),
         [""; 0]
     );
-    let twice = format!("{plain} write_new(a); write_new(b); write_atomic(c);");
+    let twice = format!(
+        "{plain} write_new(a); write_new(b); write_new(c); write_new(d); write_atomic(e); \
+         remove_file(f);"
+    );
     assert_eq!(check("src/store/open.rs", &twice).len(), 1);
 }
 
