@@ -60,7 +60,8 @@ pub fn choose(pending: Vec<Change>, words: &[String], below: &str) -> Result<Cho
     }
     let names = named.iter().map(|at| pending[*at].path.as_str());
     let tied = changes::tied_by_moves(&pending, names);
-    let is_pulled_in = |(at, one): &(usize, &Change)| tied.contains(&one.path) && !named.contains(at);
+    let is_pulled_in =
+        |(at, one): &(usize, &Change)| tied.contains(&one.path) && !named.contains(at);
     let pulled_in = pending.iter().enumerate().filter(is_pulled_in);
     let pulled_in = pulled_in.map(|(_, one)| one.path.clone()).collect();
     let mut changes = pending;

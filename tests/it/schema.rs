@@ -184,9 +184,7 @@ fn the_views_of_the_locks_answer() {
 #[test]
 fn twenty_new_at_once_make_one_database_and_twenty_plans() {
     let sandbox = Sandbox::new();
-    let all: Vec<Background<'_>> = (0..20)
-        .map(|_| sandbox.start(&["new"]))
-        .collect();
+    let all: Vec<Background<'_>> = (0..20).map(|_| sandbox.start(&["new"])).collect();
     for one in all {
         one.finish().ok();
     }
@@ -211,8 +209,7 @@ fn a_new_killed_anywhere_leaves_no_half_project() {
     let plans = sweep(points.len(), |at| {
         let sandbox = template.copy();
         let what = format!("new killed at {at} ({})", points[at - 1]);
-        killed_at(&sandbox, &["new"], at)
-            .expect("it passes as many points as before");
+        killed_at(&sandbox, &["new"], at).expect("it passes as many points as before");
         sandbox.ok(&["new"]);
         check_sound(&sandbox, &what);
         sandbox.ok(&["status"]);

@@ -73,7 +73,9 @@ pub fn mend(root: &Path, state_dir: &Path, waiting: &Waiting<'_>) -> Result<usiz
             continue;
         };
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-        let is_there = run(root, &["rev-parse", "--git-dir"], &[])?.status.success();
+        let is_there = run(root, &["rev-parse", "--git-dir"], &[])?
+            .status
+            .success();
         if is_there {
             match forget(root, &paths, waiting) {
                 Err(GitError::Locked(_)) => continue,

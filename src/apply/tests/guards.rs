@@ -7,9 +7,9 @@ use std::rc::Rc;
 use super::writing::Grounds;
 use super::*;
 use crate::apply::step;
+use crate::platform::crash::watched::watch;
 use crate::platform::digest::sha256_hex;
 use crate::platform::root::Dir;
-use crate::platform::crash::watched::watch;
 
 const THEIRS: &str = "the user's";
 
@@ -55,9 +55,8 @@ fn what_is_edited_after_it_was_written_stays_when_the_others_go_back() {
         let (is_new, made_is) = (b.clone(), made.clone());
         let text = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
         // The last of the four is about to be written.
-        let is_time = move |_: &'static str| {
-            text(&is_new) == "new" && text(&c) == "new" && !made_is.exists()
-        };
+        let is_time =
+            move |_: &'static str| text(&is_new) == "new" && text(&c) == "new" && !made_is.exists();
         let act = move || {
             write(&b, THEIRS);
             write(&made, THEIRS);
