@@ -139,10 +139,13 @@ impl<'c> People<'c> {
         if let Some(file) = failed {
             let failed = Text::styled(Style::Red, ui.signs().failed);
             ui.note(failed.plain(format!(" {path}")));
-            for failure in &file.failures {
-                ui.warning(edits::describe(failure));
+            if let Some((last, others)) = file.failures.split_last() {
+                others
+                    .iter()
+                    .for_each(|failure| ui.warning(edits::describe(failure)));
+                let remedy = edits::remedy(&file.failures);
+                ui.warning(format!("{}  {remedy}\n", edits::describe(last)));
             }
-            ui.note(edits::remedy(&file.failures));
         }
     }
 

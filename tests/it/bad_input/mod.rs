@@ -371,7 +371,7 @@ fn a_reply_that_breaks_off_fails_its_file_and_keeps_the_whole_ones() {
     for (tail, what) in open {
         let whole = edit("good.txt", "", what);
         // Given first to a fresh plan, so that the good file is new each time.
-        sandbox.ok(&["new", "-n", "draft"]);
+        sandbox.ok(&["new"]);
         let reply = sandbox.write_beside("reply", &format!("{whole}\n{tail}"));
         let outcome = sandbox.run(&["tell", "x", "--reply", reply.to_str().unwrap(), "--json"]);
         assert_eq!(outcome.code, Some(3), "{what}\n{outcome}");
