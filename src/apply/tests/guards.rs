@@ -8,7 +8,6 @@ use super::writing::Grounds;
 use super::*;
 use crate::apply::step;
 use crate::platform::crash::watched::watch;
-use crate::platform::digest::sha256_hex;
 use crate::platform::root::Dir;
 
 const THEIRS: &str = "the user's";
