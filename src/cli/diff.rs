@@ -1,6 +1,6 @@
 //! `diff`: the pending changes, in git's own syntax or side by side.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
 
 use anyhow::Result;
 use clap::Args;
@@ -24,8 +24,8 @@ const WIDTH: usize = 120;
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(super) struct Diff {
-    /// Show these files only, or all below these directories.
-    files: Vec<PathBuf>,
+    /// Show these files only: paths, directories, quoted patterns ('src/**/*.rs').
+    files: Vec<String>,
     /// A patch without colour and pager, for programs: exact to the byte off a terminal.
     #[arg(long, short, group = "how")]
     plain: bool,
@@ -113,11 +113,11 @@ pub(super) fn diff(cli: &Cli, args: &Diff) -> Result<ExitCode> {
     let (project, selected) = cli.open_selected()?;
     let mut files = look(cli, args, &project, &selected)?;
     if !args.files.is_empty() {
-        let pending: Vec<_> = files.iter().map(|file| file.change.clone()).collect();
-        let paths = super::pending::chosen(cli, &project, &pending, &args.files)?;
-        // Half of a move is a change that nobody made.
-        let wanted = pending::with_partners(&pending, &paths);
-        files.retain(|file| wanted.contains(&file.change.path));
+        let pending = files.iter().map(|file| file.change.clone()).collect();
+        let chosen = super::pending::chosen(cli, &project, pending, &args.files)?;
+        // Half of a move is a change that nobody made: whoever names one has both.
+        let ids: HashSet<String> = chosen.into_iter().map(|change| change.id).collect();
+        files.retain(|file| ids.contains(&file.change.id));
     }
     let code = match args.exit_code && !files.is_empty() {
         true => ExitCode::Failed,
