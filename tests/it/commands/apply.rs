@@ -181,13 +181,13 @@ M src/lib.rs +1 −1
         r#"$ plandex log
 --- stdout
   0  [SHORT]  [AGE] ago  Apply 2 changes
-     plandex: apply changes (ticket 4, fence 4), plandex apply -y
+     plandex apply -y (apply changes)
   1  [SHORT]  [AGE] ago  Tell #1: src/lib.rs
-     plandex: tell execution (ticket 3, fence 3), plandex tell -f [PLACE]/tmp/prompt
+     plandex tell -f [PLACE]/tmp/prompt (tell execution)
   2  [SHORT]  [AGE] ago  Load src/lib.rs
-     plandex: load context (ticket 1, fence 1), plandex load src/lib.rs
+     plandex load src/lib.rs (load context)
   3  [SHORT]  [AGE] ago  New plan draft
-     plandex, plandex new -n draft
+     plandex new -n draft
 --- exit 0
 "#,
     );

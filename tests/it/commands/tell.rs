@@ -55,7 +55,7 @@ diff --git a/src/lib.rs b/src/lib.rs
         &sandbox.run(&["convo"]),
         r#"$ plandex convo
 --- stdout
-#1 user  [TIME]  user
+#1 user  [TIME]
 Greet differently.
 
 src/lib.rs
@@ -135,10 +135,10 @@ hint: look with `plandex diff`, write them with `plandex apply`
         &sandbox.run(&["convo"]),
         r#"$ plandex convo
 --- stdout
-#1 user  [TIME]  user
+#1 user  [TIME]
 greet
 
-#2 assistant  [TIME]  reply:[PLACE]/tmp/reply.md 29553de16b2fa217ab0ddb548eeafd99c7f561419794bd3c9241a2a216e449b4
+#2 assistant  [TIME]  reply:[PLACE]/tmp/reply.md
 I change the greeting.
 
 src/lib.rs

@@ -96,8 +96,8 @@ fn the_log_says_who_and_what_and_git_shows_it() {
         .ok();
     let log = sandbox.ok(&["log", "-n", "1"]).stdout;
     assert!(log.contains("  0  ") && log.contains("Tell #1"), "{log}");
-    assert!(log.contains("ann: tell execution (ticket "), "{log}");
-    assert!(log.contains("plandex tell"), "{log}");
+    assert!(log.contains("     ann: plandex tell "), "{log}");
+    assert!(log.ends_with("(tell execution)\n"), "{log}");
     assert_eq!(log.lines().count(), 2, "{log}");
     let document = sandbox.ok(&["log", "--json"]).json();
     let newest = &document["versions"][0];
