@@ -269,7 +269,7 @@ fn show_version(cli: &Cli, entry: &Entry) {
     cli.ui.line(line);
     if cli.verbosity() > 0 {
         for line in entry.message.lines().skip(1) {
-            cli.ui.line(format!("     {line}"));
+            cli.ui.line(format!("     {line}").trim_end());
         }
     }
     let detail = match cli.verbosity() {

@@ -88,6 +88,12 @@ pub(super) fn apply(cli: &Cli, args: &Apply) -> Result<ExitCode> {
     let mut told = Told::new(&applied, args);
     told.committed = committed.transpose()?;
     report::report(cli, &told);
+    let is_nothing_left = applied.skipped.is_empty() && applied.failed.is_empty();
+    if applied.id.is_none() && is_nothing_left {
+        // The repair of an interrupted apply wrote it, or somebody else did or gave it up.
+        cli.ui
+            .note("Nothing was left to write when the turn came: see `plandex log`");
+    }
     Ok(told.code())
 }
 

@@ -5,8 +5,38 @@ use std::time::Duration;
 use plandex::store::tickets::Ticket;
 
 use super::{edit, expect, greeting, pending, project, tell};
-use crate::crash_points::files;
+use crate::crash_points::{self, Template, files, killed_at};
 use crate::support::Sandbox;
+
+/// Whatever an interrupted apply left to do, the next one says what became of the changes.
+#[test]
+fn an_apply_after_an_interrupted_one_says_what_became_of_it() {
+    let sandbox = crash_points::project();
+    sandbox.ok(&["tell", crash_points::TWO_FILES]);
+    let template = Template::new(sandbox);
+    let apply = ["apply", "-y"];
+    let (points, _) = template.points(&apply);
+    let mut repaired = 0;
+    for at in 1..=points.len() {
+        let sandbox = template.copy();
+        killed_at(&sandbox, &apply, at).expect("it passes there");
+        let next = sandbox.ok(&apply);
+        let words = next.text();
+        let says = |what: &str| words.contains(what);
+        repaired += usize::from(says("Nothing was left to write"));
+        assert!(
+            says("files written")
+                || says("Nothing was left to write")
+                || says("No pending changes"),
+            "killed at {}: {words}",
+            points[at - 1]
+        );
+    }
+    assert!(
+        repaired > 0,
+        "no kill was between the decision and the rows"
+    );
+}
 
 #[test]
 fn git_apply_takes_what_diff_prints() {

@@ -92,6 +92,25 @@ fn a_plan_is_renamed_in_its_turn_and_names_are_unique() {
 }
 
 #[test]
+fn a_list_of_nothing_names_the_archived_plans() {
+    let sandbox = with_plans(&["auth"]);
+    sandbox.ok(&["archive"]);
+    expect(
+        &sandbox.run(&["plans"]),
+        "$ plandex plans\n--- stderr\nNo plans but archived ones\n\
+         hint: list those with `plandex plans -a`, or create one with `plandex new`\n--- exit 0\n",
+    );
+    sandbox
+        .run(&["unarchive", "nope"])
+        .exits(2)
+        .says("list them with `plandex plans -a`");
+    sandbox
+        .run(&["undelete", "nope"])
+        .exits(2)
+        .says("there is no plan \"nope\" among those that were deleted");
+}
+
+#[test]
 fn an_archived_plan_is_off_the_list_and_still_there() {
     let sandbox = with_plans(&["auth", "billing", "cache"]);
     expect(
