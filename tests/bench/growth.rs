@@ -116,10 +116,14 @@ pub(crate) fn growth(place: &Place) -> Vec<Figure> {
     // So that what is asked for by number is there.
     fill(&empty, 20, 10, 0);
     fill(place, size.messages, size.contexts, size.audit);
+    let project = place.project();
     for number in 0..size.plans {
-        place.new_plan(&format!("plan-{number}"));
+        let name = format!("plan-{number}");
+        project
+            .new_plan(&name, Patience::Forever, &mut |_| {})
+            .unwrap();
     }
-    place.git(&["config", "gc.auto", "0"]);
+    drop(project);
     let rows = commands(&size);
     let small = Size {
         messages: 20,
@@ -372,7 +376,16 @@ pub(crate) fn large_load(place: &Place) -> Vec<Figure> {
         };
         timed(shell("sync -f ."));
         let mut load = place.plandex();
-        load.args(["--plan", &name, "--quiet", "load", "--recursive", "many"]);
+        load.args([
+            "--plan",
+            &name,
+            "--quiet",
+            "load",
+            "--recursive",
+            "--max-items",
+            "10000",
+            "many",
+        ]);
         ours.push(timed(load));
         plain.push(timed(shell(&read)));
         timed(shell("sync -f ."));
