@@ -236,10 +236,12 @@ pub fn unbuilt(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Message>> {
     let mut select = tx.sql().prepare_cached(
         "SELECT * FROM convo_messages m
          WHERE branch_id = ?1 AND role = 'assistant' AND kind <> 'chat' AND state <> 'refused'
-           AND (kept = 1 OR state = 'interrupted'
-                AND number = (SELECT number FROM convo_messages
-                              WHERE branch_id = ?1 AND state <> 'open'
-                              ORDER BY number DESC LIMIT 1))
+           AND number IN
+               (SELECT number FROM convo_messages WHERE branch_id = ?1 AND kept = 1
+                UNION ALL SELECT number FROM
+                   (SELECT number, state FROM convo_messages
+                    WHERE branch_id = ?1 AND state <> 'open' ORDER BY number DESC LIMIT 1)
+                WHERE state = 'interrupted')
            AND NOT EXISTS (SELECT 1 FROM plan_builds b WHERE b.branch_id = m.branch_id
                            AND b.message_id = m.id)
          ORDER BY number",

@@ -9,6 +9,9 @@ fn every_command_that_writes_leaves_sound_repositories() {
     sandbox.write("b.txt", "b\n");
     let reply = sandbox.write_beside("reply.md", TWO_FILES);
     let reply = reply.to_str().unwrap();
+    let later = "c.txt\n```\n<<<<<<< SEARCH\n=======\nmade later\n>>>>>>> REPLACE\n```\n";
+    let later = sandbox.write_beside("later.md", later);
+    let later = later.to_str().unwrap();
     let saved = sandbox.place().join("saved");
     let saved = saved.to_str().unwrap();
     let commands: &[&[&str]] = &[
@@ -16,15 +19,15 @@ fn every_command_that_writes_leaves_sound_repositories() {
         &["load", "-n", "a note"],
         &["rm", "b.txt"],
         &["tell", "--reply", reply, "change them"],
-        &["reject", "a.txt"],
+        &["reject", "-y", "a.txt"],
         &["tell", TWO_FILES],
         &["apply", "-y"],
         &["apply", "--undo"],
         &["apply", "-y"],
         &["rewind"],
         &["rewind", "--undo"],
-        &["tell", "--no-build", "--reply", reply, "later"],
-        &["chat", "--reply", reply, "what is it?"],
+        &["tell", "--no-build", "--reply", later, "later"],
+        &["chat", "--reply", later, "what is it?"],
         &["build"],
         &["set-model", "max-tokens", "1000"],
         &["checkout", "-b", "side"],
