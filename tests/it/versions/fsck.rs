@@ -29,7 +29,7 @@ fn every_command_that_writes_leaves_sound_repositories() {
         &["tell", "--no-build", "--reply", later, "later"],
         &["chat", "--reply", later, "what is it?"],
         &["build"],
-        &["set-model", "max-tokens", "1000"],
+        &["set-model", "literal"],
         &["checkout", "-b", "side"],
         &["load", "b.txt"],
         &["clear"],
