@@ -293,7 +293,7 @@ fn fill(place: &Place, said: usize, shown: usize, audited: usize) {
              SELECT ?2, 1700000000000 + n, 1000 + n, 'w', 'tell execution', 'bench', 1, 'plandex tell',
                 1700000000000 + n, 1700000000000 + n, 1700000000001 + n, 'released'
              FROM many WHERE ?1 > 0",
-            rusqlite::params![audited, place.plan_id],
+            rusqlite::params![i64::try_from(audited).unwrap(), place.plan_id],
         )
         .unwrap();
 }
