@@ -84,7 +84,8 @@ fn commands(size: &Size) -> Vec<Row> {
         row("show loaded-7.txt"),
         row("ps"),
         row("locks"),
-        row("locks --history"),
+        row("locks --stats"),
+        row("locks --sql history"),
         row("who src/file0.rs"),
         row("load src/file1.rs"),
         row("rm src/file1.rs"),
@@ -96,7 +97,7 @@ fn commands(size: &Size) -> Vec<Row> {
             .after(&["checkout main", "delete-branch -y side"])
             .inherent("copies the branch's rows"),
         row("exec -- true"),
-        row("new ROUND").after(&["cd bench"]),
+        row("new -n ROUND").after(&["cd bench"]),
     ]
 }
 
