@@ -37,8 +37,9 @@ pub(super) struct Sheet {
     pub(super) base_hash: Option<String>,
     /// That content, where it is known.
     pub(super) base: Option<Vec<u8>>,
-    /// Whether the model was shown another content.
-    pub(super) stale: bool,
+    /// When the content that the model was shown was read, if it is another one: wall time in
+    /// milliseconds.
+    pub(super) stale: Option<i64>,
 }
 
 impl Sheet {
@@ -82,15 +83,26 @@ pub(super) struct Disk {
     tree: Tree,
     /// Never set: a build that has begun is finished, also by a run that was stopped.
     never: Cancel,
-    /// The hash of each file that was loaded.
-    shown: HashMap<String, String>,
+    /// Each file that was loaded.
+    shown: HashMap<String, Shown>,
+}
+
+/// What the model saw of a file.
+struct Shown {
+    hash: String,
+    /// When it was read, wall time in milliseconds.
+    loaded_at: i64,
 }
 
 impl Disk {
     pub(super) fn open(root: &Path, contexts: &[Context]) -> Result<Self> {
-        let shown = contexts
-            .iter()
-            .filter_map(|entry| Some((entry.path.clone()?, entry.hash.clone())));
+        let shown = contexts.iter().filter_map(|entry| {
+            let shown = Shown {
+                hash: entry.hash.clone(),
+                loaded_at: entry.updated_at,
+            };
+            Some((entry.path.clone()?, shown))
+        });
         Ok(Self {
             tree: Tree::open(root).with_context(|| format!("opening {}", root.display()))?,
             never: Cancel::new()?,
@@ -103,8 +115,11 @@ impl Disk {
     /// tried for as long as [`BUSY_FILE`].
     pub(super) fn sheet(&self, path: &str) -> Result<Sheet, Unbuilt> {
         let mut sheet = Sheet::of_disk(self.read(path)?);
-        let shown = self.shown.get(path);
-        sheet.stale = shown.is_some() && shown != sheet.base_hash.as_ref();
+        if let Some(shown) = self.shown.get(path)
+            && sheet.base_hash.as_ref() != Some(&shown.hash)
+        {
+            sheet.stale = Some(shown.loaded_at);
+        }
         Ok(sheet)
     }
 
@@ -215,7 +230,7 @@ impl Sheets {
             moved_from: change.moved_from.clone(),
             base_hash: change.base_hash.clone(),
             base,
-            stale: false,
+            ..Sheet::default()
         };
         drop(repo);
         self.put(path, sheet);
