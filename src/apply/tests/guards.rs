@@ -7,7 +7,6 @@ use std::rc::Rc;
 use super::metadata::moved;
 use super::writing::Grounds;
 use super::*;
-use crate::apply::step;
 use crate::platform::crash::watched::watch;
 use crate::platform::root::Dir;
 
