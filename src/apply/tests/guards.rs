@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use super::writing::Grounds;
 use super::*;
-use crate::apply::step;
 use crate::platform::crash::watched::watch;
 use crate::platform::root::Dir;
 
