@@ -64,7 +64,8 @@ pub(super) fn command() -> Command {
 fn groups(command: &Command) -> String {
     let mut text = String::new();
     for (heading, names) in GROUPS {
-        text.push_str(&format!("{heading}:\n"));
+        text.push_str(heading);
+        text.push_str(":\n");
         for command in names
             .iter()
             .filter_map(|name| command.find_subcommand(name))
