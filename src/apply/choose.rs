@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::store::changes::Change;
+use crate::store::changes::{self, Change};
 
 /// A word that means none of the changes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,29 +58,14 @@ pub fn choose(pending: Vec<Change>, words: &[String], below: &str) -> Result<Cho
         }
         named.extend(found);
     }
-    let mut halves: BTreeSet<usize> = BTreeSet::new();
-    for (index, change) in pending.iter().enumerate() {
-        let Some(from) = &change.moved_from else {
-            continue;
-        };
-        let source = pending.iter().position(|one| one.path == *from);
-        let Some(source) = source.filter(|at| pending[*at].target_hash.is_none()) else {
-            continue;
-        };
-        match (named.contains(&index), named.contains(&source)) {
-            (true, false) => drop(halves.insert(source)),
-            (false, true) => drop(halves.insert(index)),
-            _ => {}
-        }
-    }
-    let pulled_in = halves.iter().map(|at| pending[*at].path.clone()).collect();
-    let is_chosen = |at: usize| named.contains(&at) || halves.contains(&at);
-    let changes = pending
-        .into_iter()
-        .enumerate()
-        .filter(|(at, _)| is_chosen(*at))
-        .map(|(_, change)| change)
-        .collect();
+    let names = named.iter().map(|at| pending[*at].path.as_str());
+    let tied = changes::tied_by_moves(&pending, names);
+    let is_pulled_in =
+        |(at, one): &(usize, &Change)| tied.contains(&one.path) && !named.contains(at);
+    let pulled_in = pending.iter().enumerate().filter(is_pulled_in);
+    let pulled_in = pulled_in.map(|(_, one)| one.path.clone()).collect();
+    let mut changes = pending;
+    changes.retain(|change| tied.contains(&change.path));
     Ok(Chosen { changes, pulled_in })
 }
 
@@ -309,7 +294,7 @@ mod tests {
 
     #[test]
     fn half_of_a_moved_file_pulls_the_other_in() {
-        for half in ["docs/old.md", "new.md", "docs"] {
+        for half in ["docs/old.md", "new.md", "docs", "*.md"] {
             let (paths, pulled_in) = chosen(&[half], "").unwrap();
             assert_eq!(paths, "docs/old.md new.md", "{half}");
             assert_eq!(pulled_in.split(' ').count(), 1, "{half}");

@@ -152,7 +152,10 @@ fn find(project: &Project, plan_id: &str, word: &str) -> Result<Option<Branch>> 
 pub(super) fn checkout(cli: &Cli, args: &Checkout) -> Result<ExitCode> {
     let (project, selected) = at_hand(cli)?;
     let name = args.name.trim().to_owned();
-    if name.is_empty() || name.chars().any(char::is_control) {
+    if name.is_empty() {
+        return Err(UsageError::new("the branch's name is empty", "`plandex branches`").into());
+    }
+    if name.chars().any(char::is_control) {
         return Err(UsageError::new("that is no name of a branch", "`plandex branches`").into());
     }
     let known = find(&project, &selected.plan.id, &name)?;

@@ -1,6 +1,6 @@
 //! `diff`: the pending changes, in git's own syntax or side by side.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
 
 use anyhow::Result;
 use clap::Args;
@@ -15,7 +15,7 @@ use crate::plan::pending::{self, FileDiff};
 use crate::platform::signal::{self, Signal};
 use crate::project::{Project, Selected};
 use crate::store::branches;
-use crate::ui::{Style, Text, Ui, render};
+use crate::ui::{Style, Text, Ui, escape, render};
 
 /// How wide two sides are where there is no terminal.
 const WIDTH: usize = 120;
@@ -24,12 +24,12 @@ const WIDTH: usize = 120;
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(super) struct Diff {
-    /// Show these files only, or all below these directories.
-    files: Vec<PathBuf>,
-    /// A patch without colour and pager, for programs; what is printed off a terminal anyway.
+    /// Show these files only: paths, directories, quoted patterns ('src/**/*.rs').
+    files: Vec<String>,
+    /// A patch without colour and pager, for programs: exact to the byte off a terminal.
     #[arg(long, short, group = "how")]
     plain: bool,
-    /// A patch in git's syntax (the default).
+    /// The same: a patch that `git apply` takes.
     #[arg(long, group = "how")]
     git: bool,
     /// The old and the new lines beside each other.
@@ -60,8 +60,9 @@ Examples:
   plandex diff --plain > x.patch  `git apply x.patch` makes what `plandex apply` would make
   plandex diff --exit-code --stat || echo there is something to apply
 
-What is printed as a patch off a terminal is so to the byte: `git apply` takes it, with names, modes,
-renames, deletions, missing last newlines and what is no text (a `GIT binary patch`).
+--plain and --git print a patch that is exact to the byte off a terminal: `git apply` takes it, with
+names, modes, renames, deletions, missing last newlines and what is no text (a `GIT binary patch`).
+Without them, characters that could command a terminal are shown escaped.
 
 Exit code: 0; with --exit-code 1 if there are changes (an error is 1, too: look at stderr).";
 
@@ -112,11 +113,11 @@ pub(super) fn diff(cli: &Cli, args: &Diff) -> Result<ExitCode> {
     let (project, selected) = cli.open_selected()?;
     let mut files = look(cli, args, &project, &selected)?;
     if !args.files.is_empty() {
-        let pending: Vec<_> = files.iter().map(|file| file.change.clone()).collect();
-        let paths = super::pending::chosen(cli, &project, &pending, &args.files)?;
-        // Half of a move is a change that nobody made.
-        let wanted = pending::with_partners(&pending, &paths);
-        files.retain(|file| wanted.contains(&file.change.path));
+        let pending = files.iter().map(|file| file.change.clone()).collect();
+        let chosen = super::pending::chosen(cli, &project, pending, &args.files)?;
+        // Half of a move is a change that nobody made: whoever names one has both.
+        let ids: HashSet<String> = chosen.into_iter().map(|change| change.id).collect();
+        files.retain(|file| ids.contains(&file.change.id));
     }
     let code = match args.exit_code && !files.is_empty() {
         true => ExitCode::Failed,
@@ -136,8 +137,16 @@ pub(super) fn diff(cli: &Cli, args: &Diff) -> Result<ExitCode> {
     for file in &files {
         warn(cli, file);
     }
+    let is_escaped = |file: &FileDiff| escape::bytes(&file.patch).as_bytes() != file.patch;
+    let is_patch = !args.side && !args.stat && !args.plain && !args.git;
+    if is_patch && !cli.ui.can_page() && files.iter().any(is_escaped) {
+        cli.ui.warning(
+            "some characters are shown escaped; `plandex diff --plain` prints all as they are",
+        );
+    }
     let pager = cli.environment.pager();
-    let is_paged = cli.ui.can_page() && !args.no_pager && !args.plain && !files.is_empty();
+    let is_paged =
+        cli.ui.can_page() && !args.no_pager && !args.plain && !args.git && !files.is_empty();
     match pager.filter(|_| is_paged) {
         Some(pager) => {
             // Ctrl-C is for the pager.
@@ -208,7 +217,7 @@ fn show(ui: &Ui, args: &Diff, files: &[FileDiff]) {
     for file in files {
         match args.side {
             true => beside(ui, file),
-            false if args.plain => ui.patch(&file.patch),
+            false if args.plain || args.git => ui.patch(&file.patch),
             false => ui.diff(&file.patch),
         }
     }

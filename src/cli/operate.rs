@@ -11,8 +11,9 @@ use crossbeam_channel::{Receiver, Sender, select};
 use super::run::background;
 use super::session::Cli;
 use super::waiting::{About, PlanDeleted, WaitText};
-use crate::lock::Notice;
+use crate::apply::git;
 use crate::lock::operation::{self, Operation};
+use crate::lock::{Notice, Patience};
 use crate::platform::cancel::Reason;
 use crate::platform::signal::{self, Signal};
 use crate::platform::threads;
@@ -76,6 +77,7 @@ where
     T: Send + 'static,
 {
     cli.begin_stream();
+    mend_index(cli, job.project);
     let cancel = job.project.cancel.child()?;
     let (sender, said) = crossbeam_channel::bounded(BUFFERED);
     let waits: Sender<Said<E>> = sender.clone();
@@ -130,6 +132,19 @@ where
     say_repaired();
     drop(signals);
     result.map_err(|error| wait.refused(error))
+}
+
+/// Takes out of git's index what a killed `apply --commit` left there. What cannot be mended now is
+/// at the next command.
+fn mend_index(cli: &Cli, project: &Project) {
+    let waiting = git::Waiting {
+        patience: Patience::None,
+        cancel: &project.cancel,
+    };
+    if let Ok(1..) = git::mend(&project.root, project.dir(), &waiting) {
+        let what = "an interrupted commit's new files are out of git's index again";
+        cli.ui.note(format!("Repaired: {what}"));
+    }
 }
 
 /// Who hears of the turn besides the text of the wait.

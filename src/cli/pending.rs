@@ -1,45 +1,45 @@
-//! Which pending changes the arguments of a command mean.
+//! Which pending changes the arguments of a command mean: one rule for apply, diff and reject.
 
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Result;
 
-use super::report::UsageError;
 use super::session::Cli;
+use crate::apply;
 use crate::project::Project;
 use crate::store::changes::Change;
 
-/// So many pending files are named where another one was asked for.
-const NAMED: usize = 10;
-
-/// The pending paths that `files` mean: files, or directories with all that is pending below them.
+/// Those of `pending` that `words` mean (all for none), seen from the current directory; says which
+/// files came with them because they are moved.
 pub(super) fn chosen(
     cli: &Cli,
     project: &Project,
-    pending: &[Change],
-    files: &[PathBuf],
-) -> Result<Vec<String>> {
-    let mut chosen = Vec::new();
-    for file in files {
-        let path = in_project(cli, project, file);
-        let below = format!("{path}/");
-        let is_meant = |change: &&Change| {
-            change.path == path || change.path.starts_with(&below) || path.is_empty()
-        };
-        let before = chosen.len();
-        chosen.extend(
-            pending
-                .iter()
-                .filter(is_meant)
-                .map(|change| change.path.clone()),
-        );
-        if chosen.len() == before {
-            return Err(not_pending(&file.to_string_lossy(), pending));
-        }
+    pending: Vec<Change>,
+    words: &[String],
+) -> Result<Vec<Change>> {
+    let below = below(cli, project);
+    // A whole path means the same wherever it is said.
+    let word = |word: &String| match Path::new(word).is_absolute() {
+        true => in_project(cli, project, Path::new(word)),
+        false => word.clone(),
+    };
+    let words: Vec<String> = words.iter().map(word).collect();
+    let chosen = apply::choose(pending, &words, &below)?;
+    for path in &chosen.pulled_in {
+        cli.ui
+            .note(format!("{path} belongs to it: a file is moved as a whole"));
     }
-    chosen.sort();
-    chosen.dedup();
-    Ok(chosen)
+    Ok(chosen.changes)
+}
+
+/// Where the current directory is in the project; "" for its root.
+fn below(cli: &Cli, project: &Project) -> String {
+    let below = || {
+        let root = project.root.canonicalize().ok()?;
+        let here = cli.cwd.canonicalize().ok()?;
+        Some(here.strip_prefix(root).ok()?.to_str()?.to_owned())
+    };
+    below().unwrap_or_default()
 }
 
 /// A path as the project has it: from its root, parts separated by `/`. What is given is seen from
@@ -64,26 +64,4 @@ pub(super) fn in_project(cli: &Cli, project: &Project, file: &Path) -> String {
         .flatten()
         .find_map(|root| whole.strip_prefix(root).ok());
     relative.unwrap_or(file).to_string_lossy().into_owned()
-}
-
-fn not_pending(file: &str, pending: &[Change]) -> anyhow::Error {
-    if pending.is_empty() {
-        return UsageError::new(
-            format!("{file} is not pending: nothing is"),
-            "ask for changes with `plandex tell`",
-        )
-        .into();
-    }
-    let mut names: Vec<&str> = pending.iter().map(|change| change.path.as_str()).collect();
-    let more = names.len().saturating_sub(NAMED);
-    names.truncate(NAMED);
-    let mut names = names.join(", ");
-    if more > 0 {
-        names = format!("{names} and {more} more");
-    }
-    UsageError::new(
-        format!("{file} is not pending; pending: {names}"),
-        "see all with `plandex status`",
-    )
-    .into()
 }

@@ -1,7 +1,5 @@
 //! `reject`: gives up pending changes.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
@@ -13,7 +11,7 @@ use super::report::{Unconfirmed, UsageError};
 use super::session::{Cli, SCHEMA_VERSION};
 use super::status::pending_line;
 use crate::lock::operation;
-use crate::plan::pending::{reject as end, with_partners};
+use crate::plan::pending::reject as end;
 use crate::store::changes::{self, Change};
 use crate::ui::{Confirmed, Preset, render};
 
@@ -21,9 +19,9 @@ use crate::ui::{Confirmed, Preset, render};
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(super) struct Reject {
-    /// The files, or directories with all that is pending below them.
+    /// The files, directories with all that is pending below them, or quoted patterns ('src/**/*.rs').
     #[arg(required_unless_present = "all", conflicts_with = "all")]
-    files: Vec<PathBuf>,
+    files: Vec<String>,
     /// Everything that is pending.
     #[arg(long, short)]
     all: bool,
@@ -56,13 +54,8 @@ pub(super) fn reject(cli: &Cli, args: &Reject) -> Result<ExitCode> {
     let pending = project
         .store
         .read(|tx| changes::pending(tx, &selected.branch.id))?;
-    let paths = match args.all {
-        true => pending.iter().map(|change| change.path.clone()).collect(),
-        false => chosen(cli, &project, &pending, &args.files)?,
-    };
-    let wanted = with_partners(&pending, &paths);
-    let mut meant: Vec<&Change> = pending.iter().collect();
-    meant.retain(|change| wanted.contains(&change.path));
+    // With --all no file is named, which means all.
+    let meant = chosen(cli, &project, pending, &args.files)?;
     if meant.is_empty() {
         say(cli, &[]);
         return Ok(ExitCode::Done);

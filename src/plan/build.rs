@@ -235,7 +235,8 @@ fn verdict(
         Ok(built) => Ok(Made::new(group, sheet, built, sheets)),
         Err(mut failures) => {
             for failure in &mut failures {
-                failure.stale = sheet.stale;
+                failure.stale = sheet.stale.is_some();
+                failure.loaded_at = sheet.stale;
                 if failure.reason == Reason::FileMissing
                     && let Some(to) = sheets.moved_to(&group.path)
                 {

@@ -274,10 +274,10 @@ pub fn reject(
         .read(|tx| changes::pending(tx, &branch.id))?;
     let meant = pending.iter().filter(|change| is_meant(change));
     let paths: Vec<String> = meant.map(|change| change.path.clone()).collect();
-    let wanted = with_partners(&pending, &paths);
+    let wanted = changes::tied_by_moves(&pending, paths.iter().map(String::as_str));
     let rejected: Vec<Change> = pending
         .into_iter()
-        .filter(|change| wanted.contains(&change.path))
+        .filter(|change| wanted.contains(change.path.as_str()))
         .collect();
     if rejected.is_empty() {
         return Ok(rejected);
@@ -297,24 +297,4 @@ pub fn reject(
         Ok(())
     })?;
     Ok(rejected)
-}
-
-/// `paths` with all that pending moves tie to them: where a file goes, and what makes room for it.
-pub fn with_partners(pending: &[Change], paths: &[String]) -> BTreeSet<String> {
-    let mut wanted: BTreeSet<String> = paths.iter().cloned().collect();
-    // Each round adds one.
-    loop {
-        let tied = pending.iter().find_map(|change| {
-            let from = change.moved_from.as_ref()?;
-            match (wanted.contains(&change.path), wanted.contains(from)) {
-                (true, false) => Some(from.clone()),
-                (false, true) => Some(change.path.clone()),
-                _ => None,
-            }
-        });
-        match tied {
-            Some(path) => wanted.insert(path),
-            None => return wanted,
-        };
-    }
 }

@@ -37,8 +37,9 @@ pub(super) struct Sheet {
     pub(super) base_hash: Option<String>,
     /// That content, where it is known.
     pub(super) base: Option<Vec<u8>>,
-    /// Whether the model was shown another content.
-    pub(super) stale: bool,
+    /// When the content that the model was shown was read, if it is another one: wall time in
+    /// milliseconds.
+    pub(super) stale: Option<i64>,
 }
 
 impl Sheet {
@@ -104,22 +105,22 @@ impl Disk {
         store.read(|tx| contexts::paths(tx, &self.branch_id))
     }
 
-    /// Whether the model was shown the path, and not with this hash.
-    fn is_stale(&self, path: &str, hash: Option<&String>) -> Result<bool> {
+    /// When the model was shown another content of the path than one with this hash (wall time in
+    /// milliseconds); `None` if it was not.
+    fn stale_since(&self, path: &str, hash: Option<&String>) -> Result<Option<i64>> {
         let entries = self
             .project
             .store
             .read(|tx| contexts::at_path(tx, &self.branch_id, path))?;
-        Ok(entries
-            .last()
-            .is_some_and(|entry| Some(&entry.hash) != hash))
+        let shown = entries.last().filter(|entry| Some(&entry.hash) != hash);
+        Ok(shown.map(|entry| entry.updated_at))
     }
 
     /// The file as it is now. One that somebody is writing to (another plan's apply, an editor) is
     /// tried for as long as [`BUSY_FILE`].
     pub(super) fn sheet(&self, path: &str) -> Result<Sheet, Unbuilt> {
         let mut sheet = Sheet::of_disk(self.read(path)?);
-        sheet.stale = self.is_stale(path, sheet.base_hash.as_ref())?;
+        sheet.stale = self.stale_since(path, sheet.base_hash.as_ref())?;
         Ok(sheet)
     }
 
@@ -226,7 +227,7 @@ impl Sheets {
             moved_from: change.moved_from.clone(),
             base_hash: change.base_hash.clone(),
             base,
-            stale: false,
+            ..Sheet::default()
         };
         drop(repo);
         self.put(path, sheet);

@@ -39,6 +39,11 @@ pub fn unlock(file: &File) -> io::Result<()> {
     fs2::FileExt::unlock(file)
 }
 
+/// Lets the programs that this process starts from now on keep the lock on `file` alive.
+pub fn let_children_inherit(file: &File) -> io::Result<()> {
+    Ok(rustix::io::fcntl_setfd(file, rustix::io::FdFlags::empty())?)
+}
+
 /// The pid of a process that holds the lock on `path`, from /proc/locks: for words to people.
 pub fn holder(path: &Path) -> Option<u32> {
     let wanted = format!(":{}", std::fs::metadata(path).ok()?.ino());

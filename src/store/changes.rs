@@ -1,6 +1,6 @@
 //! Builds and the pending changes they end in.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use anyhow::Result;
 use rusqlite::{Row, params};
@@ -376,4 +376,26 @@ fn build_from_row(row: &Row<'_>) -> rusqlite::Result<Build> {
         fate: Fate::parse(&status, row.get("error")?),
         created_at: row.get("created_at")?,
     })
+}
+
+/// `paths` with all that pending moves tie to them: where a file goes, and what makes room for it.
+pub fn tied_by_moves<'p>(
+    pending: &'p [Change],
+    paths: impl IntoIterator<Item = &'p str>,
+) -> BTreeSet<String> {
+    let mut neighbours: HashMap<&str, Vec<&str>> = HashMap::new();
+    for change in pending {
+        if let Some(from) = &change.moved_from {
+            neighbours.entry(&change.path).or_default().push(from);
+            neighbours.entry(from).or_default().push(&change.path);
+        }
+    }
+    let mut tied: BTreeSet<String> = BTreeSet::new();
+    let mut next: Vec<&str> = paths.into_iter().collect();
+    while let Some(path) = next.pop() {
+        if tied.insert(path.to_owned()) {
+            next.extend(neighbours.get(path).into_iter().flatten());
+        }
+    }
+    tied
 }

@@ -47,11 +47,11 @@ impl Ui {
         }
     }
 
-    /// Prints a patch on stdout: coloured line by line, or, without colour, as it is. For a program
-    /// that reads it, it is so to the byte.
+    /// Prints a patch on stdout for people: coloured line by line if there is colour, and with every
+    /// character escaped that could command a terminal, wherever it goes (HAZARDS.md H17).
     pub fn diff(&self, patch: &[u8]) {
         match self.0.stdout_colour {
-            Colour::Off => self.patch(patch),
+            Colour::Off => self.raw(patch),
             Colour::On => {
                 let lines = render::diff(&String::from_utf8_lossy(patch));
                 let shown: Vec<String> = lines.iter().map(|line| line.shown(Colour::On)).collect();
@@ -61,7 +61,7 @@ impl Ui {
         }
     }
 
-    /// Prints a patch on stdout without colour: as [`diff`](Self::diff) does it then.
+    /// Prints a patch on stdout without colour: to the byte, but for a terminal.
     pub fn patch(&self, patch: &[u8]) {
         match self.0.stdout_columns {
             None if !self.0.json => self.pass_on(patch, &[]),

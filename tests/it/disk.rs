@@ -225,10 +225,10 @@ fn a_new_on_a_full_disk_leaves_no_half_project() {
         };
         disk.fill(kib);
         let what = format!("new with {kib} KiB free");
-        let outcome = sandbox.program(BINARY, ["new", "-n", "draft"]).finish();
+        let outcome = sandbox.program(BINARY, ["new"]).finish();
         let is_done = check_end(&outcome, &what);
         disk.free();
-        sandbox.ok(&["new", "-n", "draft"]);
+        sandbox.ok(&["new"]);
         check_sound(&sandbox, &what);
         let plans = sandbox.ok(&["plans", "--json"]).json();
         let plans = plans["plans"].as_array().unwrap();

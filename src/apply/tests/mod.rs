@@ -5,6 +5,7 @@ mod crashes;
 mod editing;
 #[path = "../../../tests/editor/mod.rs"]
 mod editor;
+mod guards;
 mod meddling;
 mod metadata;
 mod paths;

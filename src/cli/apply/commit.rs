@@ -81,7 +81,13 @@ pub(super) fn commit(
         Some(message) => message.to_owned(),
         None => git::message(&selected.plan.name, paths),
     };
-    let made = git::commit(&project.root, before, &applied.written, message, &waiting);
+    let made = git::commit(
+        (&project.root, project.dir()),
+        before,
+        &applied.written,
+        message,
+        &waiting,
+    );
     drop(signals);
     let mut outcome = Outcome {
         is_asked: true,

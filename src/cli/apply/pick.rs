@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::args::Apply;
 use crate::apply::{self, Classified};
+use crate::cli::pending;
 use crate::cli::session::Cli;
 use crate::project::{Project, Selected};
 use crate::store::applies;
@@ -49,18 +50,8 @@ impl Picked<'_> {
 
     /// Those that the command names, classified.
     pub(super) fn named(self, cli: &Cli, args: &Apply) -> Result<Vec<Classified>> {
-        let root = self.project.root.canonicalize();
-        let below = root.ok().and_then(|root| {
-            let here = cli.cwd.canonicalize().ok()?;
-            Some(here.strip_prefix(root).ok()?.to_str()?.to_owned())
-        });
-        let below = below.unwrap_or_default();
-        let chosen = apply::choose(self.pending, &args.files, &below)?;
-        for path in &chosen.pulled_in {
-            cli.ui
-                .note(format!("{path} belongs to it: a file is moved as a whole"));
-        }
-        classified(self.project, self.plan_id, &chosen.changes)
+        let chosen = pending::chosen(cli, self.project, self.pending, &args.files)?;
+        classified(self.project, self.plan_id, &chosen)
     }
 }
 

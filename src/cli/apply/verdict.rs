@@ -52,7 +52,7 @@ pub(in crate::cli) fn unknown(_: &Unknown) -> Verdict {
     (
         ExitCode::Usage,
         "no_pending_file",
-        "nothing was written; list them with `plandex status`",
+        "nothing was changed; list them with `plandex status`",
     )
 }
 
@@ -60,7 +60,10 @@ pub(in crate::cli) fn unknown(_: &Unknown) -> Verdict {
 pub(in crate::cli) fn git(error: &GitError) -> Verdict {
     let hint = match error {
         GitError::NoRepository => "nothing was written; leave --commit out, or `git init` first",
-        GitError::NoGit(_) | GitError::Locked(_) | GitError::Refused { .. } => {
+        GitError::NoGit(_)
+        | GitError::Locked(_)
+        | GitError::Unrecorded(_)
+        | GitError::Refused { .. } => {
             "nothing was written; leave --commit out, or look with `git status`"
         }
     };

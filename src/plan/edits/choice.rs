@@ -31,6 +31,20 @@ pub(super) struct Leads<'a> {
     pub(super) of: Of,
 }
 
+impl Leads<'_> {
+    /// The same without so many lines at the top: what the number says is then the line below them.
+    pub(super) fn without(self, lines: usize) -> Self {
+        let below = |number: Number| Number {
+            at: number.at + lines,
+            ..number
+        };
+        Self {
+            number: self.number.map(below),
+            ..self
+        }
+    }
+}
+
 /// Which text an edit's lines are of, if earlier edits changed the file.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Of {
@@ -138,7 +152,7 @@ struct Behind {
 
 /// Narrows the file by each anchor in turn; `None` without anchors, or if one is not there.
 fn behind_anchors(text: &Text<'_>, anchors: &[String]) -> Option<Behind> {
-    let count = text.lines().len();
+    let count = text.count();
     let mut behind: Option<Behind> = None;
     for anchor in anchors.iter().filter(|anchor| !anchor.trim().is_empty()) {
         let from = behind.as_ref().map_or(0, |behind| behind.first);
@@ -179,7 +193,7 @@ pub(super) fn anchor_lines(text: &Text<'_>, range: Range<usize>, anchor: &str) -
 
 /// The next line that is headed by something else: a name that stands no deeper, as diffs see it.
 fn section_end(text: &Text<'_>, anchor: usize) -> usize {
-    let count = text.lines().len();
+    let count = text.count();
     let depth = text
         .window(anchor..anchor + 1)
         .next()
@@ -215,7 +229,7 @@ pub(super) fn only_anchor(text: &Text<'_>, anchors: &[String]) -> Result<usize, 
 /// Whether the next line with text stands deeper.
 pub(super) fn heads_block(text: &Text<'_>, at: usize) -> bool {
     let depth = |line: &str| indent(line).len();
-    let mut lines = text.window(at..text.lines().len());
+    let mut lines = text.window(at..text.count());
     let own = lines.next().map_or(0, depth);
     let next = lines.find(|line| !is_blank(line));
     next.is_some_and(|line| depth(line) > own)

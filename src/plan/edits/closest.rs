@@ -25,7 +25,7 @@ const DIFF_LINES_MAX: usize = 60;
 /// Finds the window of the file that is most like the searched lines, if any is much like them.
 pub(super) fn find_closest(text: &mut Text<'_>, search: &[&str]) -> Option<Closest> {
     let search = &search[without_blank_ends(search)];
-    if search.is_empty() || text.lines().is_empty() {
+    if search.is_empty() || text.count() == 0 {
         return None;
     }
     let wanted: Vec<u64> = search
@@ -88,7 +88,7 @@ fn linewise(text: &mut Text<'_>, search: &[&str], wanted: &[u64]) -> Option<(Ran
 
 /// The window whose lines have most words in common with the searched ones, line by line.
 fn wordwise(text: &Text<'_>, search: &[&str]) -> Option<(Range<usize>, f64)> {
-    let line_count = text.lines().len();
+    let line_count = text.count();
     if search.len() > WORDWISE_LINES_MAX.min(line_count) || line_count > WORDWISE_FILE_LINES_MAX {
         return None;
     }

@@ -9,7 +9,7 @@ use super::matcher::Miss;
 use super::numbers::Numbers;
 use super::report::Flaw;
 use super::segments::put_segments;
-use super::text::{Likeness, Row, Text, edit_lines, is_blank, is_utf16};
+use super::text::{Layout, Likeness, Row, Text, edit_lines, is_blank, utf16_layout};
 use super::{BuildWarning, Edit, EditBody, Format, Hunk, Reason, Tier, check_path};
 
 /// What there is at a path.
@@ -17,23 +17,24 @@ pub(super) enum File<'a> {
     /// Nothing.
     Missing,
     /// Bytes that are not read as lines.
-    Foreign(Encoding),
+    Foreign(Foreign),
     Text(Text<'a>),
 }
 
-/// What bytes are that are not UTF-8 text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
-    Utf16,
+/// Bytes that are not UTF-8 text.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Foreign {
+    /// UTF-16 text, laid out so.
+    Utf16(Layout),
     Unknown,
 }
 
-impl Encoding {
+impl Foreign {
     /// Why lines cannot be changed.
     fn flaw(self) -> Flaw {
         let flaw = Flaw::of(Reason::Binary);
         match self {
-            Self::Utf16 => flaw.with_note(
+            Self::Utf16(_) => flaw.with_note(
                 "it is UTF-16 text: convert it to UTF-8, or have the whole file written anew",
             ),
             Self::Unknown => flaw,
@@ -62,8 +63,10 @@ impl<'a> Build<'a> {
             None => File::Missing,
             Some(bytes) => match Text::read(bytes) {
                 Some(text) => File::Text(text),
-                None if is_utf16(bytes) => File::Foreign(Encoding::Utf16),
-                None => File::Foreign(Encoding::Unknown),
+                None => File::Foreign(match utf16_layout(bytes) {
+                    Some(layout) => Foreign::Utf16(layout),
+                    None => Foreign::Unknown,
+                }),
             },
         };
         Self {
@@ -82,7 +85,7 @@ impl<'a> Build<'a> {
     /// Hashes of the lines.
     pub(super) fn keys(&mut self) -> Vec<u64> {
         match &mut self.file {
-            File::Text(text) => text.keys(Likeness::Exact).to_vec(),
+            File::Text(text) => text.keys(Likeness::Exact),
             File::Missing | File::Foreign(_) => Vec::new(),
         }
     }
@@ -120,7 +123,14 @@ impl<'a> Build<'a> {
 
     fn apply_body(&mut self, index: usize, format: Format, body: &'a EditBody) -> Result<(), Flaw> {
         match body {
-            EditBody::Whole { content } => self.write_whole(content),
+            EditBody::Whole { content } => {
+                self.write_whole(content)?;
+                // A patch envelope cannot say that a file has no last newline.
+                if let (Format::ApplyPatch, File::Text(text)) = (format, &mut self.file) {
+                    text.set_final_newline(true);
+                }
+                Ok(())
+            }
             EditBody::Create { content } => self.create(index, content),
             EditBody::Replace { search, replace } => {
                 let search = edit_lines(search);
@@ -148,7 +158,7 @@ impl<'a> Build<'a> {
             File::Missing => return self.write_whole(content),
             File::Foreign(_) => None,
             File::Text(text) => {
-                let all = 0..text.lines().len();
+                let all = 0..text.count();
                 let is_same = text.window(all.clone()).eq(edit_lines(content));
                 is_same.then_some(all)
             }
@@ -164,12 +174,12 @@ impl<'a> Build<'a> {
         }
         match (&self.file, old) {
             (File::Missing, _) => return Err(Flaw::of(Reason::FileMissing)),
-            (File::Foreign(encoding), Some(_)) => return Err(encoding.flaw()),
+            (File::Foreign(foreign), Some(_)) => return Err(foreign.flaw()),
             (File::Text(text), Some(old)) => {
                 let old = edit_lines(old);
-                let theirs = text.window(0..text.lines().len());
+                let theirs = text.window(0..text.count());
                 let same = theirs.zip(&old).take_while(|(a, b)| a == *b).count();
-                if same < old.len().max(text.lines().len()) {
+                if same < old.len().max(text.count()) {
                     let line = old.get(same..).and_then(<[_]>::first);
                     let searched: Vec<&str> = line.into_iter().copied().collect();
                     let note = format!("it is not the file to be deleted from line {}", same + 1);
@@ -213,7 +223,7 @@ impl<'a> Build<'a> {
             File::Missing | File::Foreign(_) => None,
         };
         let old_lines: Vec<&str> = old
-            .map(|text| text.window(0..text.lines().len()).collect())
+            .map(|text| text.window(0..text.count()).collect())
             .unwrap_or_default();
         let elided = find_elided(self.path, &new, Old::File(&old_lines), || old_lines.clone());
         if let Some(at) = elided {
@@ -234,7 +244,12 @@ impl<'a> Build<'a> {
                 to_lines,
             });
         }
-        let layout = old.map(Text::layout);
+        let layout = match &self.file {
+            File::Text(text) => Some(text.layout()),
+            // It stays the UTF-16 that its programs expect.
+            File::Foreign(Foreign::Utf16(layout)) => Some(*layout),
+            File::Foreign(Foreign::Unknown) | File::Missing => None,
+        };
         self.file = File::Text(Text::from_edit(content, layout));
         self.rewritten();
         Ok(())
@@ -244,12 +259,12 @@ impl<'a> Build<'a> {
         check_text(content)?;
         let lines = edit_lines(content);
         let text = match &mut self.file {
-            File::Foreign(encoding) => return Err(encoding.flaw()),
-            File::Text(text) if !text.lines().is_empty() => text,
+            File::Foreign(foreign) => return Err(foreign.flaw()),
+            File::Text(text) if text.count() > 0 => text,
             // Nothing is there that a reference could stand for.
             File::Missing | File::Text(_) => return self.write_whole(content),
         };
-        let old: Vec<&str> = text.window(0..text.lines().len()).collect();
+        let old: Vec<&str> = text.window(0..text.count()).collect();
         // Lines that only look like references are the file's own.
         if find_elided(self.path, &lines, Old::File(&old), || old.clone()).is_none() {
             return self.write_whole(content);
@@ -264,8 +279,8 @@ impl<'a> Build<'a> {
     /// An edit without lines to find creates the file, or fills one without text.
     fn fill_empty(&mut self, replace: &'a str) -> Result<(), Flaw> {
         match &self.file {
-            File::Foreign(encoding) => Err(encoding.flaw()),
-            File::Text(text) if !text.lines().is_empty() => Err(Flaw::of(Reason::EmptySearch)),
+            File::Foreign(foreign) => Err(foreign.flaw()),
+            File::Text(text) if text.count() > 0 => Err(Flaw::of(Reason::EmptySearch)),
             File::Missing | File::Text(_) => self.write_whole(replace),
         }
     }
@@ -273,7 +288,7 @@ impl<'a> Build<'a> {
     fn text(&mut self) -> Result<&mut Text<'a>, Flaw> {
         match &mut self.file {
             File::Missing => Err(Flaw::of(Reason::FileMissing)),
-            File::Foreign(encoding) => Err(encoding.flaw()),
+            File::Foreign(foreign) => Err(foreign.flaw()),
             File::Text(text) => Ok(text),
         }
     }
@@ -321,7 +336,7 @@ impl<'a> Build<'a> {
                 | Format::WholeFile
                 | Format::SearchReplace
                 | Format::PlandexBlock => {
-                    let is_end = placed.reach == text.lines().len();
+                    let is_end = placed.reach == text.count();
                     hunk.final_newline.filter(|_| is_end)
                 }
             };
@@ -349,7 +364,7 @@ impl<'a> Build<'a> {
         };
         let path = self.path;
         let text = self.text()?;
-        let before = text.lines().len();
+        let before = text.count();
         let placed = match put_whole(path, text, old, new, &leads) {
             Err(flaw) if flaw.is_absence() => {
                 // Before any context is left out: what is done must not be done again elsewhere.
@@ -362,7 +377,7 @@ impl<'a> Build<'a> {
             }
             decided => decided?,
         };
-        let after = text.lines().len();
+        let after = text.count();
         self.numbers.placed(hunk.line, placed.start);
         self.numbers.grew(before, after);
         Ok(Some(placed))
@@ -377,9 +392,9 @@ impl<'a> Build<'a> {
         new: &[&'a str],
     ) -> Result<Option<Placed>, Flaw> {
         let count = match &self.file {
-            File::Foreign(encoding) => return Err(encoding.flaw()),
+            File::Foreign(foreign) => return Err(foreign.flaw()),
             File::Missing if !old.is_empty() => return Err(Flaw::of(Reason::FileMissing)),
-            File::Text(text) if !text.lines().is_empty() => text.lines().len(),
+            File::Text(text) if text.count() > 0 => text.count(),
             File::Missing | File::Text(_) => {
                 self.write_whole(&hunk.new)?;
                 return Ok(Some(inserted(0, new.len())));
@@ -412,13 +427,12 @@ impl<'a> Build<'a> {
         let File::Text(text) = &mut self.file else {
             return false;
         };
-        // A hunk's old lines were looked for with less context, too, and after its new ones.
-        let is_done = |old: &str| matches!(body, EditBody::Hunk(_)) && !old.is_empty();
-        let Some((search, replace)) = body.sides().filter(|(old, _)| !is_done(old)) else {
+        // A hunk was looked for where its old lines are; without any it says only what it adds.
+        let EditBody::Replace { search, replace } = body else {
             return false;
         };
         let replace = edit_lines(replace);
-        let all = 0..text.lines().len();
+        let all = 0..text.count();
         let is_there = if search.is_empty() {
             text.window(all.clone())
                 .eq(replace.iter().copied())
@@ -457,7 +471,7 @@ fn anchor_above(text: &Text<'_>, anchors: &[String]) -> Result<usize, Flaw> {
             },
         )
     })?;
-    let line = text.lines()[anchor].text.trim();
+    let line = text.line(anchor).trim();
     let number = anchor + 1;
     let note = if anchors.last().is_none_or(|anchor| anchor.trim() != line) {
         format!("the anchor is only the beginning of line {number}")

@@ -87,7 +87,7 @@ pub(super) fn put_peeled<'a>(
             break;
         }
         let replace_left = &replace[above..replace.len() - below];
-        let spot = match locate(text, search_left, leads) {
+        let spot = match locate(text, search_left, &leads.without(above)) {
             Ok(spot) => spot,
             Err(miss) if miss.places.is_empty() => continue,
             Err(miss) => return Err(Flaw::missed(search, miss).with_tier(Tier::LessContext)),
@@ -146,12 +146,12 @@ pub(super) fn put_pieces<'a>(
     if changes.is_empty() {
         return Err(Flaw::elided(gap));
     }
-    let lines_behind = text.lines().len() - end;
+    let lines_behind = text.count() - end;
     // From the last to the first, so that the places of those still to come stay true.
     for change in changes.into_iter().rev() {
         change.put(text);
     }
-    let end = text.lines().len() - lines_behind;
+    let end = text.count() - lines_behind;
     Ok(Some(Placed {
         start: start.unwrap_or(end),
         end,
@@ -211,7 +211,7 @@ impl<'a> Change<'a> {
     ) -> Result<Self, Flaw> {
         let replace = without_ignored_blanks(search, replace, &spot.searched);
         let found: Vec<&str> = text.window(spot.range.clone()).collect();
-        let file = || text.window(0..text.lines().len()).collect();
+        let file = || text.window(0..text.count()).collect();
         if let Some(at) = find_elided(path, replace, Old::Region(&found), file) {
             return Err(Flaw::elided(replace[at]));
         }

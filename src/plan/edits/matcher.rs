@@ -1,7 +1,7 @@
 //! Finds where an edit's lines stand in a file: the tiers, and the rule that a place must be the
 //! only one. Shared by all formats.
 //!
-//! Lines are hashed once for each likeness and searched in linear time. A tier with a hit ends the
+//! Lines are hashed once for each likeness and searched by their hashes. A tier with a hit ends the
 //! search; if it had several, only what else the edit says may choose, never a looser tier.
 
 use std::ops::Range;
@@ -90,7 +90,10 @@ pub(super) fn locate(
             continue;
         }
         let chosen = match hits.are_all {
-            true => choose(text, &hits.starts, lines.len(), leads),
+            true => {
+                let leads = leads.without(searched.start);
+                choose(text, &hits.starts, lines.len(), &leads)
+            }
             false => None,
         };
         let Some(start) = chosen else {
@@ -252,13 +255,13 @@ struct Hits {
 
 /// Tells whether a file ends there, but for blank lines if those do not count.
 fn is_end(text: &Text<'_>, end: usize, tier: Tier) -> bool {
-    let count = text.lines().len();
+    let count = text.count();
     end == count || (tier >= Tier::BlankLines && text.window(end..count).all(is_blank))
 }
 
 fn find_all(text: &mut Text<'_>, lines: &[&str], likeness: Likeness) -> Hits {
     let wanted: Vec<u64> = lines.iter().map(|line| key(line, likeness)).collect();
-    let starts = occurrences(text.keys(likeness), &wanted);
+    let starts = text.find(&wanted, likeness);
     match likeness {
         Likeness::Exact | Likeness::UpToTrailingSpace => Hits {
             starts,
@@ -271,7 +274,7 @@ fn find_all(text: &mut Text<'_>, lines: &[&str], likeness: Likeness) -> Hits {
 /// Keeps the hits with one shift for all lines. Looking is bounded, because a file of equal lines
 /// with unequal indentation would take lines x lines steps.
 fn keep_shifted(text: &Text<'_>, lines: &[&str], likeness: Likeness, starts: &[usize]) -> Hits {
-    let mut lines_left = 8 * (text.lines().len() + lines.len()) + 100_000;
+    let mut lines_left = 8 * (text.count() + lines.len()) + 100_000;
     let mut kept = Vec::new();
     for &start in starts {
         if lines_left == 0 {
@@ -329,34 +332,4 @@ fn shift_between(theirs: &str, ours: &str) -> Option<Shift> {
     }
     ours.strip_suffix(theirs)
         .map(|less| Shift::Shallower(less.to_owned()))
-}
-
-/// All starts of `wanted` in `keys`, ascending, overlapping ones too (Knuth, Morris, Pratt).
-fn occurrences(keys: &[u64], wanted: &[u64]) -> Vec<usize> {
-    let mut starts = Vec::new();
-    if wanted.is_empty() || wanted.len() > keys.len() {
-        return starts;
-    }
-    // fallback[i]: how much of `wanted` still matches after a mismatch behind its first i + 1 keys.
-    let mut fallback = vec![0_usize; wanted.len()];
-    let mut matched = 0;
-    for index in 1..wanted.len() {
-        while matched > 0 && wanted[index] != wanted[matched] {
-            matched = fallback[matched - 1];
-        }
-        matched += usize::from(wanted[index] == wanted[matched]);
-        fallback[index] = matched;
-    }
-    matched = 0;
-    for (index, key) in keys.iter().enumerate() {
-        while matched > 0 && *key != wanted[matched] {
-            matched = fallback[matched - 1];
-        }
-        matched += usize::from(*key == wanted[matched]);
-        if matched == wanted.len() {
-            starts.push(index + 1 - matched);
-            matched = fallback[matched - 1];
-        }
-    }
-    starts
 }

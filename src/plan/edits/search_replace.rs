@@ -6,6 +6,7 @@
 
 use super::fence::{edit_text, shares_indent};
 use super::patch::too_large;
+use super::steps::steps;
 use super::{Edit, EditBody, FILE_BYTES_MAX, Format};
 
 /// A block with more possible dividers is malformed; each is a reading to try.
@@ -214,6 +215,7 @@ impl Block {
     }
 
     fn reading(&self, divider: Divider, indent: &str) -> EditBody {
+        steps(self.rows.len());
         EditBody::Replace {
             search: edit_text(&self.rows[..divider.start], indent),
             replace: edit_text(&self.rows[divider.end..], indent),

@@ -46,7 +46,7 @@ pub(super) fn put_segments<'a>(
     text: &mut Text<'a>,
     content: &[&'a str],
 ) -> Result<Placed, Flaw> {
-    let file: Vec<&str> = text.window(0..text.lines().len()).collect();
+    let file: Vec<&str> = text.window(0..text.count()).collect();
     let references = find_references(path, content, &file).map_err(|at| {
         Flaw::elided(content[at])
             .with_note("the file itself has such a line, so that it may mean that one")
@@ -70,13 +70,13 @@ pub(super) fn put_segments<'a>(
             return Err(Flaw::elided(segment.lines[0]).with_note(note));
         }
     }
-    let lines_before = text.lines().len();
+    let lines_before = text.count();
     let changes = changes(text, &segments, &chosen)?;
     let lines_behind = lines_before - chosen.last().map_or(0, |way| way.range.end);
     for (range, rows) in changes.into_iter().rev() {
         text.replace(range, rows);
     }
-    let end = text.lines().len() - lines_behind;
+    let end = text.count() - lines_behind;
     Ok(Placed {
         start: chosen.first().map_or(0, |way| way.range.start),
         end,
@@ -142,11 +142,11 @@ fn ways_of(
 ) -> Result<Vec<Way>, Flaw> {
     let lines = &segment.lines;
     let (first, last) = (lines[0], lines[lines.len() - 1]);
-    let count = text.lines().len();
+    let count = text.count();
     let is_text = |line: &str| !is_blank(line);
     // Where no reference stands for more of the file, the file must begin or end with it.
     let top = text.window(0..count).position(is_text);
-    let bottom = (0..count).rev().find(|at| is_text(&text.lines()[*at].text));
+    let bottom = (0..count).rev().find(|at| is_text(text.line(*at)));
     let is_top = |at: usize| segment.above.is_some() || Some(at) == top;
     let is_bottom = |at: usize| !pinned_below || Some(at) == bottom;
 
@@ -229,13 +229,10 @@ fn is_block(lines: &[&str]) -> bool {
 
 /// The first line behind `start` that stands no deeper.
 fn block_end(text: &Text<'_>, start: usize) -> Option<usize> {
-    let lines = text.lines();
-    let depth = indent(&lines[start].text).len();
-    let mut behind = start + 1..lines.len();
-    behind.find(|at| {
-        let line = &lines[*at].text;
-        !is_blank(line) && indent(line).len() <= depth
-    })
+    let depth = indent(text.line(start)).len();
+    let mut behind = text.window(start + 1..text.count());
+    let end = behind.position(|line| !is_blank(line) && indent(line).len() <= depth);
+    end.map(|lines| start + 1 + lines)
 }
 
 /// Why segments do not fit together.

@@ -4,11 +4,43 @@ use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 
-/// Tells whether bytes that are no UTF-8 text are UTF-16, by their mark or by their zeros: one
-/// byte of each Latin letter is zero, always the same.
-pub(super) fn is_utf16(bytes: &[u8]) -> bool {
-    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return true;
+pub(super) use super::lines::Likeness;
+use super::lines::{Line, Lines};
+
+/// What a text's characters are written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Utf8,
+    /// UTF-16 with the lower byte first.
+    Little,
+    /// UTF-16 with the higher byte first.
+    Big,
+}
+
+/// How bytes that are UTF-16 text, not UTF-8, are laid out; `None` for all others.
+pub(super) fn utf16_layout(bytes: &[u8]) -> Option<Layout> {
+    let encoding = utf16_order(bytes)?;
+    let (pairs, []) = bytes.as_chunks::<2>() else {
+        return None;
+    };
+    let units = pairs.iter().map(|pair| match encoding {
+        Encoding::Big => u16::from_be_bytes(*pair),
+        Encoding::Little | Encoding::Utf8 => u16::from_le_bytes(*pair),
+    });
+    let text: Result<String, _> = char::decode_utf16(units).collect();
+    let text = text.ok()?;
+    let layout = Text::read(text.as_bytes())?.layout();
+    Some(Layout { encoding, ..layout })
+}
+
+/// The order of the bytes of UTF-16, by its mark or by its zeros: one byte of each Latin letter is
+/// zero, always the same.
+fn utf16_order(bytes: &[u8]) -> Option<Encoding> {
+    if bytes.starts_with(b"\xff\xfe") {
+        return Some(Encoding::Little);
+    }
+    if bytes.starts_with(b"\xfe\xff") {
+        return Some(Encoding::Big);
     }
     let start = &bytes[..bytes.len().min(512) & !1];
     let zeros = |side: usize| {
@@ -17,7 +49,11 @@ pub(super) fn is_utf16(bytes: &[u8]) -> bool {
     };
     let half = start.len() / 2;
     let is_side = |side: usize| zeros(side) * 10 >= half * 9 && zeros(1 - side) == 0;
-    half >= 2 && (is_side(0) || is_side(1))
+    match (is_side(0), is_side(1)) {
+        (true, _) if half >= 2 => Some(Encoding::Big),
+        (_, true) if half >= 2 => Some(Encoding::Little),
+        _ => None,
+    }
 }
 
 /// How a line ends. A file's last line has one too, written only with `final_newline`.
@@ -27,15 +63,6 @@ pub(super) enum LineEnd {
     CrLf,
 }
 
-/// One line without its end.
-#[derive(Debug, Clone)]
-pub(super) struct Line<'a> {
-    pub(super) text: Cow<'a, str>,
-    pub(super) end: LineEnd,
-    /// Written by an edit, not read from the file.
-    is_new: bool,
-}
-
 /// A line that takes the place of others.
 #[derive(Debug)]
 pub(super) enum Row<'a> {
@@ -43,19 +70,6 @@ pub(super) enum Row<'a> {
     Kept(usize),
     /// Other text.
     New(Cow<'a, str>),
-}
-
-/// What about two lines must be equal for them to be the same line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Likeness {
-    /// Everything.
-    Exact,
-    /// Everything up to the last character that is not blank.
-    UpToTrailingSpace,
-    /// What stands between the blanks on both sides.
-    Inner,
-    /// The same with typographic characters folded.
-    FoldedInner,
 }
 
 /// The form of a line under a likeness: two lines are alike if their forms are equal.
@@ -116,11 +130,10 @@ fn is_space(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\u{b}' | '\u{c}' | '\r')
 }
 
-/// A file's text, and hashes of its lines for each likeness that was asked for.
+/// A file's text.
 #[derive(Debug)]
 pub(super) struct Text<'a> {
-    lines: Vec<Line<'a>>,
-    keys: [Option<Vec<u64>>; 4],
+    lines: Lines<'a>,
     size: usize,
     layout: Layout,
 }
@@ -132,6 +145,7 @@ pub(super) struct Layout {
     final_newline: bool,
     /// What most lines end in.
     end: LineEnd,
+    encoding: Encoding,
 }
 
 impl<'a> Text<'a> {
@@ -176,10 +190,10 @@ impl<'a> Text<'a> {
             byte_order_mark,
             final_newline,
             end,
+            encoding: Encoding::Utf8,
         };
         Some(Self {
-            lines,
-            keys: [const { None }; 4],
+            lines: Lines::new(lines),
             size: bytes.len(),
             layout,
         })
@@ -191,6 +205,7 @@ impl<'a> Text<'a> {
             byte_order_mark: false,
             final_newline: content.is_empty() || content.ends_with('\n'),
             end: LineEnd::Lf,
+            encoding: Encoding::Utf8,
         };
         // An existing file has its mark from the layout.
         let content = match layout {
@@ -207,8 +222,7 @@ impl<'a> Text<'a> {
             })
             .collect();
         Self {
-            lines,
-            keys: [const { None }; 4],
+            lines: Lines::new(lines),
             size: content.len(),
             layout,
         }
@@ -216,25 +230,31 @@ impl<'a> Text<'a> {
 
     /// What a text that takes this one's place must keep. An empty file has no last line to go by.
     pub(super) fn layout(&self) -> Layout {
-        let final_newline = self.layout.final_newline || self.lines.is_empty();
+        let final_newline = self.layout.final_newline || self.lines.count() == 0;
         Layout {
             final_newline,
             ..self.layout
         }
     }
 
-    pub(super) fn lines(&self) -> &[Line<'a>] {
-        &self.lines
+    /// How many lines there are.
+    pub(super) fn count(&self) -> usize {
+        self.lines.count()
+    }
+
+    /// The text of one line.
+    pub(super) fn line(&self, at: usize) -> &str {
+        &self.lines.line(at).text
     }
 
     /// The text of the lines in a range.
     pub(super) fn window(&self, range: Range<usize>) -> impl Iterator<Item = &str> {
-        self.lines[range].iter().map(|line| line.text.as_ref())
+        self.lines.window(range).map(|line| line.text.as_ref())
     }
 
     /// Whether an edit wrote any of these lines.
     pub(super) fn is_new(&self, range: Range<usize>) -> bool {
-        self.lines[range].iter().any(|line| line.is_new)
+        self.lines.window(range).any(|line| line.is_new)
     }
 
     /// Gives the last line an end, or takes it.
@@ -247,61 +267,53 @@ impl<'a> Text<'a> {
         self.size
     }
 
-    /// The hashes of all lines. Counted once for each likeness, then kept up by [`Text::replace`].
-    pub(super) fn keys(&mut self, likeness: Likeness) -> &[u64] {
-        let lines = &self.lines;
-        self.keys[likeness as usize]
-            .get_or_insert_with(|| lines.iter().map(|line| key(&line.text, likeness)).collect())
+    /// The hashes of all lines.
+    pub(super) fn keys(&mut self, likeness: Likeness) -> Vec<u64> {
+        self.lines.keys(likeness).collect()
+    }
+
+    /// All places of lines with these hashes, ascending.
+    pub(super) fn find(&mut self, keys: &[u64], likeness: Likeness) -> Vec<usize> {
+        self.lines.find(keys, likeness)
     }
 
     /// Puts lines in the place of others. New ones end as most of the file's lines do.
     pub(super) fn replace(&mut self, range: Range<usize>, with: Vec<Row<'a>>) {
         let end = self.layout.end;
-        let with: Vec<Line<'a>> = with
-            .into_iter()
-            .map(|row| match row {
-                Row::Kept(at) => self.lines[at].clone(),
-                Row::New(text) => Line {
-                    text,
-                    end,
-                    is_new: true,
-                },
-            })
-            .collect();
-        const ALL: [Likeness; 4] = [
-            Likeness::Exact,
-            Likeness::UpToTrailingSpace,
-            Likeness::Inner,
-            Likeness::FoldedInner,
-        ];
-        for likeness in ALL {
-            if let Some(keys) = &mut self.keys[likeness as usize] {
-                keys.splice(
-                    range.clone(),
-                    with.iter().map(|line| key(&line.text, likeness)),
-                );
-            }
-        }
+        let with = with.into_iter().map(|row| match row {
+            Row::Kept(at) => self.lines.line(at).clone(),
+            Row::New(text) => Line {
+                text,
+                end,
+                is_new: true,
+            },
+        });
+        let with = with.collect();
         self.lines.splice(range, with);
     }
 
     /// The file's bytes.
     pub(super) fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.size);
+        let mut text = String::with_capacity(self.size);
         if self.layout.byte_order_mark {
-            bytes.extend_from_slice("\u{feff}".as_bytes());
+            text.push('\u{feff}');
         }
-        for (index, line) in self.lines.iter().enumerate() {
-            bytes.extend_from_slice(line.text.as_bytes());
-            if index + 1 == self.lines.len() && !self.layout.final_newline {
+        let count = self.lines.count();
+        for (index, line) in self.lines.window(0..count).enumerate() {
+            text.push_str(&line.text);
+            if index + 1 == count && !self.layout.final_newline {
                 continue;
             }
-            bytes.extend_from_slice(match line.end {
-                LineEnd::Lf => b"\n",
-                LineEnd::CrLf => b"\r\n",
+            text.push_str(match line.end {
+                LineEnd::Lf => "\n",
+                LineEnd::CrLf => "\r\n",
             });
         }
-        bytes
+        match self.layout.encoding {
+            Encoding::Utf8 => text.into_bytes(),
+            Encoding::Little => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+            Encoding::Big => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use super::edits::apply_patch::Envelope;
 use super::edits::fence::Fence;
 use super::edits::plandex_block::{Tag, TaggedFile};
 use super::edits::search_replace::{Block, Marker};
+use super::edits::steps::steps;
 use super::edits::unified_diff::Diff;
 use super::edits::whole_file::WholeFile;
 use super::edits::{Edit, EditFailure, Format, Reason, label, patch};
@@ -163,6 +164,7 @@ impl ReplyParser {
 
     /// Takes the next piece of the reply, and gives what it completes.
     pub fn push(&mut self, text: &str) -> Vec<ReplyEvent> {
+        steps(text.len());
         let mut rest = text;
         while let Some(at) = rest.find('\n') {
             if self.partial.is_empty() && !self.is_long && at <= LINE_BYTES_MAX {
@@ -170,6 +172,7 @@ impl ReplyParser {
             } else {
                 self.keep(&rest[..at]);
                 let line = std::mem::take(&mut self.partial);
+                steps(line.len());
                 match std::mem::take(&mut self.is_long) {
                     true => self.long_line(),
                     false => self.line(&line),
@@ -245,6 +248,7 @@ impl ReplyParser {
             Some(unmarked) if self.line_count == 1 => unmarked,
             _ => line,
         };
+        steps(1 + self.unmatched.len() + self.recent.len());
         self.look_for_late_end(line);
         self.look_for_late_tag(line);
         if let Some(held) = self.held_name.take()
@@ -289,6 +293,7 @@ impl ReplyParser {
     }
 
     fn dispatch(&mut self, line: &str) {
+        steps(1 + line.len());
         match &mut self.open {
             Open::File(_) => self.line_of_file(line),
             Open::Block(_) => self.line_of_block(line),
@@ -350,6 +355,7 @@ impl ReplyParser {
     }
 
     fn prose(&mut self, line: &str) {
+        steps(1 + line.len());
         self.remember(line);
         self.events.push(ReplyEvent::Prose(format!("{line}\n")));
     }

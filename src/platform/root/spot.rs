@@ -200,10 +200,16 @@ impl Spot {
     /// Opens the file for reading if it is a regular one. Neither follows a link nor waits for
     /// the other end of a FIFO.
     pub fn open(&self) -> io::Result<Opened> {
-        let seen = self.look()?;
-        let Entry::File(_) = seen else {
-            return Ok(Opened::Other(seen));
-        };
+        match self.look()? {
+            Entry::File(_) => self.open_seen(),
+            other @ (Entry::Absent | Entry::Symlink | Entry::Directory | Entry::Special) => {
+                Ok(Opened::Other(other))
+            }
+        }
+    }
+
+    /// As [`Self::open`], of what was a regular file a moment ago.
+    pub(super) fn open_seen(&self) -> io::Result<Opened> {
         let flags =
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let fd = match rustix::fs::openat(&self.dir.fd, &self.name, flags, Mode::empty()) {

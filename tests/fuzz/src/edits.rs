@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use libfuzzer_sys::fuzz_target;
-use plandex::plan::edits::{Edit, EditBody, Format, Hunk, build_file};
+use plandex::plan::edits::{Edit, EditBody, Format, Hunk, build_file, check_path};
 
 /// Between the parts of an input: no text has it.
 const SEPARATOR: u8 = 0xff;
@@ -32,7 +32,7 @@ fn surplus<'t>(one: &'t str, two: &'t str) -> Vec<&'t str> {
 }
 
 fn edit(kind: u8, old: String, new: String) -> Edit {
-    let body = match kind % 3 {
+    let body = match kind % 9 {
         0 => EditBody::Replace {
             search: old,
             replace: new,
@@ -42,6 +42,18 @@ fn edit(kind: u8, old: String, new: String) -> Edit {
             new,
             ..Hunk::default()
         }),
+        2 => EditBody::Segments { content: new },
+        3 => EditBody::Whole { content: new },
+        4 => EditBody::Create { content: new },
+        5 => EditBody::Delete {
+            old: (kind & 16 != 0).then_some(old),
+        },
+        6 => EditBody::Move {
+            to: new.trim_end().to_owned(),
+        },
+        7 => EditBody::Executable {
+            executable: kind & 16 != 0,
+        },
         _ => EditBody::Hunk(Hunk {
             anchors: new.lines().take(1).map(str::to_owned).collect(),
             old,
@@ -53,7 +65,10 @@ fn edit(kind: u8, old: String, new: String) -> Edit {
     };
     Edit {
         path: "a.rs".to_owned(),
-        format: Format::SearchReplace,
+        format: match kind & 64 {
+            0 => Format::SearchReplace,
+            _ => Format::ApplyPatch,
+        },
         line: 1,
         body,
         other_readings: Vec::new(),
@@ -83,30 +98,72 @@ fuzz_target!(|input: &[u8]| {
     let Ok(built) = build_file("a.rs", Some(base), &edits) else {
         return;
     };
-    // A file that is no text is never touched by such an edit, nor one without an edit.
-    let (Ok(before), Some(after)) = (std::str::from_utf8(base), built.content) else {
-        assert!(edits.is_empty(), "a binary file was built");
+    // Names and modes are as an edit says, and the names are safe ones.
+    if let Some(to) = &built.moved_to {
+        let says = |edit: &Edit| matches!(&edit.body, EditBody::Move { to: said } if said == to);
+        assert!(edits.iter().any(says), "moved to {to:?} by nobody");
+        assert!(check_path(to).is_ok(), "moved to {to:?}");
+    }
+    if let Some(executable) = built.executable {
+        let says = |edit: &Edit| edit.body == EditBody::Executable { executable };
+        assert!(edits.iter().any(says), "made executable by nobody");
+    }
+    let Some(after) = built.content else {
+        let deletes = |edit: &Edit| matches!(edit.body, EditBody::Delete { .. });
+        assert!(
+            edits.is_empty() || edits.iter().any(deletes),
+            "it went by nobody"
+        );
         return;
     };
-    let after = String::from_utf8(after).expect("text stays text");
-    if edits.is_empty() {
-        assert_eq!(after, before);
+    let writes = |edit: &Edit| {
+        !matches!(
+            edit.body,
+            EditBody::Move { .. } | EditBody::Executable { .. } | EditBody::Delete { .. }
+        )
+    };
+    if !edits.iter().any(writes) {
+        assert_eq!(after, base, "nothing was written");
+        return;
     }
+    // What is written anew has none of the old lines.
+    let replaces = |edit: &Edit| {
+        matches!(
+            edit.body,
+            EditBody::Whole { .. } | EditBody::Segments { .. } | EditBody::Delete { .. }
+        )
+    };
+    let is_replaced = edits.iter().any(replaces);
+    let (before, after) = match (std::str::from_utf8(base), String::from_utf8(after)) {
+        (Ok(before), Ok(after)) => (before, after),
+        // UTF-16 that was replaced as a whole.
+        _ => {
+            assert!(is_replaced, "a binary file was built");
+            return;
+        }
+    };
     let (mut olds, mut news) = (Vec::new(), Vec::new());
     for edit in &edits {
         let (old, new) = match &edit.body {
-            EditBody::Replace { search, replace } => (search, replace),
-            EditBody::Hunk(hunk) => (&hunk.old, &hunk.new),
-            _ => unreachable!("none is made"),
+            EditBody::Replace { search, replace } => (search.as_str(), replace.as_str()),
+            EditBody::Hunk(hunk) => (hunk.old.as_str(), hunk.new.as_str()),
+            EditBody::Whole { content }
+            | EditBody::Create { content }
+            | EditBody::Segments { content } => ("", content.as_str()),
+            EditBody::Delete { .. } | EditBody::Move { .. } | EditBody::Executable { .. } => {
+                ("", "")
+            }
         };
         olds.extend(old.lines().map(core));
         news.extend(new.lines().map(core));
     }
-    for line in surplus(before, &after) {
-        let line = core(line);
-        // What one edit brought another may take.
-        let is_explained = olds.contains(&line) || news.contains(&line);
-        assert!(is_explained, "a line went that no edit names: {line:?}");
+    if !is_replaced {
+        for line in surplus(before, &after) {
+            let line = core(line);
+            // What one edit brought another may take.
+            let is_explained = olds.contains(&line) || news.contains(&line);
+            assert!(is_explained, "a line went that no edit names: {line:?}");
+        }
     }
     for line in surplus(&after, before) {
         assert!(

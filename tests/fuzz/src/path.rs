@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 use libfuzzer_sys::fuzz_target;
+use plandex::plan::edits::{PathMatch, resolve_path};
 use plandex::platform::root::{Descent, Kernel, Root, check_relative};
 
 /// A project with links out of it, and what lies outside.
@@ -86,11 +87,47 @@ fn write_through(jail: &Jail, path: &str, kernel: Kernel) {
     }
 }
 
+/// What a label means is the label, or a file that is known by that very name.
+fn resolve(text: &str) {
+    let mut parts = text.split('\n');
+    let label = parts.next().unwrap_or_default();
+    let known: Vec<&str> = parts.collect();
+    let bare = label.strip_prefix("./").unwrap_or(label);
+    let has_name = |path: &str| path == bare || path.ends_with(&format!("/{bare}"));
+    match resolve_path(label, &known) {
+        PathMatch::File(path) if path == bare => {
+            let is_several = known.iter().filter(|path| has_name(path)).count() > 0;
+            let is_plain = bare.contains('/') || known.contains(&bare);
+            assert!(
+                is_plain || !is_several,
+                "{label:?} of {known:?} is none of them"
+            );
+        }
+        PathMatch::File(path) => {
+            assert!(
+                !bare.contains('/') && known.contains(&path.as_str()),
+                "{label:?}: {path:?}"
+            );
+            let others = known.iter().filter(|other| has_name(other));
+            assert!(
+                others.into_iter().all(|other| *other == path),
+                "{label:?} is guessed"
+            );
+        }
+        PathMatch::Several(paths) => {
+            assert!(paths.len() > 1, "{label:?}: {paths:?}");
+            let is_known = |path: &String| known.contains(&path.as_str()) && has_name(path);
+            assert!(paths.iter().all(is_known), "{label:?}: {paths:?}");
+        }
+    }
+}
+
 fuzz_target!(|input: &[u8]| {
     let Some((kernel, path)) = input.split_first() else {
         return;
     };
     let path = String::from_utf8_lossy(path);
+    resolve(&path);
     if check_relative(&path).is_ok() {
         assert!(!path.contains('\0'));
         for component in Path::new(path.as_ref()).components() {

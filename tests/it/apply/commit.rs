@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::crash_points::{Template, killed_at, sweep};
 
 fn head(sandbox: &Sandbox) -> String {
     sandbox.git(&["rev-parse", "HEAD"]).trim().to_owned()
@@ -205,4 +206,75 @@ fn a_project_below_its_repository_commits_its_own_paths() {
     let shown = above(&["show", "--format=%s", "--name-status"]);
     let expected = "M\tproject/a.txt\nA\tproject/n.txt";
     assert!(shown.contains(expected), "{shown}");
+}
+
+/// Staged by somebody, and two changes of which one is a new file.
+fn staged_and_told() -> Sandbox {
+    let sandbox = project();
+    tell(&sandbox, &[("a.txt", "2", "two"), ("new/n.txt", "", "n")]);
+    sandbox.write("b.txt", "staged\n");
+    sandbox.git(&["add", "b.txt"]);
+    sandbox
+}
+
+#[test]
+fn killed_around_a_commit_the_index_has_only_what_is_committed_or_was_in_it() {
+    let sandbox = staged_and_told();
+    let (before, old) = (index(&sandbox), head(&sandbox));
+    let foreign = sandbox.git(&["diff", "--cached"]);
+    let template = Template::new(sandbox);
+    let args = &["apply", "-y", "--commit"];
+    let (points, _) = template.points(args);
+    let at_git = points.iter().position(|name| name == "git.before").unwrap();
+    // From the commit's own record on: directory, file, two syncs.
+    let first = at_git - 3;
+    assert!(points[first..].iter().any(|name| name == "git.after"));
+    let committed = sweep(points.len() - first, |number| {
+        let at = first + number;
+        let what = format!("killed at {} ({at})", points[at - 1]);
+        let sandbox = template.copy();
+        killed_at(&sandbox, args, at).unwrap();
+        sandbox.ok(&["diff"]);
+        let notes = sandbox.state_dir().join("commits");
+        let left = notes.read_dir().map_or(0, Iterator::count);
+        assert_eq!(left, 0, "{what}");
+        let is_committed = head(&sandbox) != old;
+        if is_committed {
+            assert!(in_head(&sandbox).contains("A\tnew/n.txt"), "{what}");
+            assert_eq!(sandbox.git(&["diff", "--cached"]), foreign, "{what}");
+        } else {
+            assert_eq!(index(&sandbox), before, "{what}");
+        }
+        assert_eq!(sandbox.read("new/n.txt"), "n\n", "{what}");
+        is_committed
+    });
+    assert!(committed.contains(&true) && committed.contains(&false));
+}
+
+/// Plandex is killed, and git, which it started, goes on: whoever comes meanwhile leaves the names
+/// alone that the commit is about to have.
+#[test]
+fn a_commit_that_outlives_its_plandex_is_not_disturbed() {
+    let sandbox = staged_and_told();
+    let foreign = sandbox.git(&["diff", "--cached"]);
+    let plandex = env!("CARGO_BIN_EXE_plandex");
+    let hook = format!(
+        "#!/bin/sh\nread -r _ _ _ parent _ < /proc/$PPID/stat\nkill -9 $parent\n\
+         while grep -q '^State:.[RSD]' /proc/$parent/status 2>/dev/null; do :; done\n\
+         unset GIT_INDEX_FILE\n{plandex} diff --stat > .git/met 2>&1\nexit 0\n"
+    );
+    let hook = sandbox.write(".git/hooks/pre-commit", hook);
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let killed = sandbox.run(&["apply", "-y", "--commit"]);
+    assert_eq!(killed.signal, Some(9), "{killed}");
+    sandbox.until("git is done", || {
+        let is_done = !sandbox.root().join(".git/index.lock").exists();
+        (is_done && in_head(&sandbox).contains("A\tnew/n.txt")).then_some(())
+    });
+    let met = std::fs::read_to_string(sandbox.root().join(".git/met")).unwrap();
+    assert!(!met.contains("Repaired: an interrupted commit"), "{met}");
+    sandbox.ok(&["diff"]);
+    assert_eq!(sandbox.git(&["diff", "--cached"]), foreign);
+    let notes = sandbox.state_dir().join("commits");
+    assert_eq!(notes.read_dir().unwrap().count(), 0);
 }

@@ -161,3 +161,26 @@ fn a_sudo_that_fails_or_is_killed_beside_leaves_what_was_there() {
         assert_eq!(pending(&sandbox).is_empty(), content == "B\n", "{last}");
     }
 }
+
+/// While sudo writes the first file somebody edits the second: that one is theirs, and not given to
+/// sudo any more.
+#[test]
+fn a_file_that_changes_while_sudo_writes_another_is_not_given_to_it() {
+    let sandbox = locked();
+    chmod(&sandbox, "c.txt", 0o440);
+    let (path, log) = stand_in(&sandbox);
+    sandbox.run(&["apply", "-y"]).exits(10);
+    let sudo = sandbox.place().join("bin").join("sudo");
+    let text = std::fs::read_to_string(&sudo).unwrap();
+    let (head, rest) = text.split_once('\n').unwrap();
+    let edit = "rm -f c.txt; echo \"the user's\" > c.txt";
+    std::fs::write(&sudo, format!("{head}\n{edit}\n{rest}")).unwrap();
+    let args = ["apply", "--retry-failed", "--sudo", "-y"];
+    let applied = sandbox.plandex(args).env("PATH", &path).finish().exits(10);
+    assert!(applied.stdout.contains("c.txt: Was changed"), "{applied}");
+    assert_eq!(sandbox.read("b.txt"), "B\n");
+    assert_eq!(sandbox.read("c.txt"), "the user's\n");
+    assert_eq!(pending(&sandbox), ["c.txt"]);
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(!said.contains("./c.txt"), "{said}");
+}

@@ -8,13 +8,21 @@ use std::time::Duration;
 
 use plandex::store::Integrity;
 
-use super::tracer::{Act, Fault, Traced, trace};
+use super::acts::{Act, Fault, Traced};
+use super::tracer::trace;
 use super::{APPLY, Ends, Left, REPAIR};
 use crate::crash_points::{Template, check_goes_on, check_sound, sweep};
 use crate::support::{Sandbox, skip};
 
 /// Set to anything for every call of every apply; otherwise the larger ones are sampled.
 const FULL: &str = "PLANDEX_TEST_EVERY_CALL";
+
+/// Why a test was left out.
+const UNTRACED: &str = if cfg!(target_arch = "x86_64") {
+    "nothing may be traced here"
+} else {
+    "system calls are traced on x86_64 only"
+};
 
 /// One in so many is looked at by git, and lived with further.
 const SAMPLED: usize = 12;
@@ -178,7 +186,7 @@ fn canaries(sandbox: &Sandbox) -> BTreeMap<PathBuf, String> {
 /// with all that fail from there on.
 fn disturb(count: usize, wanted: usize) {
     let Some(sweep_of) = Sweep::new(count) else {
-        skip!("nothing may be traced here");
+        skip!(UNTRACED);
     };
     let all = sweep_of.calls.len();
     // No fewer than staging, syncing and moving each file, and a journal.
@@ -225,7 +233,7 @@ fn an_apply_of_a_hundred_files_disturbed_at_some_calls_is_all_or_nothing() {
 fn a_recovery_disturbed_at_every_call_can_be_run_again() {
     for (count, wanted) in [(1, 6), (10, 2)] {
         let Some(sweep_of) = Sweep::new(count) else {
-            skip!("nothing may be traced here");
+            skip!(UNTRACED);
         };
         // Kills that leave something to recover: from the journal's first row on.
         let staged = sweep_of

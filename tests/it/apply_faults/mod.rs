@@ -1,12 +1,14 @@
 //! `apply` while the machine fails it: killed, refused, cut off its power, raced; and its recovery
 //! likewise. What is left is all old or all new, and nothing that anybody wrote is lost.
 
+mod acts;
 mod calls;
 #[path = "../../editor/mod.rs"]
 mod editor;
 mod killed;
 mod power;
 mod races;
+#[cfg_attr(not(target_arch = "x86_64"), path = "untraced.rs")]
 mod tracer;
 
 use std::collections::BTreeMap;

@@ -3,7 +3,6 @@
 //! strace can do the same to one thread: its counters are per thread and per call, and an apply has
 //! two threads at work, so that many calls could not be named. Here they are numbered as they come,
 //! whichever thread makes them.
-#![cfg(target_arch = "x86_64")]
 #![expect(unsafe_code, reason = "ptrace has no safe interface")]
 
 use std::collections::HashMap;
@@ -16,31 +15,8 @@ use std::process::{Command, ExitStatus};
 
 use libc::{c_int, c_long, pid_t};
 
+use super::acts::{Act, Fault, Traced};
 use crate::support::Sandbox;
-
-/// What is done to a command. Its calls are counted from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Act {
-    /// Nothing.
-    Watch,
-    /// SIGKILL before this call; what was before it is done.
-    KillBefore(usize),
-    /// SIGKILL once this call is done.
-    KillAfter(usize),
-    /// This call alone fails.
-    Fail(usize, Fault),
-    /// This call fails and all after it.
-    FailFrom(usize, Fault),
-}
-
-/// How a call fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// EIO.
-    Broken,
-    /// ENOSPC.
-    Full,
-}
 
 impl Fault {
     fn errno(self) -> c_int {
@@ -48,21 +24,6 @@ impl Fault {
             Self::Broken => libc::EIO,
             Self::Full => libc::ENOSPC,
         }
-    }
-}
-
-/// How a command went.
-#[derive(Debug)]
-pub(super) struct Traced {
-    /// The calls that change something outside of the process, in order, as far as it came.
-    pub(super) calls: Vec<String>,
-    pub(super) status: ExitStatus,
-    pub(super) output: String,
-}
-
-impl Traced {
-    pub(super) fn was_killed(&self) -> bool {
-        self.status.signal() == Some(libc::SIGKILL)
     }
 }
 

@@ -323,8 +323,12 @@ fn hostile_paths_touch_nothing_outside_and_leave_the_good_files_pending() {
         assert_eq!(canaries(&sandbox), before, "{path}");
     }
     let applied = sandbox.ok(&["apply", "-y", "--json"]).stdout;
-    let applied = applied.lines().nth(1).unwrap();
-    let applied: serde_json::Value = serde_json::from_str(applied).unwrap();
+    let mut events = applied
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let applied = events
+        .find(|event| event["type"] == "apply.completed")
+        .unwrap();
     assert_eq!(
         applied["written"].as_array().unwrap().len(),
         hostile.len(),
@@ -367,7 +371,7 @@ fn a_reply_that_breaks_off_fails_its_file_and_keeps_the_whole_ones() {
     for (tail, what) in open {
         let whole = edit("good.txt", "", what);
         // Given first to a fresh plan, so that the good file is new each time.
-        sandbox.ok(&["new", "-n", "draft"]);
+        sandbox.ok(&["new"]);
         let reply = sandbox.write_beside("reply", &format!("{whole}\n{tail}"));
         let outcome = sandbox.run(&["tell", "x", "--reply", reply.to_str().unwrap(), "--json"]);
         assert_eq!(outcome.code, Some(3), "{what}\n{outcome}");
@@ -439,7 +443,7 @@ fn a_read_only_file_of_the_project_is_reported_and_stays_pending() {
     let path = sandbox.root().join("a.txt");
     std::fs::set_permissions(&path, Permissions::from_mode(0o444)).unwrap();
     let outcome = sandbox.run(&["apply", "-y"]).exits(10);
-    assert!(outcome.stdout.contains("a.txt: is read-only"), "{outcome}");
+    assert!(outcome.stdout.contains("- a.txt: Read-only"), "{outcome}");
     assert_eq!(sandbox.read("a.txt"), "one\ntwo\n");
     std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
     sandbox.ok(&["apply", "-y"]);

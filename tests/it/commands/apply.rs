@@ -180,10 +180,14 @@ M src/lib.rs +1 −1
         &sandbox.run(&["log"]),
         r#"$ plandex log
 --- stdout
-[SHORT]  [TIME]  Apply 2 changes
-[SHORT]  [TIME]  Tell #1: src/lib.rs
-[SHORT]  [TIME]  Load src/lib.rs
-[SHORT]  [TIME]  New plan draft
+  0  [SHORT]  [AGE] ago  Apply 2 changes
+     plandex: apply changes (ticket 4, fence 4), plandex apply -y
+  1  [SHORT]  [AGE] ago  Tell #1: src/lib.rs
+     plandex: tell execution (ticket 3, fence 3), plandex tell -f [PLACE]/tmp/prompt
+  2  [SHORT]  [AGE] ago  Load src/lib.rs
+     plandex: load context (ticket 1, fence 1), plandex load src/lib.rs
+  3  [SHORT]  [AGE] ago  New plan draft
+     plandex, plandex new -n draft
 --- exit 0
 "#,
     );

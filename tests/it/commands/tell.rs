@@ -284,6 +284,7 @@ warning: src/lib.rs  edit 1/1 (search/replace)  NOT FOUND
     -    "helo"
     +    "hello"
   compared exactly, ignoring trailing space, ignoring indentation, ignoring typographic characters
+  fix: plandex tell --reply -
 
 Operation failed after partial completion.
 

@@ -62,8 +62,10 @@ const FIELDS: &[(&str, &str)] = &[
     ),
     (
         "apply.completed",
-        "schemaVersion dryRun id written already skipped failed kept",
+        "schemaVersion dryRun id undone? written merged already skipped failed kept commit notCommitted? commitError?",
     ),
+    ("apply.planned", "schemaVersion dryRun files overlaps"),
+    ("apply.conflict", "schemaVersion files"),
     (
         "line.completed",
         "schemaVersion line id? args status exitCode durationMs documents? stdout? stderr? error?",

@@ -55,7 +55,7 @@ fn every_stream_is_in_the_table() {
         assert_eq!(of_runs(&again), of_runs(&told));
     }
     let applied = check(&sandbox.ok(&["apply", "-y", "--json"]).stdout, 0);
-    assert_eq!(types(&applied)[1], "apply.completed");
+    assert_eq!(types(&applied)[1..3], ["apply.planned", "apply.completed"]);
     let batch = sandbox.plandex(["batch", "-", "--json"]);
     let batch = check(&batch.stdin("status\nplans\n").finish().ok().stdout, 0);
     assert_eq!(

@@ -49,8 +49,16 @@ fn files_are_chosen_from_where_one_stands() {
     assert_eq!(names(&["diff", "--json", "."], "src"), ["src/lib.rs"]);
     assert_eq!(names(&["diff", "--json", "../two.txt"], "src"), ["two.txt"]);
     let none = sandbox.run(&["diff", "one.txt"]).exits(2);
-    let words = "one.txt is not pending; pending: src/lib.rs, two.txt";
+    let words = "\"one.txt\" is no pending file; pending: src/lib.rs, two.txt";
     assert!(none.stderr.contains(words), "{none}");
+    // Patterns, and whole paths from anywhere.
+    assert_eq!(names(&["diff", "--json", "**/*.rs"], "."), ["src/lib.rs"]);
+    assert_eq!(names(&["diff", "--json", "*.rs"], "src"), ["src/lib.rs"]);
+    let whole = sandbox.root().join("two.txt");
+    let whole = whole.to_str().unwrap();
+    assert_eq!(names(&["diff", "--json", whole], "src"), ["two.txt"]);
+    sandbox.ok(&["reject", "-y", "*.txt"]);
+    assert_eq!(names(&["diff", "--json"], "."), ["src/lib.rs"]);
 }
 
 #[test]

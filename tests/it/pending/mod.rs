@@ -1,6 +1,7 @@
 //! What is pending: shown, given up, wanted by several plans.
 
 mod diff;
+mod patch;
 mod reject;
 mod who;
 

@@ -94,6 +94,31 @@ fn a_file_that_failed_is_tried_again_when_it_has_what_was_missing() {
 }
 
 #[test]
+fn a_failed_edit_tells_when_the_changed_file_was_loaded() {
+    let sandbox = project();
+    let reply = edit("\"hello\"", "\"one\"");
+    answered(&sandbox, &["tell", "-n", "x"], &reply).ok();
+    sandbox.write("src/lib.rs", "// another file by now\n");
+    let build = sandbox.plandex(["build"]).env("TZ", "UTC");
+    let built = build.finish().exits(3);
+    let json = sandbox.run(&["build", "--json"]).exits(3).stdout;
+    let (_, stamp) = json.split_once("\"stale\":true,\"loaded_at\":").unwrap();
+    let stamp = stamp.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+    let shown = rows(
+        &sandbox,
+        "SELECT updated_at FROM contexts WHERE path = 'src/lib.rs'",
+    );
+    assert_eq!(shown, [stamp], "{json}");
+    let loaded_at: i64 = stamp.parse().unwrap();
+    let at = jiff::Timestamp::from_millisecond(loaded_at).unwrap();
+    let at = at.to_zoned(jiff::tz::TimeZone::UTC).strftime("%H:%M");
+    let said = format!("file changed since context was loaded ({at})");
+    assert!(built.stderr.contains(&said), "{said}: {built}");
+    let remedy = "plandex update && plandex build";
+    assert!(built.stderr.contains(remedy), "{built}");
+}
+
+#[test]
 fn json_tells_a_build_as_a_run() {
     let sandbox = project();
     answered(&sandbox, &["tell", "-n", "1"], &file("a.txt", "a")).ok();

@@ -185,7 +185,7 @@ fn a_dump_shows_every_table_and_nothing_that_differs() {
     };
     let dump = dump_of_a_new_one();
     assert!(
-        dump.contains("plans: id=\"#2\" name=\"one\" created_at=~"),
+        dump.contains("plans: id=\"#2\" name=\"one\" is_draft=0 created_at=~"),
         "{dump}"
     );
     assert!(dump.contains("head=v1"), "{dump}");

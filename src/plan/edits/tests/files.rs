@@ -139,8 +139,6 @@ fn utf_16_is_told_from_other_bytes() {
             let failure = fails(Some(base), &[edit], Reason::Binary);
             assert!(failure.note.unwrap().contains("UTF-16"));
         }
-        let built = build_file("a", Some(base), &[whole("x\n")]).unwrap();
-        assert_eq!(built.content.unwrap(), b"x\n");
     }
     for base in [
         &b"a\0b\n"[..],
@@ -152,5 +150,44 @@ fn utf_16_is_told_from_other_bytes() {
             fails(Some(base), &[replace("b\n", "c\n")], Reason::Binary).note,
             None
         );
+    }
+}
+
+#[test]
+fn utf_16_stays_utf_16_when_it_is_written_anew() {
+    type Order = fn(u16) -> [u8; 2];
+    let of =
+        |text: &str, order: Order| -> Vec<u8> { text.encode_utf16().flat_map(order).collect() };
+    for order in [u16::to_le_bytes as Order, u16::to_be_bytes] {
+        for mark in ["", "\u{feff}"] {
+            let base = of(&format!("{mark}a line\r\nb\r\n"), order);
+            let edits = [whole("gr\u{fc}n \u{1f600}\nc\n"), replace("c\n", "d\n")];
+            let built = build_file("a", Some(&base), &edits).unwrap();
+            let expect = of(&format!("{mark}gr\u{fc}n \u{1f600}\r\nd\r\n"), order);
+            assert_eq!(built.content.unwrap(), expect);
+            // Lines left out of such a file are nowhere to be taken from.
+            let elided = whole("x\n// ... existing code ...\n");
+            fails(Some(&base), &[elided], Reason::Elided);
+        }
+    }
+    // Half a character, or half of a pair, is no text of any kind.
+    for base in [&b"\xff\xfea\0b"[..], b"\xff\xfe\0\xd8a\0"] {
+        let built = build_file("a", Some(base), &[whole("x\n")]).unwrap();
+        assert_eq!(built.content.unwrap(), b"x\n");
+    }
+}
+
+#[test]
+fn a_patch_that_adds_a_file_gives_it_a_last_newline() {
+    let add = |format| Edit {
+        format,
+        ..whole("x\ny\n")
+    };
+    for (format, expect) in [
+        (Format::ApplyPatch, "x\r\ny\r\n"),
+        (Format::WholeFile, "x\r\ny"),
+    ] {
+        let built = build_file("a", Some(b"1\r\n2\r\n3"), &[add(format)]).unwrap();
+        assert_eq!(built.content.unwrap(), expect.as_bytes(), "{format:?}");
     }
 }

@@ -234,6 +234,20 @@ fn outer_context_is_left_out_as_a_last_resort() {
 }
 
 #[test]
+fn a_number_is_that_of_the_first_line_whatever_is_left_out() {
+    let number = |rows: &str, line| [diff(numbered(rows, line))];
+    // The first two lines of three are meant by 4, of which the first is not there any more.
+    let stale = " gone\n call()\n+new()\n call()\n";
+    let base = "1\n2\n3\ncall()\ncall()\ncall()\n7\n";
+    let expect = "1\n2\n3\ncall()\ncall()\nnew()\ncall()\n7\n";
+    assert_eq!(check(base, &number(stale, 4), expect), Tier::LessContext);
+    // Of a blank line that is not there, the same.
+    let blank = " \n-call()\n+new()\n";
+    let expect = "1\n2\n3\ncall()\nnew()\ncall()\n7\n";
+    assert_eq!(check(base, &number(blank, 4), expect), Tier::BlankLines);
+}
+
+#[test]
 fn a_hunk_for_the_end_of_the_file_goes_there() {
     let end = |rows: &str| {
         patch(Hunk {

@@ -4,6 +4,7 @@
 mod blocks;
 mod cuts;
 mod diffs;
+mod long;
 mod patches;
 mod references;
 mod round_trip;

@@ -6,6 +6,8 @@
 //! changes of the user's own that were not committed is left out. If the commit fails, the index is
 //! as it was. A busy `index.lock` is somebody's: it is waited for and never removed.
 
+mod note;
+
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -13,6 +15,8 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
+
+pub use note::mend;
 
 use super::Reported;
 use crate::lock::Patience;
@@ -66,6 +70,9 @@ pub enum GitError {
     /// Somebody else was at work in the repository for as long as was waited.
     #[error("the git repository is locked by somebody else: {0}")]
     Locked(String),
+    /// What is about to be done cannot be recorded.
+    #[error("a commit cannot be recorded: {0:#}")]
+    Unrecorded(anyhow::Error),
     /// Git, or a hook of the user's, said no.
     #[error("git did not commit")]
     Refused {
@@ -130,8 +137,9 @@ pub fn look(root: &Path, paths: &[&str]) -> Result<Before, GitError> {
 
 /// Commits `written` with the `message` of what is committed: those that were clean before and that git does not ignore.
 /// `before` is from before they were written; a busy repository is waited for as `patience` says.
+/// What a kill in between leaves is on record in `state_dir`, for [`mend`].
 pub fn commit(
-    root: &Path,
+    (root, state_dir): (&Path, &Path),
     before: &Before,
     written: &[String],
     message: impl FnOnce(&[&str]) -> String,
@@ -145,7 +153,9 @@ pub fn commit(
     if paths.is_empty() {
         return Ok(committed);
     }
+    let mut note = None;
     if !new.is_empty() {
+        note = Some(note::Note::write(state_dir, &new).map_err(GitError::Unrecorded)?);
         let words = [
             "--literal-pathspecs",
             "add",
@@ -153,8 +163,11 @@ pub fn commit(
             FROM_STDIN,
             NUL,
         ];
-        let added = patiently(root, &words, &listed(&new), patience)?;
-        refused_unless(&added)?;
+        let added = patiently(root, &words, &listed(&new), patience);
+        if let Err(error) = added.and_then(|added| refused_unless(&added)) {
+            ended(note)?;
+            return Err(error);
+        }
     }
     crash_point("git.before");
     let message = format!("--message={}", message(&paths));
@@ -171,6 +184,7 @@ pub fn commit(
     let made = made.and_then(|made| refused_unless(&made));
     if let Err(error) = made {
         forget(root, &new, patience)?;
+        ended(note)?;
         let words = [
             "--no-optional-locks",
             "--literal-pathspecs",
@@ -186,10 +200,16 @@ pub fn commit(
             Err(error)
         };
     }
+    ended(note)?;
     let head = run(root, &["rev-parse", "--verify", "--quiet", "HEAD"], &[])?;
     committed.hash = Some(String::from_utf8_lossy(head.stdout.trim_ascii()).into_owned());
     committed.paths = paths.into_iter().map(str::to_owned).collect();
     Ok(committed)
+}
+
+fn ended(note: Option<note::Note>) -> Result<(), GitError> {
+    note.map_or(Ok(()), note::Note::end)
+        .map_err(GitError::Unrecorded)
 }
 
 /// Of what was written: what is committed, what of that git does not know yet, and what is left out.
@@ -231,27 +251,30 @@ fn sorted<'w>(root: &Path, before: &Before, written: &'w [String]) -> Result<Sor
 const FROM_STDIN: &str = "--pathspec-from-file=-";
 const NUL: &str = "--pathspec-file-nul";
 
-/// Takes paths that were to be added out of the index again, but for those that somebody (a hook)
-/// has really added since.
+/// Takes paths that were announced out of the index again: those that are in it and neither in HEAD
+/// nor, by somebody (a hook) who really added them since, in what is to be committed.
 fn forget(root: &Path, new: &[&str], patience: &Waiting<'_>) -> Result<(), GitError> {
     if new.is_empty() {
         return Ok(());
     }
-    let words = [
-        "--no-optional-locks",
-        "--literal-pathspecs",
-        "diff",
-        "--cached",
-        "--name-only",
-        "--relative",
-        "-z",
-    ];
-    let added: HashSet<String> = asked(root, &words, new)?.into_iter().collect();
-    let ours: Vec<&str> = new
-        .iter()
-        .copied()
-        .filter(|path| !added.contains(*path))
-        .collect();
+    let known = |words: &[&str]| -> Result<HashSet<String>, GitError> {
+        let words = [&["--no-optional-locks", "--literal-pathspecs"], words].concat();
+        Ok(asked(root, &words, new)?.into_iter().collect())
+    };
+    let in_index = known(&["ls-files", "-z"])?;
+    let added = known(&["diff", "--cached", "--name-only", "--relative", "-z"])?;
+    let head = run(root, &["rev-parse", "--verify", "--quiet", "HEAD"], &[])?;
+    let committed = match head.status.success() {
+        true => known(&["ls-tree", "-z", "--name-only", "HEAD"])?,
+        false => HashSet::new(),
+    };
+    let is_announced = |path: &&str| {
+        in_index.contains(*path) && !added.contains(*path) && !committed.contains(*path)
+    };
+    let ours: Vec<&str> = new.iter().copied().filter(is_announced).collect();
+    if ours.is_empty() {
+        return Ok(());
+    }
     let words = ["update-index", "--force-remove", "-z", "--stdin"];
     refused_unless(&patiently(root, &words, &listed(&ours), patience)?)
 }
