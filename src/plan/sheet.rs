@@ -105,7 +105,8 @@ impl Disk {
         store.read(|tx| contexts::paths(tx, &self.branch_id))
     }
 
-    /// When the model was shown the path, wall time in milliseconds, if that was another content.
+    /// When the model was shown another content of the path than one with this hash (wall time in
+    /// milliseconds); `None` if it was not.
     fn stale_since(&self, path: &str, hash: Option<&String>) -> Result<Option<i64>> {
         let entries = self
             .project

@@ -86,12 +86,12 @@ fn commands(size: &Size) -> Vec<Row> {
         row("locks"),
         row("locks --stats"),
         row("locks --sql history"),
-        row("who src/file0.rs"),
         row("load src/file1.rs"),
         row("rm src/file1.rs"),
         row("rewind 1").inherent("reads the whole tree of a version"),
         row("tell --reply REPLY change"),
         row("diff"),
+        row("who src/file0.rs"),
         row("apply -y"),
         row("checkout -b side")
             .after(&["checkout main", "delete-branch -y side"])
