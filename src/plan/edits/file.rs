@@ -9,7 +9,7 @@ use super::matcher::Miss;
 use super::numbers::Numbers;
 use super::report::Flaw;
 use super::segments::put_segments;
-use super::text::{Layout, Likeness, Row, Text, edit_lines, is_blank, utf16_layout};
+use super::text::{Foreign, Likeness, Row, Text, edit_lines, is_blank, utf16_layout};
 use super::{BuildWarning, Edit, EditBody, Format, Hunk, Reason, Tier, check_path};
 
 /// What there is at a path.
@@ -19,27 +19,6 @@ pub(super) enum File<'a> {
     /// Bytes that are not read as lines.
     Foreign(Foreign),
     Text(Text<'a>),
-}
-
-/// Bytes that are not UTF-8 text.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Foreign {
-    /// UTF-16 text, laid out so.
-    Utf16(Layout),
-    Unknown,
-}
-
-impl Foreign {
-    /// Why lines cannot be changed.
-    fn flaw(self) -> Flaw {
-        let flaw = Flaw::of(Reason::Binary);
-        match self {
-            Self::Utf16(_) => flaw.with_note(
-                "it is UTF-16 text: convert it to UTF-8, or have the whole file written anew",
-            ),
-            Self::Unknown => flaw,
-        }
-    }
 }
 
 /// A file, what was done to it so far, and what is to be told of that.

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 
+use super::Reason;
 pub(super) use super::lines::Likeness;
 use super::lines::{Line, Lines};
+use super::report::Flaw;
 
 /// What a text's characters are written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,27 @@ enum Encoding {
     Little,
     /// UTF-16 with the higher byte first.
     Big,
+}
+
+/// Bytes that are not UTF-8 text.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Foreign {
+    /// UTF-16 text, laid out so.
+    Utf16(Layout),
+    Unknown,
+}
+
+impl Foreign {
+    /// Why lines cannot be changed.
+    pub(super) fn flaw(self) -> Flaw {
+        let flaw = Flaw::of(Reason::Binary);
+        match self {
+            Self::Utf16(_) => flaw.with_note(
+                "it is UTF-16 text: convert it to UTF-8, or have the whole file written anew",
+            ),
+            Self::Unknown => flaw,
+        }
+    }
 }
 
 /// How bytes that are UTF-16 text, not UTF-8, are laid out; `None` for all others.
