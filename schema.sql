@@ -93,6 +93,11 @@ CREATE TABLE contexts (
 ) STRICT;
 
 CREATE INDEX contexts_branch ON contexts (branch_id, created_at);
+-- One of thousands is found by its name; their tokens are summed without a look at the rest of them.
+CREATE INDEX contexts_name ON contexts (branch_id, name);
+CREATE INDEX contexts_tokens ON contexts (branch_id, tokens);
+-- Not every model takes images.
+CREATE INDEX contexts_images ON contexts (branch_id) WHERE kind = 'image';
 -- One entry a path (and way to show it) and branch: loading it again replaces it.
 CREATE UNIQUE INDEX contexts_path ON contexts (branch_id, kind, path) WHERE path IS NOT NULL;
 CREATE UNIQUE INDEX contexts_url ON contexts (branch_id, url) WHERE url IS NOT NULL;
@@ -124,11 +129,18 @@ CREATE TABLE convo_messages (
         ('open', 'complete', 'stopped', 'truncated', 'refused', 'error', 'interrupted')),
     -- Whether its edits were left for a later build (see plan_builds).
     kept       INTEGER NOT NULL DEFAULT 0 CHECK (kept IN (0, 1)),
+    -- Estimated tokens of this message and all before it, so that those of a long conversation are
+    -- not counted again; NULL while it is open and where they never were.
+    tokens_to  INTEGER,
     created_at INTEGER NOT NULL,
     completed_at INTEGER,
     PRIMARY KEY (branch_id, id),
     UNIQUE (branch_id, number)
 ) STRICT;
+
+-- What a run asks of a long conversation before it begins: is a reply open, is one not built yet.
+CREATE INDEX convo_messages_open ON convo_messages (branch_id, number) WHERE state = 'open';
+CREATE INDEX convo_messages_kept ON convo_messages (branch_id, number) WHERE kept = 1;
 
 CREATE TRIGGER convo_messages_are_final BEFORE UPDATE ON convo_messages
 WHEN OLD.state <> 'open'

@@ -80,15 +80,27 @@ impl From<Said> for MessageDocument {
 pub(super) fn convo(cli: &Cli, args: &Convo) -> Result<ExitCode> {
     let range = args.range.as_deref().map_or(Ok(1..=i64::MAX), range)?;
     let (project, selected) = cli.open_selected()?;
-    let said = history::conversation(&project, &selected, range.clone())?;
-    if said.is_empty() && args.range.is_some() {
-        let all = history::conversation(&project, &selected, 1..=i64::MAX)?;
-        let message = match all.last() {
+    let (mut documents, mut is_empty) = (Vec::new(), true);
+    history::conversation(&project, &selected, range.clone(), |said| {
+        is_empty = false;
+        if cli.ui.stdout_closed() {
+            return ControlFlow::Break(());
+        }
+        if cli.json {
+            documents.push(MessageDocument::from(said));
+        } else if args.plain {
+            cli.ui.line(said.message.text.trim_end_matches('\n'));
+        } else {
+            show(cli, &said);
+        }
+        ControlFlow::Continue(())
+    })?;
+    if is_empty && args.range.is_some() {
+        let message = match history::last_number(&project, &selected)? {
             None => "nothing has been said yet".to_owned(),
             Some(last) => format!(
-                "there is no message {}: the last one is {}",
+                "there is no message {}: the last one is {last}",
                 range.start(),
-                last.message.number
             ),
         };
         return Err(UsageError::new(message, "`plandex convo`").into());
@@ -106,20 +118,11 @@ pub(super) fn convo(cli: &Cli, args: &Convo) -> Result<ExitCode> {
             schema_version: SCHEMA_VERSION,
             plan: selected.plan.name,
             branch: selected.branch.name,
-            messages: said.into_iter().map(MessageDocument::from).collect(),
+            messages: documents,
         });
-        return Ok(ExitCode::Done);
-    }
-    if said.is_empty() {
+    } else if is_empty {
         cli.ui.note("Nothing has been said yet");
         cli.ui.hint("`plandex tell \"what to do\"`");
-    }
-    for said in said {
-        if args.plain {
-            cli.ui.line(said.message.text.trim_end_matches('\n'));
-        } else {
-            show(cli, &said);
-        }
     }
     Ok(ExitCode::Done)
 }

@@ -11,7 +11,7 @@ use crate::repo::{self, TreeChange};
 use crate::store::branches::Branch;
 use crate::store::contexts::{self, Context};
 use crate::store::tickets::{AppendPermit, WritePermit};
-use crate::store::{new_id, ratios};
+use crate::store::{ReadTx, new_id, ratios};
 
 /// So many entries a branch has at the most.
 pub const ENTRIES_MAX: usize = 20_000;
@@ -58,19 +58,29 @@ fn prepare(
     budget: Option<&Budget>,
 ) -> Result<(Vec<TreeChange>, Vec<Context>)> {
     let store = &turn.project.store;
-    let known = store.read(|tx| contexts::of_branch(tx, &branch.id))?;
     let now = clock::wall_ms();
     let mut entries = Vec::with_capacity(loaded.len());
     let mut changes = Vec::with_capacity(loaded.len() * 2);
-    let places = places(&known);
-    for item in loaded {
-        let place = place_of(item.kind, item.path.as_deref(), item.origin.url.as_deref());
-        let earlier = place.and_then(|place| places.get(&place).copied());
-        let entry = row(branch, item, earlier, now)?;
+    let (earlier, (count, tokens)) = store.read(|tx| {
+        let earlier = loaded.iter().map(|item| earlier(tx, branch, item));
+        let earlier: Vec<Option<Context>> = earlier.collect::<Result<_>>()?;
+        Ok((earlier, contexts::sum(tx, &branch.id)?))
+    })?;
+    for (item, earlier) in loaded.iter().zip(&earlier) {
+        let entry = row(branch, item, earlier.as_ref(), now)?;
         changes.extend(tree::context(&entry, item.body.clone()));
         entries.push(entry);
     }
-    check_room(&known, &entries, budget)?;
+    let replaced: HashMap<&str, u64> = earlier
+        .iter()
+        .flatten()
+        .map(|entry| (entry.id.as_str(), entry.tokens.unsigned_abs()))
+        .collect();
+    let kept = (
+        count - replaced.len(),
+        tokens.saturating_sub(replaced.values().sum()),
+    );
+    check_room(kept, &entries, budget)?;
     Ok((changes, entries))
 }
 
@@ -89,14 +99,24 @@ fn place_of<'a>(
     }
 }
 
-fn places(known: &[Context]) -> HashMap<(&'static str, &str), &Context> {
-    known
-        .iter()
-        .filter_map(|entry| {
-            let (path, url) = (entry.path.as_deref(), entry.origin.url.as_deref());
-            Some((place_of(entry.kind, path, url)?, entry))
-        })
-        .collect()
+/// The entry of the branch that `item` is again.
+fn earlier(tx: &ReadTx<'_>, branch: &Branch, item: &Loaded) -> Result<Option<Context>> {
+    let (path, url) = (item.path.as_deref(), item.origin.url.as_deref());
+    let place = place_of(item.kind, path, url);
+    let found = match place {
+        None => Vec::new(),
+        Some(("url", url)) => Vec::from_iter(contexts::at_url(tx, &branch.id, url)?),
+        Some((_, path)) => contexts::at_path(tx, &branch.id, path)?,
+    };
+    let is_it = |entry: &Context| {
+        place_of(
+            entry.kind,
+            entry.path.as_deref(),
+            entry.origin.url.as_deref(),
+        ) == place
+    };
+    // Where there are two, as a file and as an image, the newer one.
+    Ok(found.into_iter().rfind(is_it))
 }
 
 /// The row of `item`, in the place of `earlier` if there was one.
@@ -118,22 +138,23 @@ fn row(branch: &Branch, item: &Loaded, earlier: Option<&Context>, now: i64) -> R
     })
 }
 
-/// Whether there is room for `entries` among and beside those that are `known`.
-fn check_room(known: &[Context], entries: &[Context], budget: Option<&Budget>) -> Result<()> {
-    let replaced: HashSet<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
-    let kept = || {
-        let stays = |entry: &&Context| !replaced.contains(entry.id.as_str());
-        known.iter().filter(stays)
-    };
-    if kept().count() + replaced.len() > ENTRIES_MAX {
+/// Whether there is room for `entries` beside those that stay: how many, and their tokens.
+fn check_room(
+    (count, kept): (usize, u64),
+    entries: &[Context],
+    budget: Option<&Budget>,
+) -> Result<()> {
+    let ids: HashSet<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
+    if count + ids.len() > ENTRIES_MAX {
         return Err(ContextError::TooMany(ENTRIES_MAX).into());
     }
     let Some(budget) = budget else {
         return Ok(());
     };
-    let sum = |tokens: i64| ratios::corrected(tokens.unsigned_abs(), budget.permille);
-    let kept = sum(kept().map(|entry| entry.tokens).sum());
-    let added = sum(entries.iter().map(|entry| entry.tokens).sum());
+    let corrected = |tokens| ratios::corrected(tokens, budget.permille);
+    let kept = corrected(kept);
+    let added = entries.iter().map(|entry| entry.tokens.unsigned_abs());
+    let added = corrected(added.sum());
     if kept.saturating_add(added) > budget.room {
         return Err(ContextError::OverBudget {
             model: budget.model.clone(),

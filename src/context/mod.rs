@@ -20,7 +20,6 @@ mod read;
 mod refresh;
 mod rules;
 mod selector;
-mod tokens;
 mod walk;
 
 #[cfg(test)]
@@ -32,14 +31,14 @@ use anyhow::{Context as _, Result};
 
 pub use crate::platform::snapshot::FileKind;
 pub use crate::store::contexts::{Detail, Kind, Origin};
+pub use crate::store::tokens::estimate_tokens;
 pub use entries::{Budget, ENTRIES_MAX, add, remove};
 pub use fresh::{Freshness, freshness};
 pub use image::{Counting, Image};
 pub use page::{fetch, is_url};
 pub use read::{note, piped};
 pub use refresh::{Compared, Outdated, Refreshing, Renewal, compare, refresh_branch};
-pub use selector::{SelectorError, select};
-pub use tokens::estimate_tokens;
+pub use selector::{SelectorError, chosen, select};
 
 use crate::platform::cancel::Cancel;
 use crate::platform::snapshot::Tree;

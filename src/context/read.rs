@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::tokens::estimate_tokens;
+use super::estimate_tokens;
 use super::walk::{Asked, Found};
 use super::{
     ContextError, Counting, FILE_BYTES_MAX, Gathered, Ground, Ignored, Image, Kind, LoadOptions,

@@ -1,8 +1,12 @@
 //! Which entries the words of a command line mean: a name, a number, a range, a pattern, a directory.
 
+use std::collections::BTreeMap;
+
+use anyhow::Result;
 use ignore::gitignore::GitignoreBuilder;
 
-use crate::store::contexts::Context;
+use crate::store::ReadTx;
+use crate::store::contexts::{self, Context};
 
 /// Why words mean no entries.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +28,29 @@ pub enum SelectorError {
     /// A range that ends before it begins.
     #[error("{0} ends before it begins")]
     Backwards(String),
+}
+
+/// The entries of a branch that `words` mean, as [`select`] finds them; where each word is the name
+/// of one, without a look at the others.
+pub fn chosen(
+    tx: &ReadTx<'_>,
+    branch_id: &str,
+    words: &[String],
+    below: &str,
+) -> Result<Vec<Context>> {
+    let mut named = BTreeMap::new();
+    for word in words {
+        let path = from_root(word, below).filter(|path| !path.is_empty());
+        let found = contexts::named(tx, branch_id, word, path.as_deref())?;
+        if found.is_empty() {
+            let entries = contexts::of_branch(tx, branch_id)?;
+            let places = select(&entries, words, below)?;
+            return Ok(places.into_iter().map(|at| entries[at].clone()).collect());
+        }
+        let keyed = |entry: Context| ((entry.created_at, entry.id.clone()), entry);
+        named.extend(found.into_iter().map(keyed));
+    }
+    Ok(named.into_values().collect())
 }
 
 /// The places in `entries` (from 0, sorted, each once) that `words` mean. `below` is the directory

@@ -61,6 +61,11 @@ pub enum Provider {
 }
 
 impl Provider {
+    /// Whether the answer is there already, so that nobody is shown the context.
+    pub fn is_shown_nothing(&self) -> bool {
+        matches!(self, Self::Literal | Self::ReplyFile(_) | Self::ReplyInput)
+    }
+
     /// The word for people, JSON and the conversation.
     pub fn word(&self) -> &'static str {
         match self {

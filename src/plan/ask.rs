@@ -380,15 +380,7 @@ pub fn check_images(project: &Project, branch_id: &str, chosen: &Chosen) -> Resu
     if matches!(chosen.provider, Provider::Endpoint(_)) {
         return Ok(());
     }
-    let entries = project
-        .store
-        .read(|tx| contexts::of_branch(tx, branch_id))?;
-    let is_image = |entry: &&Context| entry.kind == contexts::Kind::Image;
-    let names: Vec<&str> = entries
-        .iter()
-        .filter(is_image)
-        .map(|entry| entry.name.as_str())
-        .collect();
+    let names = project.store.read(|tx| contexts::images(tx, branch_id))?;
     if names.is_empty() {
         return Ok(());
     }

@@ -62,7 +62,13 @@ impl Group {
 /// another one is read.
 pub(super) fn by_path(sheets: &mut Sheets, edits: &[Edit]) -> Result<Vec<Group>> {
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    let names = sheets.names();
+    // Only a name without a directory is looked up among all that was shown.
+    let is_bare = |edit: &Edit| !edit.path.trim_start_matches("./").contains('/');
+    let shown = match edits.iter().any(is_bare) {
+        true => sheets.disk.shown()?,
+        false => Vec::new(),
+    };
+    let names = sheets.names(&shown);
     for edit in edits {
         // A bare name that is there at the root means that file.
         let is_bare = !edit.path.contains('/');

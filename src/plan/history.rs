@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::project::{APPLY, Project, Selected};
 use crate::repo::{LogEntry, Version};
+use crate::store::ReadTx;
 use crate::store::changes::{self, Build};
-use crate::store::messages::{self, Message};
+use crate::store::messages::{self, Message, Role};
 
 /// A message with what its edits became.
 #[derive(Debug, Clone)]
@@ -42,27 +43,55 @@ impl From<Build> for FailedBuild {
     }
 }
 
-/// The messages of the selected branch whose numbers are in `range`, in order.
+/// Messages are read so many at a time, so that a long conversation is never all in memory.
+const PAGE: i64 = 500;
+
+/// Calls `each` with the messages of the selected branch whose numbers are in `range`, in order,
+/// until it says to stop.
 pub fn conversation(
     project: &Project,
     selected: &Selected,
     range: RangeInclusive<i64>,
-) -> Result<Vec<Said>> {
-    project.store.read(|tx| {
-        let builds = changes::builds(tx, &selected.branch.id)?;
-        let said = messages::of_branch(tx, &selected.branch.id)?
+    mut each: impl FnMut(Said) -> ControlFlow<()>,
+) -> Result<()> {
+    let (mut next, to) = range.into_inner();
+    loop {
+        let page = project.store.read(|tx| {
+            let page = messages::numbered(tx, &selected.branch.id, (next, to), PAGE)?;
+            page.into_iter()
+                .map(|message| said(tx, message))
+                .collect::<Result<Vec<_>>>()
+        })?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        next = last.message.number + 1;
+        for said in page {
+            if each(said).is_break() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn said(tx: &ReadTx<'_>, message: Message) -> Result<Said> {
+    let built = match message.role {
+        Role::User => Vec::new(),
+        Role::Assistant => changes::builds_of(tx, &message.branch_id, &message.id)?
             .into_iter()
-            .filter(|message| range.contains(&message.number))
-            .map(|message| {
-                let of_reply = builds.iter().filter(|build| build.message_id == message.id);
-                let built = of_reply
-                    .filter(|b| b.fate == changes::Fate::Built)
-                    .map(|b| b.path.clone())
-                    .collect();
-                Said { message, built }
-            });
-        Ok(said.collect())
-    })
+            .filter(|build| build.fate == changes::Fate::Built)
+            .map(|build| build.path)
+            .collect(),
+    };
+    Ok(Said { message, built })
+}
+
+/// The number of the newest message of the selected branch; `None` if nothing was said.
+pub fn last_number(project: &Project, selected: &Selected) -> Result<Option<i64>> {
+    let last = project
+        .store
+        .read(|tx| messages::last(tx, &selected.branch.id))?;
+    Ok(last.map(|message| message.number))
 }
 
 /// A version as `log` shows it.

@@ -153,7 +153,8 @@ impl Outcome {
 
     /// Moves have two sides: where one of them is not what it was, the other one is drawn up anew.
     fn touch_partners(&mut self, sheets: &mut Sheets) -> Result<()> {
-        let by = |change: &Change| (change.message_id.clone(), change.notes.clone());
+        let by: fn(&Change) -> (String, String) =
+            |change| (change.message_id.clone(), change.notes.clone());
         for path in self.touched.keys().cloned().collect::<Vec<_>>() {
             let from = sheets.was(&path).and_then(|was| was.moved_from.clone());
             if let Some(from) = from
@@ -163,30 +164,39 @@ impl Outcome {
                 self.touched.entry(from).or_insert(was);
             }
         }
-        let moved: Vec<(String, String)> = sheets
-            .all()
-            .into_iter()
-            .filter_map(|(path, from)| Some((path.to_owned(), from?.to_owned())))
-            .collect();
-        for (path, from) in moved {
-            if sheets.has_left(&from) {
-                continue;
-            }
-            // The file is there again: this one is a new one, with the mode it would have had.
-            sheets.open_pending(&path)?;
-            let was_program = sheets.disk.is_executable(&from);
-            let was = sheets.was(&path).map(by);
-            if let Ok(sheet) = sheets.sheet(&path) {
-                sheet.moved_from = None;
-                let is_there = sheet.base_hash.is_some();
-                let inherited = (was_program || is_there).then_some(was_program);
-                sheet.executable = sheet.executable.or(inherited);
-            }
-            if let Some(was) = was {
-                self.touched.entry(path).or_insert(was);
-            }
-        }
+        while self.part_one(sheets, by)? {}
         Ok(())
+    }
+
+    /// Makes one file whose old name has a file again a new one, with the mode it would have had.
+    /// `false` once there is none: each is parted once, and may be what another one came from.
+    fn part_one(
+        &mut self,
+        sheets: &mut Sheets,
+        by: fn(&Change) -> (String, String),
+    ) -> Result<bool> {
+        let all = sheets.all();
+        let parted = all.into_iter().find_map(|(path, from)| {
+            let from = from.filter(|from| !sheets.has_left(from))?;
+            Some((path.to_owned(), from.to_owned()))
+        });
+        let Some((path, from)) = parted else {
+            return Ok(false);
+        };
+        sheets.open_pending(&path)?;
+        let was_program = sheets.disk.is_executable(&from);
+        let was = sheets.was(&path).map(by);
+        let Ok(sheet) = sheets.sheet(&path) else {
+            return Ok(false);
+        };
+        sheet.moved_from = None;
+        let is_there = sheet.base_hash.is_some();
+        let inherited = (was_program || is_there).then_some(was_program);
+        sheet.executable = sheet.executable.or(inherited);
+        if let Some(was) = was {
+            self.touched.entry(path).or_insert(was);
+        }
+        Ok(true)
     }
 
     fn change(

@@ -225,9 +225,11 @@ pub(super) fn place(
         }
     }
     for (target, made, origin) in carried {
+        // A file that was never written brings its mode along, which is that of a new one.
+        let loses_mode = origin.is_none() && sheets.disk.is_executable(target);
         let sheet = opened(sheets, target)?;
         sheet.content.clone_from(&made.content);
-        sheet.executable = made.executable;
+        sheet.executable = made.executable.or(loses_mode.then_some(false));
         // Back under its own name, it was never moved.
         sheet.moved_from = origin.filter(|origin| origin != target);
         placed.push(target.clone());

@@ -56,13 +56,8 @@ fn interrupt(turn: &Turn<'_>, permit: &WritePermit, branch: &Branch) -> Result<S
     }
     let mut files = Vec::new();
     for reply in &replies {
-        let prompt = store.read(|tx| messages::of_branch(tx, &branch.id))?;
-        files.extend(
-            prompt
-                .iter()
-                .find(|m| m.number == reply.number - 1)
-                .map(tree::message),
-        );
+        let prompt = store.read(|tx| messages::by_number(tx, &branch.id, reply.number - 1))?;
+        files.extend(prompt.iter().map(tree::message));
         files.push(tree::message(reply));
     }
     let kept: usize = replies.iter().map(|reply| reply.text.len()).sum();

@@ -1,11 +1,11 @@
 //! The files that a run builds on, as the plan has them so far: an earlier pending change if there
 //! is one, else the disk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -15,11 +15,11 @@ use super::lines;
 use crate::platform::cancel::Cancel;
 use crate::platform::digest;
 use crate::platform::snapshot::{Tree, Unread};
-use crate::project::Turn;
+use crate::project::{Project, Turn};
 use crate::repo::PlanRepo;
 use crate::store::branches::Branch;
 use crate::store::changes::{self, Change};
-use crate::store::contexts::{self, Context};
+use crate::store::contexts;
 
 /// How long a file that somebody is writing to is waited for.
 const BUSY_FILE: Duration = Duration::from_secs(10);
@@ -83,43 +83,43 @@ pub(super) struct Disk {
     tree: Tree,
     /// Never set: a build that has begun is finished, also by a run that was stopped.
     never: Cancel,
-    /// Each file that was loaded.
-    shown: HashMap<String, Shown>,
-}
-
-/// What the model saw of a file.
-struct Shown {
-    hash: String,
-    /// When it was read, wall time in milliseconds.
-    loaded_at: i64,
+    project: Arc<Project>,
+    branch_id: String,
 }
 
 impl Disk {
-    pub(super) fn open(root: &Path, contexts: &[Context]) -> Result<Self> {
-        let shown = contexts.iter().filter_map(|entry| {
-            let shown = Shown {
-                hash: entry.hash.clone(),
-                loaded_at: entry.updated_at,
-            };
-            Some((entry.path.clone()?, shown))
-        });
+    fn open(project: &Arc<Project>, branch_id: &str) -> Result<Self> {
+        let root = &project.root;
         Ok(Self {
             tree: Tree::open(root).with_context(|| format!("opening {}", root.display()))?,
             never: Cancel::new()?,
-            root: root.to_owned(),
-            shown: shown.collect(),
+            root: root.clone(),
+            project: Arc::clone(project),
+            branch_id: branch_id.to_owned(),
         })
+    }
+
+    /// The paths that were shown.
+    pub(super) fn shown(&self) -> Result<Vec<String>> {
+        let store = &self.project.store;
+        store.read(|tx| contexts::paths(tx, &self.branch_id))
+    }
+
+    /// When the model was shown the path, wall time in milliseconds, if that was another content.
+    fn stale_since(&self, path: &str, hash: Option<&String>) -> Result<Option<i64>> {
+        let entries = self
+            .project
+            .store
+            .read(|tx| contexts::at_path(tx, &self.branch_id, path))?;
+        let shown = entries.last().filter(|entry| Some(&entry.hash) != hash);
+        Ok(shown.map(|entry| entry.updated_at))
     }
 
     /// The file as it is now. One that somebody is writing to (another plan's apply, an editor) is
     /// tried for as long as [`BUSY_FILE`].
     pub(super) fn sheet(&self, path: &str) -> Result<Sheet, Unbuilt> {
         let mut sheet = Sheet::of_disk(self.read(path)?);
-        if let Some(shown) = self.shown.get(path)
-            && sheet.base_hash.as_ref() != Some(&shown.hash)
-        {
-            sheet.stale = Some(shown.loaded_at);
-        }
+        sheet.stale = self.stale_since(path, sheet.base_hash.as_ref())?;
         Ok(sheet)
     }
 
@@ -177,15 +177,11 @@ pub(super) struct Sheets {
 
 impl Sheets {
     pub(super) fn open(turn: &Turn<'_>, branch: &Branch) -> Result<Self> {
-        let (pending, contexts) = turn.project.store.read(|tx| {
-            Ok((
-                changes::pending(tx, &branch.id)?,
-                contexts::of_branch(tx, &branch.id)?,
-            ))
-        })?;
+        let store = &turn.project.store;
+        let pending = store.read(|tx| changes::pending(tx, &branch.id))?;
         let by_path = |change: Change| (change.path.clone(), change);
         Ok(Self {
-            disk: Disk::open(&turn.project.root, &contexts)?,
+            disk: Disk::open(turn.project, &branch.id)?,
             repo: Mutex::new(turn.repo()?),
             pending: pending.into_iter().map(by_path).collect(),
             read: BTreeMap::new(),
@@ -284,10 +280,10 @@ impl Sheets {
         self.all().into_iter().find(is_it).map(|(to, _)| to)
     }
 
-    /// The names that a label may mean: of what was shown and what is pending, but for what is
+    /// The names that a label may mean: of what was `shown` and what is pending, but for what is
     /// gone.
-    pub(super) fn names(&self) -> Vec<&str> {
-        let shown = self.disk.shown.keys().map(String::as_str);
+    pub(super) fn names<'a>(&'a self, shown: &'a [String]) -> Vec<&'a str> {
+        let shown = shown.iter().map(String::as_str);
         let pending = self.pending.keys().chain(self.read.keys());
         let all = shown.chain(pending.map(String::as_str));
         all.filter(|path| self.holds(path) != Some(false)).collect()

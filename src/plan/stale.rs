@@ -31,6 +31,14 @@ impl Watched {
         Ok(watched)
     }
 
+    /// Nothing is looked at, where nobody is shown anything.
+    pub(super) fn nothing() -> Self {
+        Self {
+            entries: Vec::new(),
+            known: BTreeSet::new(),
+        }
+    }
+
     /// A warning for each entry that became outdated since it was last looked; `when` says what it
     /// changed before.
     pub(super) fn news(&mut self, turn: &Turn<'_>, when: &str) -> Result<Vec<Event>> {

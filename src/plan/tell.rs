@@ -211,7 +211,10 @@ pub fn tell(
 ) -> Result<Told> {
     let branch = turn.branch(&tell.branch)?;
     ask::check_images(turn.project, &branch.id, tell.answer.chosen())?;
-    let watched = Watched::of(turn, &branch.id)?;
+    let watched = match tell.answer.chosen().provider.is_shown_nothing() {
+        true => Watched::nothing(),
+        false => Watched::of(turn, &branch.id)?,
+    };
     let asked = Asked::new(turn, &branch, tell)?;
     let estimate = asked.request.as_ref().map_or(0, |request| request.estimate);
     let opening = Opening {
@@ -321,6 +324,19 @@ impl Asked {
                 fit: Fit::Whole,
                 talk: None,
                 request: None,
+            });
+        }
+        // A reply that is there already is to no briefing, however long that were.
+        if tell.answer.chosen().provider.is_shown_nothing() && question != Question::Continue {
+            return Ok(Self {
+                kind: match question {
+                    Question::Chat(_) => Kind::Chat,
+                    _ => Kind::Tell,
+                },
+                question,
+                fit: Fit::Whole,
+                talk: None,
+                request: Some(to_ask(turn, branch, Vec::new())?),
             });
         }
         let talk = Talk::of(turn.project, turn.plan_id, &branch.id)?;

@@ -188,6 +188,9 @@ fn deleted(chosen: &Choice) -> SelectError {
 
 /// Finds a live plan by name, by id, by its number in `plans`, or by a beginning that only it has.
 pub fn find_plan(tx: &ReadTx<'_>, name: &str) -> Result<Plan> {
+    if let Some(plan) = exactly(tx, name)? {
+        return Ok(plan);
+    }
     let live = plans::live(tx)?;
     let (archived, mut all): (Vec<Plan>, Vec<Plan>) = live
         .into_iter()
@@ -201,6 +204,15 @@ pub fn find_plan(tx: &ReadTx<'_>, name: &str) -> Result<Plan> {
         return Err(SelectError::NoPlan(name.to_owned()).into());
     }
     Ok(find_among(&all, name)?.clone())
+}
+
+/// The live plan of this name or id, without a look at the others.
+fn exactly(tx: &ReadTx<'_>, name: &str) -> Result<Option<Plan>> {
+    if let Some(plan) = plans::by_name(tx, name)? {
+        return Ok(Some(plan));
+    }
+    let plan = plans::by_id(tx, name)?;
+    Ok(plan.filter(|plan| plan.deleted_at.is_none()))
 }
 
 /// As [`find_plan`] among `listed`, in the order in which they are numbered.

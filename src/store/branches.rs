@@ -303,7 +303,7 @@ pub fn fork(tx: &WriteTx<'_>, from: &Branch, fork: &NewBranch<'_>) -> Result<()>
             created_at, updated_at
          FROM contexts WHERE branch_id = ?1",
         "INSERT INTO convo_messages SELECT id, ?2, number, role, kind, source, text, state,
-            kept, created_at, completed_at
+            kept, tokens_to, created_at, completed_at
          FROM convo_messages WHERE branch_id = ?1 AND state <> 'open'",
         "INSERT INTO pending_changes SELECT id, ?2, message_id, path, base_hash, base_blob,
             blob, target_hash, executable, moved_from, added, removed, notes, state, created_at,

@@ -341,6 +341,16 @@ pub fn builds(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Build>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// What became of the edits of one message of a branch, oldest first.
+pub fn builds_of(tx: &ReadTx<'_>, branch_id: &str, message_id: &str) -> Result<Vec<Build>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT id, message_id, stream_id, path, status, error, created_at FROM plan_builds
+         WHERE branch_id = ?1 AND message_id = ?2 ORDER BY created_at, id",
+    )?;
+    let rows = select.query_map([branch_id, message_id], build_from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The paths that the run could not build, and that it did not build at a second try either.
 pub fn left_by(tx: &ReadTx<'_>, stream_id: &str) -> Result<Vec<String>> {
     let mut select = tx.sql().prepare_cached(

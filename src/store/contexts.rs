@@ -1,7 +1,7 @@
 //! What the user has shown a branch; bodies are blobs of the plan's repository.
 
 use anyhow::Result;
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{AppendTx, ReadTx, WriteTx};
 
@@ -157,6 +157,79 @@ pub fn of_branch(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Context>> {
         .sql()
         .prepare_cached("SELECT * FROM contexts WHERE branch_id = ?1 ORDER BY created_at, id")?;
     let rows = select.query_map([branch_id], from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// How many entries a branch has, and their estimated tokens in all.
+pub fn sum(tx: &ReadTx<'_>, branch_id: &str) -> Result<(usize, u64)> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT count(*), coalesce(sum(tokens), 0) FROM contexts WHERE branch_id = ?1",
+    )?;
+    let (count, tokens): (i64, i64) =
+        select.query_row([branch_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((usize::try_from(count)?, tokens.unsigned_abs()))
+}
+
+/// The entry of a branch with this id.
+pub fn by_id(tx: &ReadTx<'_>, branch_id: &str, id: &str) -> Result<Option<Context>> {
+    let mut select = tx
+        .sql()
+        .prepare_cached("SELECT * FROM contexts WHERE branch_id = ?1 AND id = ?2")?;
+    Ok(select.query_row([branch_id, id], from_row).optional()?)
+}
+
+/// The entries of a branch whose name is `name` or whose path is `path`, in their order.
+pub fn named(
+    tx: &ReadTx<'_>,
+    branch_id: &str,
+    name: &str,
+    path: Option<&str>,
+) -> Result<Vec<Context>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT * FROM contexts WHERE branch_id = ?1 AND name = ?2
+         UNION SELECT * FROM contexts WHERE branch_id = ?1 AND path = ?3
+            AND kind IN ('file', 'tree', 'map', 'note', 'piped', 'url', 'image')
+         ORDER BY created_at, id",
+    )?;
+    let rows = select.query_map(params![branch_id, name, path], from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The entries of a branch that show the project's `path`, in their order.
+pub fn at_path(tx: &ReadTx<'_>, branch_id: &str, path: &str) -> Result<Vec<Context>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT * FROM contexts WHERE branch_id = ?1 AND path = ?2
+            AND kind IN ('file', 'tree', 'map', 'note', 'piped', 'url', 'image')
+         ORDER BY created_at, id",
+    )?;
+    let rows = select.query_map([branch_id, path], from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The entry of a branch that shows the page at `url`.
+pub fn at_url(tx: &ReadTx<'_>, branch_id: &str, url: &str) -> Result<Option<Context>> {
+    let mut select = tx
+        .sql()
+        .prepare_cached("SELECT * FROM contexts WHERE branch_id = ?1 AND url = ?2")?;
+    Ok(select.query_row([branch_id, url], from_row).optional()?)
+}
+
+/// The paths of a branch's entries, each once.
+pub fn paths(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<String>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT DISTINCT path FROM contexts WHERE branch_id = ?1 AND path IS NOT NULL",
+    )?;
+    let rows = select.query_map([branch_id], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The names of a branch's images, in their order.
+pub fn images(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<String>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT name FROM contexts WHERE branch_id = ?1 AND kind = 'image'
+         ORDER BY created_at, id",
+    )?;
+    let rows = select.query_map([branch_id], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use rusqlite::{OptionalExtension as _, Row, params};
 
+use super::tokens::estimate_tokens;
 use super::{ReadTx, WriteTx, new_id};
 use crate::platform::clock;
 
@@ -168,6 +169,56 @@ pub fn of_branch(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Message>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The messages of a branch whose numbers are `from` and those up to `to`, at most `limit`, in order.
+pub fn numbered(
+    tx: &ReadTx<'_>,
+    branch_id: &str,
+    (from, to): (i64, i64),
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let mut select = tx.sql().prepare_cached(
+        "SELECT * FROM convo_messages WHERE branch_id = ?1 AND number BETWEEN ?2 AND ?3
+         ORDER BY number LIMIT ?4",
+    )?;
+    let rows = select.query_map(params![branch_id, from, to, limit], from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The estimated tokens of a branch's messages with a number below `below`. Only what comes after
+/// the newest message that knows them is counted.
+pub fn tokens(tx: &ReadTx<'_>, branch_id: &str, below: i64) -> Result<u64> {
+    let known: Option<(i64, i64)> = tx
+        .sql()
+        .prepare_cached(
+            "SELECT number, tokens_to FROM convo_messages
+             WHERE branch_id = ?1 AND number < ?2 AND tokens_to IS NOT NULL
+             ORDER BY number DESC LIMIT 1",
+        )?
+        .query_row(params![branch_id, below], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    let (number, sum) = known.unwrap_or((0, 0));
+    let mut select = tx.sql().prepare_cached(
+        "SELECT text FROM convo_messages WHERE branch_id = ?1 AND number > ?2 AND number < ?3",
+    )?;
+    let rows = select.query_map(params![branch_id, number, below], |row| {
+        Ok(estimate_tokens(row.get_ref(0)?.as_str()?))
+    })?;
+    let after: u64 = rows.sum::<rusqlite::Result<u64>>()?;
+    Ok(sum.unsigned_abs() + after)
+}
+
+/// What a message writes of them: those before it, and its own unless it is open.
+fn tokens_to(tx: &ReadTx<'_>, message: &Message) -> Result<Option<i64>> {
+    if message.state == State::Open {
+        return Ok(None);
+    }
+    let before = tokens(tx, &message.branch_id, message.number)?;
+    let all = before + estimate_tokens(&message.text);
+    Ok(Some(i64::try_from(all)?))
+}
+
 /// The messages of a branch that are still open: of a run at work, or of one that died.
 pub fn open_of_branch(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Message>> {
     let mut select = tx.sql().prepare_cached(
@@ -185,9 +236,12 @@ pub fn unbuilt(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Message>> {
     let mut select = tx.sql().prepare_cached(
         "SELECT * FROM convo_messages m
          WHERE branch_id = ?1 AND role = 'assistant' AND kind <> 'chat' AND state <> 'refused'
-           AND (kept OR state = 'interrupted'
-                AND number = (SELECT max(number) FROM convo_messages
-                              WHERE branch_id = ?1 AND state <> 'open'))
+           AND number IN
+               (SELECT number FROM convo_messages WHERE branch_id = ?1 AND kept = 1
+                UNION ALL SELECT number FROM
+                   (SELECT number, state FROM convo_messages
+                    WHERE branch_id = ?1 AND state <> 'open' ORDER BY number DESC LIMIT 1)
+                WHERE state = 'interrupted')
            AND NOT EXISTS (SELECT 1 FROM plan_builds b WHERE b.branch_id = m.branch_id
                            AND b.message_id = m.id)
          ORDER BY number",
@@ -262,7 +316,8 @@ pub fn add(tx: &WriteTx<'_>, branch_id: &str, new: &NewMessage<'_>) -> Result<Me
     tx.sql()
         .prepare_cached(
             "INSERT INTO convo_messages (id, branch_id, number, role, kind, source, text, state,
-                created_at, completed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                created_at, completed_at, tokens_to)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             message.id,
@@ -275,6 +330,7 @@ pub fn add(tx: &WriteTx<'_>, branch_id: &str, new: &NewMessage<'_>) -> Result<Me
             new.state.word(),
             now,
             message.completed_at,
+            tokens_to(tx, &message)?,
         ])?;
     Ok(message)
 }
@@ -284,8 +340,8 @@ pub fn put(tx: &WriteTx<'_>, message: &Message) -> Result<()> {
     tx.sql()
         .prepare_cached(
             "INSERT INTO convo_messages (id, branch_id, number, role, kind, source, text, state,
-                kept, created_at, completed_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                kept, created_at, completed_at, tokens_to)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             message.id,
@@ -299,6 +355,7 @@ pub fn put(tx: &WriteTx<'_>, message: &Message) -> Result<()> {
             message.is_kept,
             message.created_at,
             message.completed_at,
+            tokens_to(tx, message)?,
         ])?;
     Ok(())
 }
@@ -310,7 +367,7 @@ pub fn complete(tx: &WriteTx<'_>, whole: &Message) -> Result<()> {
         .sql()
         .prepare_cached(
             "UPDATE convo_messages
-             SET source = ?2, text = ?3, state = ?4, completed_at = ?5, kept = ?6
+             SET source = ?2, text = ?3, state = ?4, completed_at = ?5, kept = ?6, tokens_to = ?8
              WHERE id = ?1 AND branch_id = ?7 AND state = 'open'",
         )?
         .execute(params![
@@ -321,6 +378,7 @@ pub fn complete(tx: &WriteTx<'_>, whole: &Message) -> Result<()> {
             whole.completed_at,
             whole.is_kept,
             whole.branch_id,
+            tokens_to(tx, whole)?,
         ])?;
     ensure!(changed == 1, "message {} is complete already", whole.id);
     Ok(())

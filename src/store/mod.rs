@@ -36,6 +36,7 @@ pub mod settings;
 pub mod streams;
 pub mod summaries;
 pub mod tickets;
+pub mod tokens;
 mod transaction;
 
 use std::path::{Path, PathBuf};

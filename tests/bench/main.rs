@@ -16,6 +16,7 @@ mod applying;
 mod commands;
 mod figure;
 mod follow;
+mod growth;
 mod machine;
 mod models;
 mod place;
@@ -29,7 +30,7 @@ use place::Place;
 /// A measurement: its name on the command line, and what takes it.
 type Measurement = (&'static str, fn(&Place) -> Vec<Figure>);
 
-const MEASUREMENTS: [Measurement; 20] = [
+const MEASUREMENTS: [Measurement; 22] = [
     ("pair", turns::pair),
     ("hand-off", turns::hand_off),
     ("throughput", turns::throughput),
@@ -50,6 +51,8 @@ const MEASUREMENTS: [Measurement; 20] = [
     ("long-reply", applying::long_reply),
     ("many-edits", applying::many_edits),
     ("large-apply", applying::large_apply),
+    ("growth", growth::growth),
+    ("large-load", growth::large_load),
 ];
 
 fn main() {

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use super::metadata::moved;
 use super::writing::Grounds;
 use super::*;
 use crate::platform::crash::watched::watch;
@@ -92,5 +93,43 @@ fn what_is_aside_is_kept_unless_it_is_the_old_or_the_new_content() {
         assert_eq!(text("slot.aside"), None);
         let kept = is_kept.then(|| THEIRS.to_owned());
         assert_eq!(text("slot.kept"), kept, "{aside}");
+    }
+}
+
+/// The second half of a move is taken by its owner once the first half is written: that goes back,
+/// whichever half it is.
+#[test]
+fn the_written_half_of_a_move_goes_back_if_the_other_one_is_taken() {
+    let grounds = Grounds::new();
+    for name in grounds.names() {
+        for (from, to) in [("z/from", "a/to"), ("a/from", "z/to")] {
+            let mut ground = grounds.fresh(name);
+            ground.write(from, "old");
+            ground.write("a/other", "old");
+            ground.write("z/other", "old");
+            moved(&mut ground, from, to);
+            let (source, target) = (ground.path(from), ground.path(to));
+            let is_new_first = to < from;
+            let taken = if is_new_first { &source } else { &target }.clone();
+            let is_time = move |_: &'static str| match is_new_first {
+                true => target.exists(),
+                false => !source.exists(),
+            };
+            let act = move || write(&taken, THEIRS);
+            let (applied, acted) = apply_while(&mut ground, OnConflict::Skip, is_time, act);
+            let applied = applied.unwrap();
+            let what = format!("{name}, {from} to {to}: {applied:?}");
+            assert!(acted && applied.written.is_empty(), "{what}");
+            let (at_from, at_to) = (ground.text(from), ground.text(to));
+            let theirs = Some(THEIRS.to_owned());
+            let old = Some("old".to_owned());
+            let expected = if is_new_first {
+                (theirs, None)
+            } else {
+                (old, theirs)
+            };
+            assert_eq!((at_from, at_to), expected, "{what}");
+            assert_eq!(ground.pending().len(), 2, "{what}");
+        }
     }
 }

@@ -224,7 +224,7 @@ fn a_mode_is_not_changed_of_a_file_that_is_another_one() {
     assert_eq!(ground.mode("f") & 0o111, 0);
 }
 
-fn moved(ground: &mut Ground, from: &str, to: &str) {
+pub(super) fn moved(ground: &mut Ground, from: &str, to: &str) {
     ground.change_as(from, (Some(b"old"), None), |_| {});
     ground.change_as(to, (None, Some(b"new")), |change| {
         change.moved_from = Some(from.to_owned());

@@ -13,6 +13,11 @@ use crate::project::{Project, Selected};
 use crate::store::changes::{self, Change, Wanted};
 use crate::ui::{Style, Text, render};
 
+/// More changes than this are not all listed to a person,
+const LISTED_MAX: usize = 100;
+/// but so many of those about which there is nothing to say.
+const LISTED: usize = 40;
+
 /// Lists the changes with what is odd about them, and names the other plans that want their files.
 pub(super) fn show(
     cli: &Cli,
@@ -32,9 +37,7 @@ pub(super) fn show(
         print_planned(cli, args, classified, &elsewhere);
         return Ok(());
     }
-    for one in classified {
-        cli.ui.line(line(cli, one));
-    }
+    list(cli, classified);
     for wanted in &elsewhere {
         cli.ui.warning(format!(
             "{} is pending on plan \"{}\" too (branch {})",
@@ -52,6 +55,27 @@ pub(super) fn show(
         }
     }
     Ok(())
+}
+
+/// A line for each; to a person, of very many, only those that want a look and some others.
+fn list(cli: &Cli, classified: &[Classified]) {
+    let is_cut = cli.ui.can_page() && classified.len() > LISTED_MAX;
+    let mut plain = 0;
+    let mut left_out = 0;
+    for one in classified {
+        let is_plain = one.class == Class::Clean && !is_risky(one);
+        plain += usize::from(is_plain);
+        if is_cut && is_plain && plain > LISTED {
+            left_out += 1;
+        } else {
+            cli.ui.line(line(cli, one));
+        }
+    }
+    if left_out > 0 {
+        let more = render::counted(left_out, "more file");
+        cli.ui
+            .line(format!("and {more}: `plandex diff --stat` lists all"));
+    }
 }
 
 /// Whether it is run by itself, or can be run from now on (HAZARDS.md H15).

@@ -279,7 +279,11 @@ fn run(
     Ok(Came {
         entries,
         gathered,
-        total: tokens_of(&of_branch()?),
+        total: turn
+            .project
+            .store
+            .read(|tx| contexts::sum(tx, &branch.id))?
+            .1,
     })
 }
 

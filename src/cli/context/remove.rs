@@ -7,9 +7,10 @@ use serde::Serialize;
 use super::super::exit::ExitCode;
 use super::super::operate::{Job, operate};
 use super::super::session::{Cli, SCHEMA_VERSION};
-use super::{EntryDocument, tokens_of};
+use super::EntryDocument;
 use crate::context;
 use crate::lock::operation::{self, Operation};
+use crate::store::ReadTx;
 use crate::store::contexts::{self, Context};
 use crate::store::tickets::WritePermit;
 use crate::ui::render;
@@ -37,15 +38,18 @@ pub(in super::super) struct Remove {
 /// `plandex rm`
 pub(in super::super) fn remove(cli: &Cli, args: &Remove) -> Result<ExitCode> {
     let words = args.entries.clone();
-    take_out(cli, operation::REMOVE, "Remove", move |entries, below| {
-        Ok(context::select(entries, &words, below)?)
-    })
+    take_out(
+        cli,
+        operation::REMOVE,
+        "Remove",
+        move |tx, branch_id, below| context::chosen(tx, branch_id, &words, below),
+    )
 }
 
 /// `plandex clear`
 pub(in super::super) fn clear(cli: &Cli) -> Result<ExitCode> {
-    take_out(cli, operation::CLEAR, "Clear", |entries, _| {
-        Ok((0..entries.len()).collect())
+    take_out(cli, operation::CLEAR, "Clear", |tx, branch_id, _| {
+        contexts::of_branch(tx, branch_id)
     })
 }
 
@@ -54,15 +58,15 @@ fn take_out(
     cli: &Cli,
     operation: Operation<WritePermit>,
     what: &'static str,
-    choose: impl Fn(&[Context], &str) -> Result<Vec<usize>> + Send + 'static,
+    choose: impl Fn(&ReadTx<'_>, &str, &str) -> Result<Vec<Context>> + Send + 'static,
 ) -> Result<ExitCode> {
     let (project, selected) = cli.open_selected()?;
     let below = super::below(cli, &project);
-    let of_branch = |id: &str| project.store.read(|tx| contexts::of_branch(tx, id));
     // A number means what it means on the screen now, whoever changes the list before our turn.
-    let entries = of_branch(&selected.branch.id)?;
-    let chosen = choose(&entries, &below)?;
-    let ids: Vec<String> = chosen.iter().map(|at| entries[*at].id.clone()).collect();
+    let chosen = project
+        .store
+        .read(|tx| choose(tx, &selected.branch.id, &below))?;
+    let ids: Vec<String> = chosen.into_iter().map(|entry| entry.id).collect();
     let job = Job {
         project: &project,
         plan_id: &selected.plan.id,
@@ -76,8 +80,11 @@ fn take_out(
         move |permit, turn, _: &mut dyn FnMut(())| {
             let branch = turn.branch(&name)?;
             let store = &turn.project.store;
-            let mut entries = store.read(|tx| contexts::of_branch(tx, &branch.id))?;
-            entries.retain(|entry| ids.contains(&entry.id));
+            let entries = store.read(|tx| {
+                let found = ids.iter().map(|id| contexts::by_id(tx, &branch.id, id));
+                let found: Vec<Option<Context>> = found.collect::<Result<_>>()?;
+                Ok(found.into_iter().flatten().collect::<Vec<_>>())
+            })?;
             if !entries.is_empty() {
                 context::remove(turn, permit, &branch, &entries, what)?;
             }
@@ -85,7 +92,10 @@ fn take_out(
         },
         |()| {},
     )?;
-    report(cli, &removed, tokens_of(&of_branch(&selected.branch.id)?));
+    let (_, total) = project
+        .store
+        .read(|tx| contexts::sum(tx, &selected.branch.id))?;
+    report(cli, &removed, total);
     Ok(ExitCode::Done)
 }
 

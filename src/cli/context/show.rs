@@ -28,13 +28,12 @@ pub(in super::super) struct Show {
 /// `plandex show`
 pub(in super::super) fn show(cli: &Cli, args: &Show) -> Result<ExitCode> {
     let (project, selected) = cli.open_selected()?;
-    let entries = project
-        .store
-        .read(|tx| contexts::of_branch(tx, &selected.branch.id))?;
     let below = super::below(cli, &project);
-    let places = context::select(&entries, std::slice::from_ref(&args.entry), &below)?;
+    let words = std::slice::from_ref(&args.entry);
+    let chosen = project
+        .store
+        .read(|tx| context::chosen(tx, &selected.branch.id, words, &below))?;
     let repo = project.repo(&selected.plan.id)?;
-    let chosen = || places.iter().map(|place| &entries[*place]);
     if cli.json {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -50,7 +49,7 @@ pub(in super::super) fn show(cli: &Cli, args: &Show) -> Result<ExitCode> {
             schema_version: u32,
             contexts: Vec<Shown>,
         }
-        let contexts = chosen().map(|entry| {
+        let contexts = chosen.iter().map(|entry| {
             Ok(Shown {
                 body: String::from_utf8(repo.blob(&entry.blob)?).ok(),
                 entry: EntryDocument::new(entry, None),
@@ -62,7 +61,7 @@ pub(in super::super) fn show(cli: &Cli, args: &Show) -> Result<ExitCode> {
         });
         return Ok(ExitCode::Done);
     }
-    for entry in chosen() {
+    for entry in &chosen {
         let body = repo.blob(&entry.blob)?;
         match Image::sniff(&body).filter(|_| entry.kind == contexts::Kind::Image) {
             Some(image) => cli.ui.line(format!(

@@ -18,7 +18,6 @@ use super::exit::ExitCode;
 use super::report::UsageError;
 use super::session::{Cli, SCHEMA_VERSION, rfc3339};
 use super::waiting::outside_tickets;
-use crate::context::estimate_tokens;
 use crate::project::{self, Project, Selected};
 use crate::store::plans::{self as rows, Plan};
 use crate::store::selections::Selection;
@@ -205,13 +204,10 @@ pub(super) fn current(cli: &Cli) -> Result<ExitCode> {
 
 /// The tokens of what a branch was shown, and of what was said on it.
 fn tokens(project: &Project, branch_id: &str) -> Result<(u64, u64)> {
-    let (shown, said) = project.store.read(|tx| {
-        let shown = contexts::of_branch(tx, branch_id)?;
-        Ok((shown, messages::of_branch(tx, branch_id)?))
-    })?;
-    let shown = shown.iter().map(|entry| entry.tokens.unsigned_abs()).sum();
-    let said = said.iter().map(|message| estimate_tokens(&message.text));
-    Ok((shown, said.sum()))
+    project.store.read(|tx| {
+        let (_, shown) = contexts::sum(tx, branch_id)?;
+        Ok((shown, messages::tokens(tx, branch_id, i64::MAX)?))
+    })
 }
 
 fn show_current(cli: &Cli, project: &Project) -> Result<ExitCode> {

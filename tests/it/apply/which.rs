@@ -170,4 +170,16 @@ fn many_files_are_told_of_in_few_lines() {
         !sandbox.root().join("many").exists(),
         "its directory is gone with its files"
     );
+    // A person is asked below the first of them, not below them all.
+    let mut terminal = sandbox.plandex(["apply"]).on_terminal(100);
+    terminal.until_shows("and 180 more files: `plandex diff --stat` lists all");
+    terminal.until_shows("Apply these changes? [y/N]");
+    terminal.type_in("n\n");
+    terminal.wait(Duration::from_secs(30)).exits(9);
+    let shown = sandbox.run(&["apply"]).exits(9).stdout;
+    assert_eq!(
+        shown.lines().count(),
+        names.len(),
+        "a program gets them all"
+    );
 }

@@ -248,6 +248,27 @@ fn a_number_is_that_of_the_first_line_whatever_is_left_out() {
 }
 
 #[test]
+fn a_number_does_not_choose_beside_another_place_that_it_may_mean() {
+    let lines = |count: usize| "-\n".repeat(count);
+    let base = format!("x\n{}x\n", lines(68));
+    let edits = [diff(numbered("-x\n+y\n", 20))];
+    fails(&base, &edits, Reason::Ambiguous);
+    // Far from that one it does.
+    let far = |x: &str| format!("{x}\n{}x\n", lines(150));
+    check(&far("x"), &edits, &far("y"));
+}
+
+#[test]
+fn the_last_lines_of_a_file_are_never_left_out() {
+    let at_end = Hunk {
+        is_at_end: true,
+        ..hunk(" gone\n-old line of text\n+new\n last\n")
+    };
+    let base = "first\nold line of text\n";
+    fails(base, &[patch(at_end)], Reason::NotFound);
+}
+
+#[test]
 fn a_hunk_for_the_end_of_the_file_goes_there() {
     let end = |rows: &str| {
         patch(Hunk {
@@ -269,6 +290,8 @@ fn a_hunk_without_old_lines_is_not_put_by_its_number() {
         Reason::EmptySearch,
     );
     assert!(failure.note.unwrap().contains("line number"));
+    // That the file is just what it adds does not say that it was added.
+    fails("a\n", &[diff(numbered("+a\n", 2))], Reason::EmptySearch);
     fails(
         "a\n\nc\n",
         &[diff(numbered(" \n+x\n", 2))],

@@ -28,6 +28,8 @@ fn unsafe_paths_and_huge_files_fail_before_anything_else() {
     assert_eq!(failures[0].reason, Reason::TooLarge);
     let grown = build_file("a", Some(&large[..FILE_BYTES_MAX]), &[replace("", "x\n")]);
     assert_eq!(grown.unwrap_err()[0].reason, Reason::EmptySearch);
+    let made = build_file("a", None, &[whole(&"a".repeat(FILE_BYTES_MAX + 1))]);
+    assert_eq!(made.unwrap_err()[0].reason, Reason::TooLarge);
     let lines = vec![b'\n'; FILE_LINES_MAX + 1];
     let failures = build_file("a", Some(&lines), &edits).unwrap_err();
     assert_eq!(failures[0].reason, Reason::TooLarge);

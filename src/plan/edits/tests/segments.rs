@@ -201,3 +201,12 @@ fn a_reference_that_the_file_has_itself_is_not_guessed() {
     let built = build_file("src/a.rs", None, &[segments(&format!("a();\n{KEPT}"))]);
     assert_eq!(built.unwrap_err()[0].reason, Reason::Elided);
 }
+
+#[test]
+fn a_part_that_fits_everywhere_is_refused_before_all_ways_are_tried() {
+    let base = "alpha\nbeta\n".repeat(300);
+    let content = format!("{KEPT}alpha\nnew\nbeta\n{KEPT}");
+    let failure = fails(&base, &content, Reason::Ambiguous);
+    // All lines of the part are named where its ways were compared.
+    assert_eq!(failure.searched_lines, ["alpha"]);
+}

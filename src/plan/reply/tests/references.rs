@@ -111,3 +111,12 @@ fn labelled_files_may_have_lines_that_stand_for_others() {
         ],
     );
 }
+
+#[test]
+fn a_tagged_block_that_ended_too_early_is_reported_wherever_its_end_is() {
+    let reply = "<PlandexBlock lang=\"rust\" path=\"a.rs\">\nx\n</PlandexBlock>\n\
+                 ```rust:b.rs\ny\n</PlandexBlock>\n```\n";
+    let shown = show(&read(&[reply], Ending::Complete));
+    let late = |line: &String| line.starts_with("a.rs:") && line.contains("closing tag at line 6");
+    assert!(shown.iter().any(late), "{shown:#?}");
+}
