@@ -331,7 +331,7 @@ impl Asked {
             return Ok(Self {
                 kind: match question {
                     Question::Chat(_) => Kind::Chat,
-                    _ => Kind::Tell,
+                    Question::Tell(_) | Question::Continue | Question::Fix(_) => Kind::Tell,
                 },
                 question,
                 fit: Fit::Whole,
