@@ -79,11 +79,11 @@ built: src/lib.rs
         r#"$ plandex log
 --- stdout
   0  [SHORT]  [AGE] ago  Tell #1: Greet differently.
-     plandex: tell execution (ticket 2, fence 2), plandex tell -f [PLACE]/tmp/prompt
+     plandex tell -f [PLACE]/tmp/prompt (tell execution)
   1  [SHORT]  [AGE] ago  Load src/lib.rs
-     plandex: load context (ticket 1, fence 1), plandex load src/lib.rs
+     plandex load src/lib.rs (load context)
   2  [SHORT]  [AGE] ago  New plan draft
-     plandex, plandex new -n draft
+     plandex new -n draft
 --- exit 0
 "#,
     );

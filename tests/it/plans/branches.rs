@@ -46,7 +46,7 @@ fn a_branch_is_made_where_one_stands_and_only_if_it_is_meant() {
     sandbox
         .run(&["co", " "])
         .exits(2)
-        .says("no name of a branch");
+        .says("branch's name is empty");
     sandbox.run(&["co", "-y", "9"]).ok();
     assert_eq!(current(&sandbox), "9");
     let reasons: Vec<String> = audited(&sandbox)
