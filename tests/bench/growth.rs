@@ -84,7 +84,7 @@ fn commands(size: &Size) -> Vec<Row> {
         row("show loaded-7.txt"),
         row("ps"),
         row("locks"),
-        row("locks --stats"),
+        row("locks --stats").inherent("looks at the newest 5,000 rows"),
         row("locks --sql history"),
         row("load src/file1.rs"),
         row("rm src/file1.rs"),
@@ -228,7 +228,11 @@ fn list(place: &Place, name: &str, arguments: &[&str]) -> Vec<Figure> {
             lines as f64 / seconds,
             "a line a millisecond",
             1000.0,
-            Wanted::AtLeast(1.0),
+            // One document is one line.
+            match lines {
+                0 | 1 => Wanted::Nothing,
+                _ => Wanted::AtLeast(1.0),
+            },
         ),
         figure(
             format!("all of it: {name}, memory"),
