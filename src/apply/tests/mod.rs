@@ -322,6 +322,22 @@ impl Mounted {
         }
         Some(Self(path, dir))
     }
+
+    /// What is free, in bytes.
+    pub(super) fn free(&self) -> u64 {
+        let space = rustix::fs::statvfs(&self.0).unwrap();
+        space.f_bavail * space.f_frsize
+    }
+
+    /// Waits until so many bytes are free. A child that another test starts has all that is open here,
+    /// removed or not, until it runs its program.
+    pub(super) fn until_free(&self, bytes: u64) {
+        let until = std::time::Instant::now() + PATIENCE;
+        while self.free() < bytes {
+            assert!(std::time::Instant::now() < until, "{} bytes", self.free());
+            std::thread::yield_now();
+        }
+    }
 }
 
 impl Drop for Mounted {

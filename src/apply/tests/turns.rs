@@ -206,6 +206,7 @@ fn a_full_disk_is_met_before_the_first_file() {
     };
     let (mut refused, mut done) = (0, 0);
     for filler_kib in (0..=7680).rev().step_by(96) {
+        mount.until_free(7 << 20);
         let root = mount.0.join("project");
         std::fs::create_dir(&root).unwrap();
         let mut ground = Ground::at(&root, &root.join(".plandex"), Vec::new());
@@ -215,6 +216,7 @@ fn a_full_disk_is_met_before_the_first_file() {
         let permit = ground.permit();
         let turn = ground.turn().unwrap();
         let decision = decision(&ground);
+        let free = mount.free();
         let filler = mount.0.join("filler");
         let file = std::fs::File::create(&filler).unwrap();
         // As much as fits, where that is less.
@@ -228,6 +230,7 @@ fn a_full_disk_is_met_before_the_first_file() {
         let applied = ground.write_decision(&permit, &turn, &decision);
         drop(file);
         std::fs::remove_file(&filler).unwrap();
+        mount.until_free(free - (2 << 20));
         drop(turn);
         match applied {
             Ok(applied) => {
