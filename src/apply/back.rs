@@ -8,12 +8,12 @@ use anyhow::{Context as _, Result};
 
 use super::classify::Kept;
 use super::journal::is_to_move;
-use super::run::{set_back, set_status, settle_rows};
+use super::run::{message, set_back, set_status, settle_rows};
 use super::{
     Applied, Classified, Doing, OnConflict, Options, Turn as ApplyTurn, apply, classify, content,
     plan_writes,
 };
-use crate::project::{APPLY, Project, Turn, tree};
+use crate::project::{Project, Turn, tree};
 use crate::repo::TreeChange;
 use crate::store::applies::{self, Apply, ApplyFile, FileState, State};
 use crate::store::branches::{self, Status};
@@ -200,17 +200,7 @@ pub(super) fn finish(
             .iter()
             .flat_map(|change| tree::pending(change, None, None)),
     );
-    let paths: Vec<&str> = changes.iter().map(|change| change.path.as_str()).collect();
-    let noun = if paths.len() == 1 {
-        "change"
-    } else {
-        "changes"
-    };
-    let message = format!(
-        "Undo apply of {} {noun}\n\n{}\n\n{APPLY}: {apply_id}",
-        paths.len(),
-        paths.join("\n")
-    );
+    let message = message("Undo apply of", changes.iter(), apply_id);
     turn.advance(permit, &branch, &tree, &message, |tx| {
         for change in &again {
             changes::reopen(tx, branch_id, &change.id)?;

@@ -51,7 +51,7 @@ pub use classify::{Class, Classified, classify};
 pub use decide::{Answer, Decision, OnConflict, OnFailure, Options, plan_writes};
 pub use offer::offer_merges;
 pub use recover::{Outcome, Recovered, recover_files};
-pub use run::{run, run_by_sudo, settle, words_of};
+pub use run::{Hand, run, settle, words_of};
 pub use turn::{Doing, Turn};
 pub use write::{Applied, Commit, Contents, apply, foresee};
 

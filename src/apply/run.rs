@@ -15,6 +15,15 @@ use crate::store::branches::{self, Branch, Status};
 use crate::store::changes::{self, Change, Ended};
 use crate::store::tickets::WritePermit;
 
+/// Who puts the files where they go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hand {
+    /// This process.
+    Ours,
+    /// Sudo, file by file: for those that this user may not write (see `sudo`).
+    Sudo,
+}
+
 /// Applies the pending changes with the ids `wanted` (those that are still pending) of a branch.
 ///
 /// Classifies them anew: only what `options` decides is written, and a file that differs from what
@@ -25,6 +34,7 @@ pub fn run(
     branch_name: &str,
     wanted: &[String],
     options: &Options,
+    hand: Hand,
     hear: impl Fn(Doing, usize, usize) + 'static,
 ) -> Result<Applied> {
     let branch = turn.branch(branch_name)?;
@@ -47,49 +57,14 @@ pub fn run(
     set_status(turn, permit, &branch, Status::Applying)?;
     let repo = turn.repo()?;
     let contents = |change: &Change| {
-        change
-            .blob
-            .as_deref()
-            .map(|blob| repo.blob(blob))
-            .transpose()
-    };
-    let applied = apply(
-        &project.store,
-        permit,
-        &files,
-        &decision,
-        &contents,
-        &mut |id, written| finish(turn, permit, &branch.id, id, written, &[]),
-        &turn.cancel,
-    );
-    set_back(turn, permit, &branch, &applied);
-    applied
-}
-
-/// As [`run`], with changes that this user may not write: each file that is to be written is given
-/// to sudo (see `sudo`).
-pub fn run_by_sudo(
-    turn: &Turn<'_>,
-    permit: &WritePermit,
-    branch_name: &str,
-    wanted: &[String],
-    options: &Options,
-) -> Result<Applied> {
-    let branch = turn.branch(branch_name)?;
-    let project = turn.project;
-    let patience = Some(project.locks().intervals().lease);
-    let files = ApplyTurn::take(&project.store, &project.root, patience, &turn.cancel)?;
-    let mut pending = project.store.read(|tx| changes::pending(tx, &branch.id))?;
-    pending.retain(|change| wanted.contains(&change.id));
-    let classified = classify(&project.root, project.dir(), &pending)?;
-    let decision = plan_writes(classified, options)?;
-    set_status(turn, permit, &branch, Status::Applying)?;
-    let repo = turn.repo()?;
-    let contents = |change: &Change| {
         let blob = change.blob.as_deref().map(|blob| repo.blob(blob));
         blob.transpose()
     };
-    let applied = sudo::apply(
+    let write = match hand {
+        Hand::Ours => apply,
+        Hand::Sudo => sudo::apply,
+    };
+    let applied = write(
         &project.store,
         permit,
         &files,
@@ -245,17 +220,7 @@ fn finish(
         .iter()
         .flat_map(|change| tree::pending(change, None, None));
     let tree: Vec<TreeChange> = gone.chain(still).collect();
-    let paths: Vec<&str> = ended.iter().map(|change| change.path.as_str()).collect();
-    let noun = if paths.len() == 1 {
-        "change"
-    } else {
-        "changes"
-    };
-    let message = format!(
-        "Apply {} {noun}\n\n{}\n\n{APPLY}: {apply_id}",
-        paths.len(),
-        paths.join("\n")
-    );
+    let message = message("Apply", ended.iter().copied(), apply_id);
     turn.advance(permit, &branch, &tree, &message, |tx| {
         for change in &ended {
             changes::end(tx, branch_id, &change.id, Ended::Applied)?;
@@ -266,6 +231,21 @@ fn finish(
         applies::finish(tx, apply_id, State::Done)?;
         branches::set_status(tx, branch_id, Status::Ready, None)
     })
+}
+
+/// A version's message: what was done to how many changes, which files, and by which apply.
+pub(super) fn message<'c>(
+    done: &str,
+    changes: impl Iterator<Item = &'c Change>,
+    apply_id: &str,
+) -> String {
+    let paths: Vec<&str> = changes.map(|change| change.path.as_str()).collect();
+    let noun = match paths.len() {
+        1 => "change",
+        _ => "changes",
+    };
+    let (count, paths) = (paths.len(), paths.join("\n"));
+    format!("{done} {count} {noun}\n\n{paths}\n\n{APPLY}: {apply_id}")
 }
 
 pub(super) fn set_status(

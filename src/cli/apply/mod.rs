@@ -207,7 +207,15 @@ fn write(
         move |permit, turn, _: &mut dyn FnMut(())| {
             let ids: Vec<String> = wanted.iter().map(|(id, _)| id.clone()).collect();
             let hear = move |doing, _, total| bars.advance(doing, total);
-            let applied = apply::run(turn, permit, &branch, &ids, &options, hear)?;
+            let applied = apply::run(
+                turn,
+                permit,
+                &branch,
+                &ids,
+                &options,
+                apply::Hand::Ours,
+                hear,
+            )?;
             if !by_sudo || applied.failed.is_empty() {
                 return Ok(applied);
             }
@@ -217,7 +225,16 @@ fn write(
                 .filter(|(_, path)| failed(path))
                 .map(|(id, _)| id)
                 .collect();
-            let more = apply::run_by_sudo(turn, permit, &branch, &ids, &options)?;
+            let unheard = |_, _, _| {};
+            let more = apply::run(
+                turn,
+                permit,
+                &branch,
+                &ids,
+                &options,
+                apply::Hand::Sudo,
+                unheard,
+            )?;
             Ok(together(applied, more))
         },
         |()| {},
