@@ -74,7 +74,12 @@ impl Function {
             let (old, new) = (before[head..].iter().rev(), after[head..].iter().rev());
             let tail = old.zip(new).take_while(|(a, b)| a == b).count();
             if head > 1 && tail > 1 {
-                return (after[head - 1..=after.len() - tail].to_vec(), true);
+                let part = &after[head - 1..=after.len() - tail];
+                // A blank line at an end says nothing of where that is.
+                let says = |line: &String| !line.trim().is_empty();
+                if says(&part[0]) && says(&part[part.len() - 1]) {
+                    return (part.to_vec(), true);
+                }
             }
         }
         (after, false)
