@@ -73,7 +73,8 @@ fn every_document_is_as_the_schema_says() {
     sandbox.ok(&["checkout", "-b", "side"]);
     let schema = schema();
     for (command, shape) in schema["documents"].as_object().unwrap() {
-        let document = sandbox.ok(&[command, "--json"]).json();
+        let words = command.split(' ').chain(["--json"]);
+        let document = sandbox.ok(&words.collect::<Vec<_>>()).json();
         let found = problems(&schema["$defs"], shape, &document, command);
         assert!(found.is_empty(), "{found:#?}\n{document:#}");
     }
