@@ -125,8 +125,8 @@ fn tickets_after(connection: &Connection, id: i64) -> Vec<(String, Option<String
 /// The commands that `--help` lists.
 fn listed(sandbox: &Sandbox) -> BTreeSet<String> {
     let help = sandbox.ok(&["--help"]).stdout;
-    let (_, after) = help.split_once("Commands:\n").unwrap();
-    let (list, _) = after.split_once("\n\n").unwrap();
+    let (_, after) = help.split_once("\n\nPlans:\n").unwrap();
+    let (list, _) = after.split_once("\n\nOptions of every command:\n").unwrap();
     let is_name = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
     let names = list.lines().filter(is_name);
     names
