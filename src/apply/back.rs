@@ -8,10 +8,9 @@ use anyhow::{Context as _, Result};
 
 use super::classify::Kept;
 use super::journal::is_to_move;
-use super::run::{message, set_back, set_status, settle_rows};
+use super::run::{begin, message, set_back, set_status};
 use super::{
-    Applied, Classified, Doing, OnConflict, Options, Turn as ApplyTurn, apply, classify, content,
-    plan_writes,
+    Applied, Classified, Doing, OnConflict, Options, apply, classify, content, plan_writes,
 };
 use crate::project::{Project, Turn, tree};
 use crate::repo::TreeChange;
@@ -116,12 +115,8 @@ pub fn undo(
     on_conflict: OnConflict,
     hear: impl Fn(Doing, usize, usize) + 'static,
 ) -> Result<Applied> {
-    let branch = turn.branch(branch_name)?;
+    let (branch, files) = begin(turn, permit, branch_name, hear)?;
     let project = turn.project;
-    let patience = Some(project.locks().intervals().lease);
-    let files = ApplyTurn::take(&project.store, &project.root, patience, &turn.cancel)?;
-    let files = files.heard_by(hear);
-    settle_rows(turn, permit)?;
     // Somebody may have been faster, or an apply since may have dropped what was kept.
     undoable(project, &branch.id, Some(&undone.id))?;
     let mut decision = plan_writes(reversed(project, undone)?, &Options::all(on_conflict))?;

@@ -37,12 +37,8 @@ pub fn run(
     hand: Hand,
     hear: impl Fn(Doing, usize, usize) + 'static,
 ) -> Result<Applied> {
-    let branch = turn.branch(branch_name)?;
+    let (branch, files) = begin(turn, permit, branch_name, hear)?;
     let project = turn.project;
-    let patience = Some(project.locks().intervals().lease);
-    let files = ApplyTurn::take(&project.store, &project.root, patience, &turn.cancel)?;
-    let files = files.heard_by(hear);
-    settle_rows(turn, permit)?;
     let wanted: HashSet<&str> = wanted.iter().map(String::as_str).collect();
     let pending = project.store.read(|tx| changes::pending(tx, &branch.id))?;
     let pending: Vec<Change> = pending
@@ -75,6 +71,22 @@ pub fn run(
     );
     set_back(turn, permit, &branch, &applied);
     applied
+}
+
+/// The branch, and the project's files to write, once what a dead apply left is settled.
+pub(super) fn begin(
+    turn: &Turn<'_>,
+    permit: &WritePermit,
+    branch_name: &str,
+    hear: impl Fn(Doing, usize, usize) + 'static,
+) -> Result<(Branch, ApplyTurn)> {
+    let branch = turn.branch(branch_name)?;
+    let project = turn.project;
+    let patience = Some(project.locks().intervals().lease);
+    let files = ApplyTurn::take(&project.store, &project.root, patience, &turn.cancel)?;
+    let files = files.heard_by(hear);
+    settle_rows(turn, permit)?;
+    Ok((branch, files))
 }
 
 /// Sets the branch's status back where no rows followed the files: then all is as before, and so is
