@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{apply, branches, config, context, events, locks, models, plans, run, stop};
+use super::{apply, branches, config, context, events, hook, locks, models, plans, run, stop};
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
 #[derive(Debug, Parser)]
@@ -185,6 +185,8 @@ pub(super) enum Command {
     Restore(super::backup::Restore),
     /// Run many commands in this one process, each plan's in their order.
     Batch(super::batch::Batch),
+    /// Note when an agent's sessions begin and end.
+    Hook(hook::Hook),
     /// The second process in the trial of an unknown file system.
     #[command(hide = true)]
     ProbeFileSystem(Probe),

@@ -19,6 +19,7 @@ mod exit;
 mod follow;
 mod frame;
 mod history;
+mod hook;
 mod locks;
 mod models;
 mod operate;
@@ -50,8 +51,14 @@ pub fn run() -> ExitCode {
     let arguments = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
     let arguments = match arguments {
         Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && hook::is_asked() => {
+            return hook::wrong_words(&error);
+        }
         Err(error) => return report::usage(&error),
     };
+    if let Some(event) = arguments.command.captured() {
+        return hook::capture(event);
+    }
     let cli = match Cli::new(&arguments.global) {
         Ok(cli) => cli,
         Err(error) => return report::early(&error, &arguments.global),
@@ -129,6 +136,7 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Backup(args) => backup::backup(cli, args),
         Command::Restore(args) => backup::restore(cli, args),
         Command::Batch(args) => batch::batch(cli, args),
+        Command::Hook(args) => hook::hook(cli, args),
         Command::ProbeFileSystem(args) => {
             crate::store::answer_probe(&args.place)?;
             Ok(ExitCode::Done)

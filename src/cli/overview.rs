@@ -40,7 +40,9 @@ const GROUPS: [(&str, &[&str]); 8] = [
     ("Settings", &["config", "set-config", "models", "set-model"]),
     (
         "Scripts and care",
-        &["exec", "batch", "doctor", "backup", "restore", "help"],
+        &[
+            "exec", "batch", "hook", "doctor", "backup", "restore", "help",
+        ],
     ),
 ];
 

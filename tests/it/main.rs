@@ -21,6 +21,7 @@ mod disk;
 mod endpoints;
 mod exec;
 mod follow;
+mod hook;
 mod log;
 mod looking;
 mod model;
