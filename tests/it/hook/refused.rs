@@ -1,7 +1,7 @@
 //! Where nothing can be written, and words that are none: exit code 1, never 2, and nothing on
 //! standard output.
 
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use crate::support::{Outcome, Sandbox, needs, skip};
 
