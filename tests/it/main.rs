@@ -28,6 +28,7 @@ mod model;
 mod pending;
 mod plans;
 mod queue;
+mod recording;
 mod replay;
 mod runs;
 mod schema;

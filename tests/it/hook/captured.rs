@@ -152,7 +152,12 @@ fn a_holder_that_is_stopped_is_not_waited_for_longer_than_a_second() {
     let holder = sandbox
         .program(
             "flock",
-            [log.to_str().unwrap(), "-c", "echo held; exec sleep 600"],
+            [
+                "-o",
+                log.to_str().unwrap(),
+                "-c",
+                "echo held; exec sleep 600",
+            ],
         )
         .start();
     holder.until_says("held");

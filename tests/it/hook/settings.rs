@@ -27,7 +27,7 @@ fn a_project_s_settings() {
         .finish()
         .ok();
     assert!(
-        said.stdout.contains("Installed hooks in ["),
+        said.stdout.starts_with("Installed hooks in "),
         "{}",
         said.text()
     );
