@@ -11,6 +11,7 @@
 
 pub mod age;
 mod checks;
+mod copies;
 mod mend;
 mod place;
 mod rebuild;
@@ -171,8 +172,21 @@ fn examine_within(place: &Place, options: &Options, limits: Limits) -> Result<Re
     for check in CHECKS {
         check(&scene, &mut report);
     }
+    put_database_first(&mut report);
     report.judge();
     Ok(report)
+}
+
+/// What cannot be trusted is not written to: a repair that needs the database waits for it.
+fn put_database_first(report: &mut Report) {
+    if !report.issues.iter().any(|i| i.kind == Kind::DbConnection) {
+        return;
+    }
+    for issue in &mut report.issues {
+        if issue.kind != Kind::FileSystem && issue.action.take().is_some() {
+            issue.suggestion = Some("put the database right first".to_owned());
+        }
+    }
 }
 
 fn gather(store: &Store, plan: Option<&str>) -> Result<Seen> {

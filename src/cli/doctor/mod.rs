@@ -1,23 +1,29 @@
 //! `doctor`: looks at everything, asks or is told to repair, says what remains.
 
+pub(super) mod args;
+mod model;
+mod request;
+mod show;
+
 use std::time::Duration;
 
 use anyhow::Result;
 
-use super::args;
+use self::args::Doctor;
+use self::show::show;
 use super::exit::ExitCode;
 use super::plans::{Sure, prune};
 use super::session::{Cli, SCHEMA_VERSION};
 use crate::apply;
-use crate::doctor::{self, Fix, Line, Options, Report, Verbosity};
+use crate::doctor::{self, Fix, Options, Report};
 use crate::project::{Place, Project};
-use crate::ui::{Confirmed, Frame, Preset, Style, Table, Text};
+use crate::ui::{Confirmed, Preset};
 
 /// What decides the files of interrupted applies.
 const RECOVERIES: &[doctor::Recovery] = &[recover_applies];
 
 /// `plandex doctor [--fix] [--dry-run] [--verbose]`
-pub(super) fn doctor(cli: &Cli, args: &args::Doctor) -> Result<ExitCode> {
+pub(super) fn doctor(cli: &Cli, args: &Doctor) -> Result<ExitCode> {
     if args.prune {
         let is_sure = if args.yes { Sure::Yes } else { Sure::Ask };
         return prune(cli, is_sure);
@@ -26,25 +32,19 @@ pub(super) fn doctor(cli: &Cli, args: &args::Doctor) -> Result<ExitCode> {
     if args.rebuild {
         return rebuild(cli, &place);
     }
-    let fix = match (args.fix, args.dry_run) {
-        (_, true) => Fix::DryRun,
-        (true, false) => Fix::Repair,
-        (false, false) => Fix::Look,
-    };
-    let options = Options {
-        plan: cli.session().plan,
-        fix,
-    };
-    let mut report = doctor::examine(&place, &options)?;
-    if fix == Fix::Repair {
-        report = repair(cli, &place, &options, &report)?;
+    let options = request::options(cli, args, &place.dir)?;
+    let mut report = look(cli, &place, &options)?;
+    if options.fix == Fix::Repair {
+        report = repair(cli, &place, &options, report)?;
     }
-    show(cli, &report, fix);
-    if fix == Fix::Look
+    show(cli, &report, options.fix);
+    // Whoever wants it quiet is not asked.
+    if options.fix == Fix::Look
+        && !cli.ui.is_quiet()
         && let Some(question) = doctor::question(&report)
         && cli.ui.confirm(question, Preset::No) == Confirmed::Yes
     {
-        report = repair(cli, &place, &options, &report)?;
+        report = repair(cli, &place, &options, report)?;
         show(cli, &report, Fix::Repair);
     }
     Ok(if report.healthy {
@@ -52,6 +52,13 @@ pub(super) fn doctor(cli: &Cli, args: &args::Doctor) -> Result<ExitCode> {
     } else {
         ExitCode::Failed
     })
+}
+
+/// Looks at everything, the model among it.
+fn look(cli: &Cli, place: &Place, options: &Options) -> Result<Report> {
+    let mut report = doctor::examine(place, options)?;
+    model::check(cli, place, &mut report);
+    Ok(report)
 }
 
 /// `plandex doctor --rebuild`
@@ -104,24 +111,23 @@ fn rebuild(cli: &Cli, place: &Place) -> Result<ExitCode> {
 }
 
 /// Repairs and looks again: only that tells what remains.
-fn repair(cli: &Cli, place: &Place, options: &Options, found: &Report) -> Result<Report> {
+fn repair(cli: &Cli, place: &Place, options: &Options, mut found: Report) -> Result<Report> {
     if !found.is_fixable() {
-        return Ok(found.clone());
+        return Ok(found);
     }
     let project = match Project::open(place, cli.session()) {
         Ok(project) => project,
         Err(error) => {
-            cli.ui.warning(format!("nothing was repaired: {error:#}"));
-            return Ok(found.clone());
+            found.left.push(format!("nothing was repaired: {error:#}"));
+            return Ok(found);
         }
     };
-    let fixed = doctor::fix(&project, found, RECOVERIES);
+    let fixed = doctor::fix(&project, &found, RECOVERIES);
     drop(project);
-    for line in &fixed.left {
-        cli.ui.warning(format!("left: {line}"));
-    }
-    let mut report = doctor::examine(place, options)?;
+    let mut report = look(cli, place, options)?;
     report.fixed = fixed.done;
+    report.left = fixed.left;
+    report.copy = fixed.copy;
     Ok(report)
 }
 
@@ -130,54 +136,4 @@ fn recover_applies(project: &Project) -> Result<Vec<String>> {
     let none = Some(Duration::ZERO);
     let turn = apply::Turn::take(&project.store, &project.root, none, &project.cancel)?;
     Ok(turn.recovered().iter().flat_map(apply::words_of).collect())
-}
-
-fn show(cli: &Cli, report: &Report, fix: Fix) {
-    if cli.json {
-        cli.ui.json(report);
-        return;
-    }
-    let verbosity = if cli.verbosity() > 0 {
-        Verbosity::Verbose
-    } else {
-        Verbosity::Normal
-    };
-    let mut table: Option<Table> = None;
-    for line in doctor::render(report, verbosity, fix) {
-        match line {
-            Line::Row(cells) => match &mut table {
-                Some(table) => {
-                    table.row(cells);
-                }
-                None => table = Some(Table::new(Frame::Boxed, cells.iter().map(String::as_str))),
-            },
-            Line::Text(style, text) => {
-                if let Some(table) = table.take() {
-                    cli.ui.table(&table);
-                }
-                cli.ui.line(styled(cli, style, &text));
-            }
-        }
-    }
-    if let Some(table) = table {
-        cli.ui.table(&table);
-    }
-}
-
-/// The text in its colour; its mark is one that this locale can show.
-fn styled(cli: &Cli, style: doctor::Style, text: &str) -> Text {
-    let signs = cli.ui.signs();
-    let text = ["\u{2713}", "\u{26a0}", "\u{2717}"]
-        .into_iter()
-        .zip([signs.ok, signs.warning, signs.failed])
-        .find_map(|(mark, sign)| text.strip_prefix(mark).map(|rest| format!("{sign}{rest}")))
-        .unwrap_or_else(|| text.to_owned());
-    let style = match style {
-        doctor::Style::Plain => Style::Plain,
-        doctor::Style::Title => Style::Bold,
-        doctor::Style::Ok => Style::Green,
-        doctor::Style::Warning => Style::Yellow,
-        doctor::Style::Error => Style::Red,
-    };
-    Text::styled(style, text)
 }
