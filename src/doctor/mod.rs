@@ -98,7 +98,7 @@ impl Default for Limits {
             waiting: 10,
             waiting_ms: 5 * MINUTE,
             long_ms: 30 * MINUTE,
-            long_ms_least: MINUTE,
+            long_ms_least: MINUTE / 6,
             wal: (16 << 20, 64 << 20),
             free: (256 << 20, 16 << 20),
             leftover_ms: 10 * MINUTE,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::checks::count;
+use super::checks::{count, database::held_data};
 use super::copies;
 use crate::lock::{Patience, operation, owner};
 use crate::project::content::{self, Content};
@@ -123,7 +123,7 @@ pub fn is_lost(place: &Place) -> Result<bool> {
     let look = || -> Result<bool> {
         let store = super::checks::database::open(place)?;
         let missing = store.missing_in_schema()?;
-        let lacks_data = missing.iter().any(|part| part.starts_with("table "));
+        let lacks_data = missing.iter().any(held_data);
         Ok(lacks_data || !store.integrity(Integrity::Quick)?.is_empty())
     };
     look().or_else(|error| match error.downcast_ref() {

@@ -249,8 +249,10 @@ fn issues(report: &Report, verbosity: Verbosity, fix: Fix, page: &mut Page) {
         }
         if in_full {
             detail(page, "seen", issue.evidence.as_ref());
-            let action = issue.action.as_deref().unwrap_or("leave it alone");
-            detail(page, "--fix would", Some(&action.to_owned()));
+            match &issue.action {
+                Some(action) => detail(page, "--fix would", Some(action)),
+                None => page.text("    --fix leaves it alone"),
+            }
         }
     }
 }

@@ -166,12 +166,16 @@ pub(in crate::doctor) fn schema(scene: &Scene<'_>, report: &mut Report) {
 fn lacking(missing: &[String]) -> Issue {
     let what = "The database lacks a part of its schema: somebody changed it from outside";
     let issue = Issue::new(Kind::Schema, Severity::Error, what).seen_by(some_of(missing));
-    let held_data = |part: &String| part.starts_with("table ") || part.starts_with("column ");
     if missing.iter().any(held_data) {
         issue.suggest(format!("it held data: {MAKE_AGAIN}"))
     } else {
         issue.fixed_by("copy the database aside, then make what is missing again")
     }
+}
+
+/// Whether what is missing in the schema held data.
+pub(in crate::doctor) fn held_data(part: &String) -> bool {
+    part.starts_with("table ") || part.starts_with("column ")
 }
 
 /// The length of the write-ahead log, by stat: nobody but SQLite opens it.
