@@ -22,6 +22,10 @@ use crate::ui::{Confirmed, Preset};
 /// What decides the files of interrupted applies.
 const RECOVERIES: &[doctor::Recovery] = &[recover_applies];
 
+/// How often it repairs and looks again while that brings something to light: the work of a process
+/// that hung is seen to be dead when its lock is gone.
+const ROUNDS: usize = 3;
+
 /// `plandex doctor [--fix] [--dry-run] [--verbose]`
 pub(super) fn doctor(cli: &Cli, args: &Doctor) -> Result<ExitCode> {
     if args.prune {
@@ -122,13 +126,21 @@ fn repair(cli: &Cli, place: &Place, options: &Options, mut found: Report) -> Res
             return Ok(found);
         }
     };
-    let fixed = doctor::fix(&project, &found, RECOVERIES);
-    drop(project);
-    let mut report = look(cli, place, options)?;
-    report.fixed = fixed.done;
-    report.left = fixed.left;
-    report.copy = fixed.copy;
-    Ok(report)
+    let (mut done, mut copy) = (Vec::new(), None);
+    for _ in 0..ROUNDS {
+        let fixed = doctor::fix(&project, &found, RECOVERIES);
+        let is_moving = !fixed.done.is_empty();
+        done.extend(fixed.done);
+        copy = copy.or(fixed.copy);
+        found = look(cli, place, options)?;
+        found.left = fixed.left;
+        if !is_moving || !found.is_fixable() {
+            break;
+        }
+    }
+    found.fixed = done;
+    found.copy = copy;
+    Ok(found)
 }
 
 /// Finishes or undoes the files of interrupted applies, if nobody is at it.
