@@ -180,6 +180,9 @@ fn end_hung(project: &Project, issue: &Issue, fixed: &mut Fixed) {
     };
     let what = format!("{}: lock {id}", name(project, plan_id));
     match replace_hung(&project.store, id, &project.cancel) {
+        Ok(Hung::Unsure) => fixed.left.push(format!(
+            "{what} was left alone: others kept the database busy; run it again"
+        )),
         Ok(Hung::Replaced) => fixed
             .done
             .push(format!("{what} was expired and is removed")),

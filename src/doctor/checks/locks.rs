@@ -32,7 +32,8 @@ pub(in crate::doctor) fn locks(scene: &Scene<'_>, report: &mut Report) {
     let Some(seen) = seen(scene, report, NAME) else {
         return;
     };
-    report.lease_seconds = Some(seen.intervals.lease.as_secs());
+    let lease = seen.intervals.lease;
+    report.lease_seconds = Some(lease.as_secs() + u64::from(lease.subsec_nanos() > 0));
     let before = report.issues.len();
     for seat in &seen.seats {
         let (ticket, name) = (&seat.ticket, seen.name(&seat.ticket.plan_id));

@@ -129,7 +129,7 @@ fn the_model_is_told_and_not_contacted() {
     sandbox.ok(&["set-model", "ollama/qwen3"]);
     let (_, message) = model(sandbox.plandex(none));
     assert!(
-        message.contains("ollama/qwen3 (from set-model"),
+        message.contains("ollama/qwen3 (from the plan's settings"),
         "{message}"
     );
     let (status, message) = model(sandbox.plandex(none).env("PLANDEX_PROVIDER", "nobody"));

@@ -75,7 +75,8 @@ $turn
         busy_looks >= 3,
         "{busy_looks} of {looks} looks saw anybody at work"
     );
-    // Nobody was deposed: each grant ended by its owner's own doing.
+    // Nobody was deposed: each grant ended by its owner's own doing, or came too late for one that
+    // had no processor to run on, which puts it back into its place.
     let ends: Vec<String> = {
         let connection = raw(&sandbox);
         let mut select = connection
@@ -84,7 +85,8 @@ $turn
         let rows = select.query_map([], |row| row.get(0)).unwrap();
         rows.map(Result::unwrap).collect()
     };
-    assert_eq!(ends, ["released"]);
+    let is_fair = |end: &String| matches!(end.as_str(), "released" | "unconfirmed");
+    assert!(ends.iter().all(is_fair), "{ends:?}");
     for plan in 0..4 {
         let status = sandbox
             .ok(&["status", "--json", "--plan", &format!("plan-{plan}")])

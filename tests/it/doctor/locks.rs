@@ -34,7 +34,10 @@ pub(super) const STALE: Damage = Damage {
         "ticket ",
         "pid ",
     ],
-    end: End::Fixed(&["was expired and is removed", "interrupted"]),
+    end: End::Fixed(&[
+        "was expired and is removed",
+        "its partial reply (9 bytes) is kept",
+    ]),
 };
 
 /// A holder, killed.
@@ -61,7 +64,7 @@ pub(super) const KILLED_TELL: Damage = Damage {
         Some(Cause::none())
     },
     names: &["its process is dead", "tell execution"],
-    end: End::Fixed(&["removed lock ", "interrupted"]),
+    end: End::Fixed(&["removed lock ", "its partial reply (9 bytes) is kept"]),
 };
 
 /// A holder, suspended for longer than two heartbeats.
@@ -156,7 +159,7 @@ pub(super) const STATUS_STUCK: Damage = Damage {
         Some(Cause::none())
     },
     names: &["work", "main", "says replying", "no living write ticket"],
-    end: End::Fixed(&["interrupted"]),
+    end: End::Fixed(&["its partial reply (9 bytes) is kept"]),
 };
 
 /// An apply was killed between its two files.

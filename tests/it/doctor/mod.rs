@@ -70,7 +70,13 @@ fn footprint(sandbox: &Sandbox, is_busy: bool) -> BTreeMap<PathBuf, (u32, u64, S
             };
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             let is_database = name.starts_with("plandex.db");
-            if name == "plandex.db-shm" || (is_busy && is_database) || name == "ballast" {
+            // A log without a byte in it is what SQLite opens it with.
+            let is_empty_log = name == "plandex.db-wal" && meta.len() == 0;
+            if is_empty_log
+                || name == "plandex.db-shm"
+                || (is_busy && is_database)
+                || name == "ballast"
+            {
                 continue;
             }
             if meta.is_dir() {
@@ -204,7 +210,16 @@ fn examine(damage: &Damage) {
     }
     assert!(text.contains("nothing was changed"), "{text}");
     assert!(!quiet.contains('✓') && !quiet.is_empty(), "{quiet}");
-    assert_eq!(footprint(&sandbox, cause.is_busy), before, "it only looked");
+    let after = footprint(&sandbox, cause.is_busy);
+    let changed: Vec<_> = before.keys().chain(after.keys()).collect();
+    let changed = changed
+        .iter()
+        .filter(|path| before.get(**path) != after.get(**path));
+    let changed: Vec<_> = changed.collect();
+    assert!(
+        changed.is_empty(),
+        "it only looked, and changed {changed:?}"
+    );
 
     let (outcome, fixed) = report(&sandbox, &["--fix"]);
     match damage.end {
@@ -217,7 +232,10 @@ fn examine(damage: &Damage) {
                 );
             }
             assert_eq!(outcome.code, Some(0), "{outcome}");
+            clean(&sandbox);
+            // Who made it and lives goes now, and leaves what the dead leave.
             drop(cause);
+            sandbox.ok(&["doctor", "--fix"]);
         }
         End::Left(next, cure) => {
             let left = issue_of(&fixed, damage.kind);

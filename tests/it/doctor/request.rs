@@ -32,7 +32,7 @@ fn its_fields_equal_the_flags() {
     sandbox.ok(&["new", "-n", "other"]);
     super::locks::writer(&sandbox).kill();
     let of_other = sandbox.ok(&["current", "--json"]).json();
-    assert_eq!(of_other["plan"], "other");
+    assert_eq!(of_other["plan"]["name"], "other");
     // Of the one plan nothing is wrong.
     let (outcome, document) = check_report(asked(&sandbox, r#"{"planId": "work"}"#).finish());
     assert_eq!(kinds(&document), [""; 0], "{outcome}");
