@@ -31,7 +31,7 @@ pub use report::{
     ActiveLock, Check, CheckState, Holder, Issue, Kind, Metrics, Report, Request, Severity,
     StaleLock,
 };
-pub use text::{Line, Style, Verbosity, question, render};
+pub use text::{Line, Style, Verbosity, question, render, render_outcome};
 
 use crate::project::{Place, SelectError, find_plan};
 use crate::store::Store;

@@ -72,6 +72,18 @@ pub fn render(report: &Report, verbosity: Verbosity, fix: Fix) -> Vec<Line> {
     page.0
 }
 
+/// What came of a repair, without the rest: what was done, what is left and remains.
+pub fn render_outcome(report: &Report) -> Vec<Line> {
+    let mut lines = render(report, Verbosity::Quiet, Fix::Repair);
+    if report.issues.is_empty() {
+        let mut page = Page(lines);
+        page.gap();
+        page.marked(Style::Ok, "No problems found");
+        lines = page.0;
+    }
+    lines
+}
+
 fn checks(report: &Report, verbosity: Verbosity, page: &mut Page) {
     for check in &report.checks {
         if verbosity != Verbosity::Quiet || check.status != CheckState::Ok {

@@ -42,20 +42,27 @@ pub(super) fn doctor(cli: &Cli, args: &Doctor) -> Result<ExitCode> {
         report = repair(cli, &place, &options, report)?;
     }
     show(cli, &report, options.fix);
-    // Whoever wants it quiet is not asked.
-    if options.fix == Fix::Look
-        && !cli.ui.is_quiet()
-        && let Some(question) = doctor::question(&report)
-        && cli.ui.confirm(question, Preset::No) == Confirmed::Yes
-    {
+    if options.fix == Fix::Look && is_repair_wanted(cli, &report) {
         report = repair(cli, &place, &options, report)?;
-        show(cli, &report, Fix::Repair);
+        show::outcome(cli, &report);
     }
     Ok(if report.healthy {
         ExitCode::Done
     } else {
         ExitCode::Failed
     })
+}
+
+/// Asks whoever sits at a terminal, unless they want it quiet.
+fn is_repair_wanted(cli: &Cli, report: &Report) -> bool {
+    let Some(question) = doctor::question(report) else {
+        return false;
+    };
+    if cli.ui.is_quiet() || !cli.ui.can_ask() {
+        return false;
+    }
+    cli.ui.line("");
+    cli.ui.confirm(question, Preset::No) == Confirmed::Yes
 }
 
 /// Looks at everything, the model among it.

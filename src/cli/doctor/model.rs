@@ -33,11 +33,12 @@ fn told(chosen: &Chosen) -> (CheckState, String) {
         Provider::Endpoint(_) => "; no key",
         _ => "",
     };
-    let mut message = format!(
-        "{} (from {}{key}; not contacted)",
-        chosen.name(),
-        chosen.source
-    );
+    // Of the one that is there by default the source is a sentence.
+    let from = match chosen.source.contains(" is ") {
+        true => chosen.source.clone(),
+        false => format!("from {}", chosen.source),
+    };
+    let mut message = format!("{} ({from}{key}; not contacted)", chosen.name());
     if chosen.warnings.is_empty() {
         return (CheckState::Ok, message);
     }

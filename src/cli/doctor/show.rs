@@ -27,8 +27,17 @@ pub(super) fn show(cli: &Cli, report: &Report, fix: Fix) {
         (0, true) => Verbosity::Quiet,
         (0, false) => Verbosity::Normal,
     };
+    print(cli, doctor::render(report, verbosity, fix));
+}
+
+/// What came of a repair, for somebody who has just read the rest.
+pub(super) fn outcome(cli: &Cli, report: &Report) {
+    print(cli, doctor::render_outcome(report));
+}
+
+fn print(cli: &Cli, lines: Vec<Line>) {
     let mut table: Option<Table> = None;
-    for line in doctor::render(report, verbosity, fix) {
+    for line in lines {
         match line {
             Line::Row(cells) => match &mut table {
                 Some(table) => {

@@ -111,7 +111,10 @@ fn the_model_is_told_and_not_contacted() {
     let none: [&str; 0] = [];
     let (status, message) = model(sandbox.plandex(none));
     assert_eq!(status, "ok");
-    assert!(message.starts_with("literal (from "), "{message}");
+    assert!(
+        message.starts_with("literal (nothing else is configured"),
+        "{message}"
+    );
     // Nobody listens there.
     let by_environment = |variable: &str, value: &str| {
         sandbox
