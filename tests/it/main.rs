@@ -32,6 +32,7 @@ mod replay;
 mod runs;
 mod schema;
 mod scripts;
+mod shell;
 mod support;
 mod tidy;
 mod versions;
