@@ -18,6 +18,7 @@ mod commit_crash;
 mod context;
 mod crash_points;
 mod disk;
+mod documents;
 mod endpoints;
 mod exec;
 mod follow;
