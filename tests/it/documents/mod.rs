@@ -81,15 +81,27 @@ fn the_table_of_what_waits_has_every_command() {
 }
 
 #[test]
+fn the_table_of_exit_codes_has_every_code() {
+    let source = std::fs::read_to_string(root().join("src/cli/exit.rs")).unwrap();
+    let readme = document("README.md");
+    assert_none(&words::check_exit_codes(&readme, &source));
+    let other = source.replace("=> 79,", "=> 78,");
+    assert_eq!(words::check_exit_codes(&readme, &other).len(), 2);
+}
+
+#[test]
 fn every_path_name_setting_and_link_is_there() {
-    let config = Sandbox::new().ok(&["config", "--json"]).json();
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["new"]);
+    let config = sandbox.ok(&["config", "--json"]).json();
     let settings = config["settings"].as_array().unwrap().iter();
     let keys: BTreeSet<String> = settings
-        .map(|one| one["key"].as_str().unwrap().to_owned())
+        .map(|one| one["name"].as_str().unwrap().to_owned())
         .collect();
     assert!(keys.contains("lock.lease"), "{keys:?}");
     let tree = names::Tree::read(root(), keys);
     let all: Vec<Document> = DOCUMENTS.iter().map(|(name, _)| document(name)).collect();
+    assert_none(&words::check_variables(&all[0], &tree.variables()));
     for (one, (_, is_about_code)) in all.iter().zip(DOCUMENTS) {
         assert_none(&names::check_paths(one, &tree, is_about_code));
         assert_none(&names::check_names(one, &tree, is_about_code));

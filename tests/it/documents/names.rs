@@ -11,6 +11,8 @@ pub(super) struct Tree {
     files: Vec<String>,
     /// Words of the sources and scripts.
     words: BTreeSet<String>,
+    /// Those of `src` alone.
+    in_sources: BTreeSet<String>,
     /// Keys of settings.
     keys: BTreeSet<String>,
 }
@@ -19,19 +21,42 @@ impl Tree {
     pub(super) fn read(root: &Path, keys: BTreeSet<String>) -> Self {
         let mut files = Vec::new();
         walk(root, "", &mut files);
-        let mut words = BTreeSet::new();
+        let (mut words, mut in_sources) = (BTreeSet::new(), BTreeSet::new());
         for path in &files {
             let is_code = ["src/", "tests/", "scripts/", ".ci/", ".github/", "hooks/"]
                 .iter()
                 .any(|room| path.starts_with(room));
+            // The tests of this room name what is not there.
+            let is_code = is_code && !path.starts_with("tests/it/documents/");
             if is_code || path == "schema.sql" || path == "Cargo.toml" {
                 let text = std::fs::read(root.join(path)).unwrap_or_default();
                 let text = String::from_utf8_lossy(&text).into_owned();
                 let split = text.split(|c: char| !c.is_alphanumeric() && c != '_');
-                words.extend(split.filter(|word| !word.is_empty()).map(str::to_owned));
+                let split = split.filter(|word| !word.is_empty()).map(str::to_owned);
+                let of_file: Vec<String> = split.collect();
+                if path.starts_with("src/") && !path.contains("/tests") {
+                    in_sources.extend(of_file.iter().cloned());
+                }
+                words.extend(of_file);
             }
         }
-        Self { files, words, keys }
+        Self {
+            files,
+            words,
+            in_sources,
+            keys,
+        }
+    }
+
+    /// The variables of ours that users may set.
+    pub(super) fn variables(&self) -> BTreeSet<String> {
+        let inner = ["CRASH", "PANIC", "TEST", "BACKGROUND"];
+        let ours = self.words.iter().filter_map(|word| {
+            let name = word.strip_prefix("PLANDEX_")?;
+            let is_inner = name.is_empty() || inner.iter().any(|inner| name.starts_with(inner));
+            (!is_inner && self.in_sources.contains(word)).then(|| word.clone())
+        });
+        ours.collect()
     }
 
     /// Whether a path names something: from the top or from `src`, with `*` for any letters.
@@ -237,7 +262,7 @@ pub(super) fn check_links(document: &Document, all: &[Document], tree: &Tree) ->
 fn what_is_not_there_is_found() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let tree = Tree::read(root, BTreeSet::from(["lock.lease".to_owned()]));
-    let read = |text: &str| super::blocks::read("X.md", text);
+    let read = |text: &str| super::blocks::read("README.md", text);
     let count = |text: &str| {
         let document = read(text);
         let all = [read("# There\n")];

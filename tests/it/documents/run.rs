@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use plandex::store::tickets::State;
+use rustix::process::{Pid, Signal};
+
 use super::blocks::{Block, Document};
 use super::same;
 use super::terminal::{self, Terminal, search_path};
@@ -17,6 +20,8 @@ struct Orders {
     is_left: bool,
     /// `terminal NAME`
     terminal: String,
+    /// `signal: USR1`, sent before the block to whoever waits.
+    signals: bool,
     /// `goes on`: its last command has not ended below the block.
     goes_on: bool,
     /// `keys in NAME: KEYS`, typed before the block.
@@ -61,10 +66,10 @@ fn world_of(block: &Block) -> Option<&str> {
 
 fn in_world(document: &Document, world: &str, blocks: &[Block], counts: &mut Counts) {
     let sandbox = Sandbox::with_limit(Duration::from_secs(240));
-    let cwd = worlds::make(world, &sandbox);
+    let world = worlds::make(world, &sandbox);
     let mut place = Place {
         sandbox: &sandbox,
-        cwd,
+        cwd: world.cwd.clone(),
         terminals: BTreeMap::new(),
     };
     for block in blocks {
@@ -97,6 +102,10 @@ fn orders(block: &Block) -> Result<Orders, String> {
                 return Err(format!("not to be run needs a reason, not {why:?}"));
             }
             orders.is_left = true;
+            continue;
+        }
+        if order == "signal: USR1" {
+            orders.signals = true;
             continue;
         }
         if let Some(keys) = order.strip_prefix("keys in ") {
@@ -139,6 +148,9 @@ impl<'s> Place<'s> {
         for (name, keys) in &orders.keys {
             self.terminal(name).keys(keys);
         }
+        if orders.signals {
+            self.ask_the_waiter();
+        }
         if block.language == "console" {
             let terminal = self.terminal(&orders.terminal);
             return console(terminal, &block.text, orders.goes_on);
@@ -154,6 +166,18 @@ impl<'s> Place<'s> {
             )),
         };
         done.err().into_iter().collect()
+    }
+
+    /// SIGUSR1 to whoever waits in line.
+    fn ask_the_waiter(&self) {
+        let line = self.sandbox.until_queue("somebody waits", |line| {
+            line.iter().any(|ticket| ticket.state == State::Waiting)
+        });
+        for ticket in line.iter().filter(|ticket| ticket.state == State::Waiting) {
+            let pid = i32::try_from(ticket.pid).ok().and_then(Pid::from_raw);
+            let pid = pid.expect("who waits has a pid");
+            rustix::process::kill_process(pid, Signal::USR1).unwrap();
+        }
     }
 
     /// Runs the block as a script that ends at the first failure.
@@ -197,7 +221,7 @@ fn console(terminal: &mut Terminal<'_>, text: &str, goes_on: bool) -> Vec<String
     for (index, step) in steps.iter().enumerate() {
         let command = step.lines.join("\n");
         if goes_on && index + 1 == steps.len() {
-            terminal.begin_and_see(step);
+            wrong.extend(terminal.see(step).err());
             continue;
         }
         let (code, seen) = if terminal.is_at_work(step) {
@@ -205,11 +229,11 @@ fn console(terminal: &mut Terminal<'_>, text: &str, goes_on: bool) -> Vec<String
         } else {
             terminal.run(step)
         };
+        if command == "echo $?" && step.shown == seen {
+            continue;
+        }
         if let Err(difference) = same::compare(&step.shown, &seen) {
-            let seen = seen.join("\n");
-            wrong.push(format!(
-                "`{command}`: {difference}\nand the terminal shows\n{seen}\n"
-            ));
+            wrong.push(terminal.differs(step, &difference));
         }
         let is_asked = steps
             .get(index + 1)

@@ -7,7 +7,7 @@ use std::num::NonZero;
 use std::path::PathBuf;
 
 use super::same;
-use crate::support::{OnTerminal, Sandbox};
+use crate::support::{OnTerminal, SOON, Sandbox, poll};
 
 /// Columns; what a document shows is no wider.
 const COLUMNS: u16 = 100;
@@ -102,12 +102,26 @@ impl<'s> Terminal<'s> {
         (code, self.rows())
     }
 
-    /// Types a command, and waits until its terminal shows what the document does.
-    pub(super) fn begin_and_see(&mut self, step: &Step<'_>) {
-        self.begin(step);
-        let what = format!("`{}` shows {:#?}", step.lines.join("\n"), step.shown);
-        self.sandbox
-            .until(&what, || same::compare(&step.shown, &self.rows()).ok());
+    /// Types a command, unless it is at work already, and waits until what stands below it is what
+    /// the document shows.
+    pub(super) fn see(&mut self, step: &Step<'_>) -> Result<(), String> {
+        if !self.is_at_work(step) {
+            self.begin(step);
+        }
+        let shows = || same::compare(&step.shown, &self.rows()).ok();
+        match poll(SOON, shows) {
+            Some(()) => Ok(()),
+            None => {
+                same::compare(&step.shown, &self.rows()).map_err(|error| self.differs(step, &error))
+            }
+        }
+    }
+
+    /// What is not as the document says.
+    pub(super) fn differs(&self, step: &Step<'_>, difference: &str) -> String {
+        let command = step.lines.join("\n");
+        let seen = self.rows().join("\n");
+        format!("`{command}`: {difference}\nand the terminal shows\n{seen}\n")
     }
 
     /// Whether the step is the command that is still at work here.

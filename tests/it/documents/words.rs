@@ -61,11 +61,12 @@ fn split_operators(text: &str) -> Vec<String> {
     for word in words {
         let bare = word.trim();
         let operator = quote.is_none() && ["|", "||", "&&", ";"].contains(&bare);
-        let redirection = quote.is_none() && bare.starts_with(['>', '<']) && !bare.ends_with('>');
+        let is_name = bare.len() > 2 && bare.ends_with('>');
+        let redirection = quote.is_none() && bare.starts_with(['>', '<']) && !is_name;
         if operator {
             parts.push(String::new());
         } else if redirection {
-            skip = bare == ">" || bare == "<";
+            skip = [">", ">>", "<"].contains(&bare);
         } else if !std::mem::take(&mut skip) {
             parts.last_mut().unwrap().push_str(word);
         }
@@ -96,10 +97,6 @@ fn variants(text: &str) -> Vec<String> {
         return vec![text.to_owned()];
     };
     let mut all = Vec::new();
-    let first = words[at]
-        .rfind("--")
-        .filter(|_| words[at].starts_with("--"));
-    let _ = first;
     for choice in words[at].split('|') {
         let mut words = words.clone();
         words[at] = choice;
@@ -112,7 +109,7 @@ fn parse(command: &Command, text: &str) -> Result<(), String> {
     let words = words_of(text)
         .into_iter()
         .filter(|word| word != "…")
-        .map(|word| filled(&word))
+        .map(|word| filled(&word, text))
         .filter(|word| !word.is_empty());
     match command.clone().try_get_matches_from(words) {
         Ok(_) => Ok(()),
@@ -133,7 +130,7 @@ fn parse(command: &Command, text: &str) -> Result<(), String> {
 }
 
 /// What a placeholder stands for.
-fn filled(word: &str) -> String {
+fn filled(word: &str, command: &str) -> String {
     let word = word.trim_end_matches('…');
     let (flag, value) = match word.split_once('=') {
         Some((flag, value)) if flag.starts_with("--") => (format!("{flag}="), value),
@@ -141,6 +138,7 @@ fn filled(word: &str) -> String {
     };
     let value = match value {
         "N" | "NUMBER" | "ID" => "1",
+        "COMMAND" if command.starts_with("plandex help") => "tell",
         "D" | "DURATION" | "SINCE" => "1s",
         value => value,
     };
@@ -302,4 +300,41 @@ fn commands_in_sentences_are_parsed() {
     for text in bad {
         assert_eq!(check(text), 1, "{text}");
     }
+}
+
+/// Exit codes that the table of them does not have, and the other way round.
+pub(super) fn check_exit_codes(document: &Document, source: &str) -> Vec<String> {
+    let numbers = |text: &str| -> BTreeSet<u8> {
+        let split = text.split(|c: char| !c.is_ascii_digit());
+        split.filter_map(|number| number.parse().ok()).collect()
+    };
+    let begins = source.find("pub fn code(self)").unwrap_or(source.len());
+    let body = &source[begins..];
+    let codes = numbers(&body[..body.find("\n    }\n").unwrap_or(body.len())]);
+    let is_heading = |(_, cells): &&(usize, Vec<String>)| cells[0] == "code";
+    let Some((first, _)) = document.rows.iter().find(is_heading) else {
+        return vec!["there is no table of exit codes".to_owned()];
+    };
+    let rows = document.rows.iter().filter(|(line, _)| line > first);
+    let rows = rows
+        .enumerate()
+        .take_while(|(index, (line, _))| *line == first + 1 + index);
+    let mut shown: BTreeSet<u8> = BTreeSet::new();
+    for (_, (_, cells)) in rows {
+        shown.extend(numbers(&cells[0].replace("128+n", "")));
+    }
+    let differ = codes.symmetric_difference(&shown);
+    differ
+        .map(|code| format!("exit code {code} is not on both sides"))
+        .collect()
+}
+
+/// Variables of ours that the sources read and the document does not name.
+pub(super) fn check_variables(document: &Document, variables: &BTreeSet<String>) -> Vec<String> {
+    let named = |name: &str| {
+        let mut spans = document.spans.iter();
+        spans.any(|span| span.text.split([' ', '=']).any(|word| word == name))
+    };
+    let missing = variables.iter().filter(|name| !named(name));
+    missing.map(|name| format!("{name} is not named")).collect()
 }

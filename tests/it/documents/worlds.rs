@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::support::Sandbox;
+use crate::support::{Background, Sandbox, holds, waits};
 
 /// A change as a message, which the provider "literal" takes as it is.
 const CHANGE: &str = "Say it politely.\n\nsrc/lib.rs\n<<<<<<< SEARCH\n    \"hello\"\n=======\n    \
@@ -12,20 +12,52 @@ const CHANGE: &str = "Say it politely.\n\nsrc/lib.rs\n<<<<<<< SEARCH\n    \"hell
 const PROMPT: &str = "Add a farewell.\n\n```rust path=src/farewell.rs\npub fn farewell() -> &'static \
                       str {\n    \"farewell\"\n}\n```\n";
 
-const MAKEFILE: &str = "deploy report docs test:\n\t@echo $@\n";
+const MAKEFILE: &str = "all deploy report docs test:\n\t@echo $@\n";
 
-/// Makes the world `name` in a sandbox that holds nothing; returns where its commands are typed.
-pub(super) fn make(name: &str, sandbox: &Sandbox) -> PathBuf {
+/// A world: where its commands are typed, and who is at work in it besides them.
+pub(super) struct World<'s> {
+    pub(super) cwd: PathBuf,
+    _others: Vec<Background<'s>>,
+}
+
+/// Makes the world `name` in a sandbox that holds nothing.
+pub(super) fn make<'s>(name: &str, sandbox: &'s Sandbox) -> World<'s> {
+    let mut others = Vec::new();
+    if name != "empty" {
+        project(sandbox);
+    }
     match name {
-        "empty" => return sandbox.place().join("home"),
-        "project" => project(sandbox),
-        "pending" => {
-            project(sandbox);
-            sandbox.ok(&["tell", "-f", "change.md"]);
+        "empty" | "project" => {}
+        "pending" => drop(sandbox.ok(&["tell", "-f", "change.md"])),
+        "held" => others.push(holder(sandbox)),
+        "suspended" => {
+            let holder = holder(sandbox);
+            let run = sandbox.plandex(["load", "-r", "src"]);
+            let waiter = run.env("PLANDEX_WAIT", "forever").start();
+            waits(sandbox, &waiter);
+            holder.stop();
+            others.extend([holder, waiter]);
         }
+        "dead" => drop(holder(sandbox).kill()),
         name => panic!("there is no world {name:?}"),
     }
-    sandbox.root().to_owned()
+    let cwd = match name {
+        "empty" => sandbox.place().join("home"),
+        _ => sandbox.root().to_owned(),
+    };
+    World {
+        cwd,
+        _others: others,
+    }
+}
+
+/// A CI job that holds the plan until the world ends.
+fn holder(sandbox: &Sandbox) -> Background<'_> {
+    sandbox.write("Makefile", "deploy:\n\t@cat\n");
+    let run = sandbox.plandex(["exec", "--", "make", "deploy"]);
+    let holder = run.env("PLANDEX_ACTOR", "ci-7").held_stdin().start();
+    holds(sandbox, &holder);
+    holder
 }
 
 /// A repository with sources, a Makefile, messages, and the plan "work", which was shown `src`.
