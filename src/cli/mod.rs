@@ -44,6 +44,7 @@ use anyhow::Result;
 use clap::FromArgMatches as _;
 
 pub use exit::ExitCode;
+pub use overview::command;
 
 use args::{Arguments, Command};
 use session::Cli;

@@ -19,6 +19,7 @@ mod context;
 mod crash_points;
 mod disk;
 mod doctor;
+mod documents;
 mod endpoints;
 mod exec;
 mod follow;
