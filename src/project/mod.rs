@@ -21,7 +21,7 @@ use anyhow::{Context as _, Result};
 pub use find::{Place, ProjectError, find, place_for_new};
 pub use select::{DecidedBy, SelectError, Selected, find_among, find_plan};
 pub use turn::{APPLY, Turn};
-pub(crate) use turn::{Purpose, status_of};
+pub(crate) use turn::{Purpose, status_after};
 
 use crate::config::LockToken;
 use crate::lock::{self, LockError, Locks, Notice, Patience, operation, owner};
