@@ -288,7 +288,7 @@ fn contents_of_every_size_come_back() {
     };
     // Around the sizes of the compressor's buffers, and of the length in an object's header.
     let sizes = [
-        0, 1, 15, 16, 2047, 2048, 4095, 4096, 8192, 65_536, 262_144, 3_000_001,
+        0, 1, 15, 16, 1023, 1024, 1025, 2047, 2048, 4095, 4096, 8192, 65_536, 262_144, 3_000_001,
     ];
     for (n, size) in sizes.into_iter().enumerate() {
         for bytes in [noise(size), vec![b'x'; size as usize]] {
