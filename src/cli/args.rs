@@ -5,11 +5,19 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{apply, branches, config, context, doctor, events, locks, models, plans, run, stop};
+use super::{
+    apply, branches, completions, config, context, doctor, events, help, locks, man, models, plans,
+    run, stop,
+};
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
 #[derive(Debug, Parser)]
-#[command(name = "plandex", version, max_term_width = 100)]
+#[command(
+    name = "plandex",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) global: Global,
@@ -185,6 +193,15 @@ pub(super) enum Command {
     Restore(super::backup::Restore),
     /// Run many commands in this one process, each plan's in their order.
     Batch(super::batch::Batch),
+    /// Explain a command, or what waits for what.
+    Help(help::Help),
+    /// Show a man page, or write all of them.
+    Man(man::Man),
+    /// Print what a shell needs to complete commands, plans, branches and settings.
+    Completions(completions::Completions),
+    /// What completes a word: a shell's script asks it.
+    #[command(hide = true)]
+    Complete(completions::Complete),
     /// The second process in the trial of an unknown file system.
     #[command(hide = true)]
     ProbeFileSystem(Probe),
