@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    apply, branches, completions, config, context, events, help, locks, man, models, plans, run,
-    stop,
+    apply, branches, completions, config, context, doctor, events, help, locks, man, models, plans,
+    run, stop,
 };
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
@@ -186,7 +186,7 @@ pub(super) enum Command {
     /// Choose the model of this branch.
     SetModel(models::SetModel),
     /// Check the health of everything, and repair it.
-    Doctor(Doctor),
+    Doctor(doctor::args::Doctor),
     /// Write the whole state of the project to one file, while others work.
     Backup(super::backup::Backup),
     /// Make a project of what `backup` wrote.
@@ -220,6 +220,11 @@ impl Command {
             return Some(&args.asking);
         }
         None
+    }
+
+    /// Whether it is asked in JSON, which is answered in JSON.
+    pub(super) fn is_request(&self) -> bool {
+        matches!(self, Self::Doctor(args) if args.request.is_some())
     }
 
     /// Whether --bg was given.
@@ -327,37 +332,6 @@ Examples:
   plandex models --branch other     that of another branch
 
 Choose one with `plandex set-model`.";
-
-const DOCTOR_EXAMPLES: &str = "\
-Examples:
-  plandex doctor              look only
-  plandex doctor --fix        repair, too
-  plandex doctor --dry-run    say what --fix would do
-  plandex doctor --rebuild    make lost rows again from the plans' repositories
-  plandex doctor --prune      remove deleted plans for good
-
-Exit codes: 0 healthy, 1 problems remain.";
-
-/// `plandex doctor`
-#[derive(Debug, Args)]
-#[command(after_help = DOCTOR_EXAMPLES)]
-pub(super) struct Doctor {
-    /// Repair what can be repaired.
-    #[arg(long)]
-    pub(super) fix: bool,
-    /// Say what --fix would do, and do nothing.
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    /// Remove deleted plans for good, and do nothing else: no `undelete` brings them back.
-    #[arg(long, conflicts_with_all = ["fix", "dry_run"])]
-    pub(super) prune: bool,
-    /// Make the rows of the plans' branches, or a lost database, again from the repositories.
-    #[arg(long, conflicts_with_all = ["fix", "dry_run", "prune"])]
-    pub(super) rebuild: bool,
-    /// With --prune: do not ask.
-    #[arg(long, short, requires = "prune")]
-    pub(super) yes: bool,
-}
 
 /// `plandex probe-file-system`
 #[derive(Debug, Args)]

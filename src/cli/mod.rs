@@ -44,6 +44,7 @@ use anyhow::Result;
 use clap::FromArgMatches as _;
 
 pub use exit::ExitCode;
+pub use overview::command;
 
 use args::{Arguments, Command};
 use session::Cli;
@@ -52,10 +53,11 @@ use session::Cli;
 pub fn run() -> ExitCode {
     let matches = overview::command().try_get_matches();
     let arguments = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
-    let arguments = match arguments {
+    let mut arguments = match arguments {
         Ok(arguments) => arguments,
         Err(error) => return report::usage(&error),
     };
+    arguments.global.json |= arguments.command.is_request();
     let cli = match Cli::new(&arguments.global) {
         Ok(cli) => cli,
         Err(error) => return report::early(&error, &arguments.global),

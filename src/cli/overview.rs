@@ -50,8 +50,9 @@ const WIDTH: usize = 80;
 /// Where what a command does begins.
 const INDENT: usize = 17;
 
-/// The command line, with its commands in groups.
-pub(super) fn command() -> Command {
+/// The command line, with its commands in groups: what this program parses, and what completions,
+/// manual pages and the test of the documents are made of.
+pub fn command() -> Command {
     let command = Arguments::command();
     let groups = groups(&command);
     command.help_template(format!(

@@ -18,6 +18,8 @@ mod commit_crash;
 mod context;
 mod crash_points;
 mod disk;
+mod doctor;
+mod documents;
 mod endpoints;
 mod exec;
 mod follow;

@@ -54,7 +54,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Backup(_)
         | Command::Restore(_)
         | Command::SetConfig(_) => Order::Alone,
-        Command::Doctor(args) if args.fix || args.prune => Order::Alone,
+        Command::Doctor(args) if args.fix || args.prune || args.request.is_some() => Order::Alone,
         Command::Doctor(_)
         | Command::Plans(_)
         | Command::Config
