@@ -31,6 +31,7 @@ mod pending;
 mod plans;
 mod queue;
 mod recording;
+mod release;
 mod replay;
 mod runs;
 mod schema;
