@@ -62,6 +62,16 @@ pub(super) fn steps(text: &str) -> Result<Vec<Step<'_>>, String> {
     Ok(steps)
 }
 
+/// A question and its answer: `Apply? [y/N] y`, `Choice [1/2/3]: 3`.
+fn question(line: &str) -> Option<(&str, &str)> {
+    let end = match line.rfind("]: ") {
+        Some(at) if line.contains('[') => at + 2,
+        _ if line.contains("? [") => line.rfind("] ")? + 1,
+        _ => return None,
+    };
+    Some((&line[..end], &line[end + 1..]))
+}
+
 /// plandex and the sandbox's own programs, found by their names.
 pub(super) fn search_path(sandbox: &Sandbox) -> std::ffi::OsString {
     let own = PathBuf::from(env!("CARGO_BIN_EXE_plandex"));
@@ -163,13 +173,9 @@ impl<'s> Terminal<'s> {
     /// Answers the questions that the document shows with their answers.
     fn answer(&mut self, step: &Step<'_>) {
         for line in &step.shown {
-            let Some((question, answer)) = line.rsplit_once("] ") else {
+            let Some((question, answer)) = question(line) else {
                 continue;
             };
-            if !question.contains("? [") {
-                continue;
-            }
-            let question = format!("{question}]");
             self.sandbox
                 .until(&format!("somebody asks {question:?}"), || {
                     let rows = self.rows();

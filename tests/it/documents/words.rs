@@ -308,7 +308,7 @@ pub(super) fn check_exit_codes(document: &Document, source: &str) -> Vec<String>
         let split = text.split(|c: char| !c.is_ascii_digit());
         split.filter_map(|number| number.parse().ok()).collect()
     };
-    let begins = source.find("pub fn code(self)").unwrap_or(source.len());
+    let begins = source.find("Self::Done => ").unwrap_or(source.len());
     let body = &source[begins..];
     let codes = numbers(&body[..body.find("\n    }\n").unwrap_or(body.len())]);
     let is_heading = |(_, cells): &&(usize, Vec<String>)| cells[0] == "code";
