@@ -15,7 +15,7 @@ use super::checks::{count, database::held_data};
 use super::copies;
 use crate::lock::{Patience, operation, owner};
 use crate::project::content::{self, Content};
-use crate::project::{Place, Project, Turn, status_of};
+use crate::project::{Place, Project, Turn, status_after};
 use crate::repo::{PlanRepo, Version};
 use crate::store::branches::{self, Branch};
 use crate::store::plans::{self, Plan};
@@ -206,7 +206,7 @@ fn plan_of(path: &Path, id: &str) -> Result<(Plan, Vec<(Branch, Rows)>)> {
                 .as_ref()
                 .and_then(|about| about.parent_id.clone()),
             head: Some(head.to_string()),
-            status: status_of(&held.rows),
+            status: status_after(held.rows.messages.last()),
             error: None,
             created_at: held.branch.map_or(made_at, |about| about.created_at),
             updated_at: changed_at,
