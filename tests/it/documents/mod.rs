@@ -90,6 +90,18 @@ fn the_table_of_exit_codes_has_every_code() {
 }
 
 #[test]
+fn the_table_of_scopes_is_the_code() {
+    let source = std::fs::read_to_string(root().join("src/lock/operation.rs")).unwrap();
+    let contributing = document("CONTRIBUTING.md");
+    assert_none(&names::check_scopes(&contributing, &source));
+    let other = source.replace(
+        "DIFF: Operation<ReadPermit>",
+        "DIFF: Operation<WritePermit>",
+    );
+    assert_eq!(names::check_scopes(&contributing, &other).len(), 2);
+}
+
+#[test]
 fn every_path_name_setting_and_link_is_there() {
     let sandbox = Sandbox::new();
     sandbox.ok(&["new"]);

@@ -139,6 +139,11 @@ impl<'s> Terminal<'s> {
         self.at_work.as_deref() == Some(&step.lines.join("\n"))
     }
 
+    /// Whether a command is at work here.
+    pub(super) fn is_busy(&self) -> bool {
+        self.at_work.is_some()
+    }
+
     /// Waits for the end of the command at work.
     pub(super) fn end(&mut self) -> (i32, Vec<String>) {
         let code = self.until_prompt();
@@ -224,8 +229,17 @@ impl<'s> Terminal<'s> {
         let size = |count| NonZero::new(count).unwrap();
         let mut parser = vt100::Parser::new(size(ROWS), size(COLUMNS), 0);
         parser.process(drawn[last_line + echo + 1..].as_bytes());
-        let rows = parser.screen().rows(0, COLUMNS);
-        let mut rows: Vec<String> = rows.map(|row| row.trim_end().to_owned()).collect();
+        let screen = parser.screen();
+        let mut rows: Vec<String> = Vec::new();
+        let mut goes_on = false;
+        for (index, row) in (0..ROWS).zip(screen.rows(0, COLUMNS)) {
+            match rows.last_mut().filter(|_| goes_on) {
+                // A line that is longer than the terminal is wide.
+                Some(last) => last.push_str(row.trim_end()),
+                None => rows.push(row.trim_end().to_owned()),
+            }
+            goes_on = screen.row_wrapped(index);
+        }
         let filled = rows.iter().rposition(|row| !row.is_empty());
         rows.truncate(filled.map_or(0, |last| last + 1));
         let place = self.sandbox.place().join("home");

@@ -308,8 +308,8 @@ pub(super) fn check_exit_codes(document: &Document, source: &str) -> Vec<String>
         let split = text.split(|c: char| !c.is_ascii_digit());
         split.filter_map(|number| number.parse().ok()).collect()
     };
-    let begins = source.find("Self::Done => ").unwrap_or(source.len());
-    let body = &source[begins..];
+    let (_, body) = source.split_once("fn code(self)").unwrap_or_default();
+    let (_, body) = body.split_once("match self").unwrap_or_default();
     let codes = numbers(&body[..body.find("\n    }\n").unwrap_or(body.len())]);
     let is_heading = |(_, cells): &&(usize, Vec<String>)| cells[0] == "code";
     let Some((first, _)) = document.rows.iter().find(is_heading) else {
