@@ -22,7 +22,7 @@ use std::path::Path;
 
 use blocks::Document;
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, needs};
 
 /// The documents, and whether each is about the code rather than for users.
 const DOCUMENTS: [(&str, bool); 4] = [
@@ -48,6 +48,7 @@ fn assert_none(found: &[String]) {
 
 #[test]
 fn every_block_of_the_readme_is_true() {
+    needs!("make");
     let counts = run::document(&document("README.md"));
     assert_none(&counts.wrong);
     let run::Counts { run, left, .. } = counts;
