@@ -228,7 +228,7 @@ impl<'s> Terminal<'s> {
         };
         let size = |count| NonZero::new(count).unwrap();
         let mut parser = vt100::Parser::new(size(ROWS), size(COLUMNS), 0);
-        parser.process(drawn[last_line + echo + 1..].as_bytes());
+        parser.process(&drawn.as_bytes()[last_line + echo + 1..]);
         let screen = parser.screen();
         let mut rows: Vec<String> = Vec::new();
         let mut goes_on = false;

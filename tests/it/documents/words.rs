@@ -105,6 +105,15 @@ fn variants(text: &str) -> Vec<String> {
     all
 }
 
+/// What is missing where a sentence only names a command.
+const IN_SHORT: [ErrorKind; 5] = [
+    ErrorKind::DisplayHelp,
+    ErrorKind::DisplayVersion,
+    ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+    ErrorKind::MissingRequiredArgument,
+    ErrorKind::MissingSubcommand,
+];
+
 fn parse(command: &Command, text: &str) -> Result<(), String> {
     let words = words_of(text)
         .into_iter()
@@ -113,19 +122,11 @@ fn parse(command: &Command, text: &str) -> Result<(), String> {
         .filter(|word| !word.is_empty());
     match command.clone().try_get_matches_from(words) {
         Ok(_) => Ok(()),
-        Err(error) => match error.kind() {
-            ErrorKind::DisplayHelp
-            | ErrorKind::DisplayVersion
-            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-            | ErrorKind::MissingRequiredArgument
-            | ErrorKind::MissingSubcommand => Ok(()),
-            _ => Err(error
-                .to_string()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned()),
-        },
+        Err(error) if IN_SHORT.contains(&error.kind()) => Ok(()),
+        Err(error) => {
+            let text = error.to_string();
+            Err(text.lines().next().unwrap_or_default().to_owned())
+        }
     }
 }
 
