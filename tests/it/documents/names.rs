@@ -258,36 +258,6 @@ pub(super) fn check_links(document: &Document, all: &[Document], tree: &Tree) ->
     found
 }
 
-/// Operations that the table of scopes does not have under their permit, and those that are none.
-pub(super) fn check_scopes(document: &Document, source: &str) -> Vec<String> {
-    let code: String = source.split_whitespace().collect();
-    let declared = code.split("pubconst").skip(1).filter_map(|rest| {
-        let (name, rest) = rest.split_once(":Operation<")?;
-        let (permit, _) = rest.split_once('>')?;
-        Some((name.to_owned(), permit.to_owned()))
-    });
-    let declared: BTreeSet<(String, String)> = declared.collect();
-    let mut shown = BTreeSet::new();
-    for (_, cells) in &document.rows {
-        let [_, _, permit, names] = cells.as_slice() else {
-            continue;
-        };
-        let permit = permit.trim_matches('`');
-        if permit.ends_with("Permit") {
-            let names = names.split('`').skip(1).step_by(2);
-            shown.extend(names.map(|name| (name.to_owned(), permit.to_owned())));
-        }
-    }
-    let differ = declared.symmetric_difference(&shown);
-    let mut found: Vec<String> = differ
-        .map(|(name, permit)| format!("{name} with a {permit} is not on both sides"))
-        .collect();
-    if declared.len() < 20 {
-        found.push(format!("only {} operations were found", declared.len()));
-    }
-    found
-}
-
 #[test]
 fn what_is_not_there_is_found() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
