@@ -29,6 +29,7 @@ mod model;
 mod pending;
 mod plans;
 mod queue;
+mod release;
 mod replay;
 mod runs;
 mod schema;

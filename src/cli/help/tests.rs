@@ -29,7 +29,8 @@ fn commands() -> Vec<(Vec<String>, Command)> {
 
 /// The lines of its examples, each without its remark.
 fn examples(command: &Command) -> Vec<String> {
-    let help = command.get_after_help().map(ToString::to_string);
+    let help = command.get_after_long_help().or(command.get_after_help());
+    let help = help.map(ToString::to_string);
     let help = help.unwrap_or_default();
     let part = help
         .split("\n\n")

@@ -174,11 +174,30 @@ fn taken_apart(help: &str) -> (String, String) {
             sections.push_str(".SH EXIT STATUS\n");
             sections.push_str(&escaped(codes));
             sections.push('\n');
+        } else if let Some(heading) = heading(&lines) {
+            sections.push_str(&format_args!(".SH {heading}\n").to_string());
+            let inner = lines[1..]
+                .iter()
+                .map(|line| line.get(2..).unwrap_or_default());
+            paragraph(&mut sections, &inner.collect::<Vec<_>>());
         } else {
             paragraph(&mut prose, &lines);
         }
     }
     (prose, sections)
+}
+
+/// The heading of a part that has one over lines that all stand below it.
+fn heading(lines: &[&str]) -> Option<String> {
+    let (first, rest) = lines.split_first()?;
+    let name = first.strip_suffix(':')?;
+    let is_heading = !rest.is_empty()
+        && name.split(' ').count() < 3
+        && rest.iter().all(|line| line.starts_with("  "));
+    is_heading.then(|| match name {
+        "Exit code" | "Exit codes" => "EXIT STATUS".to_owned(),
+        name => escaped(&name.to_uppercase()),
+    })
 }
 
 /// Lines that flow, and lists that do not.
@@ -235,16 +254,17 @@ mod tests {
 
     #[test]
     fn help_becomes_prose_and_sections() {
-        let help = "Two things:\n  a  one\n  b  two\n.dot's\n\nExamples:\n  plandex x -- 'y'\n\n\
-                    Exit codes: 0 done.";
+        let help = "All these things:\n  a  one\n  b  two\n.dot's\n\nExamples:\n  plandex x -- 'y'\n\n\
+                    Exit codes: 0 done.\n\nOrder:\n  One\n  by one\n    x";
         let (prose, sections) = taken_apart(help);
         assert_eq!(
             prose,
-            ".PP\nTwo things:\n.nf\n  a  one\n  b  two\n.fi\n\\&.dot\\(aqs\n"
+            ".PP\nAll these things:\n.nf\n  a  one\n  b  two\n.fi\n\\&.dot\\(aqs\n"
         );
         assert_eq!(
             sections,
-            ".SH EXAMPLES\n.nf\n  plandex x \\-\\- \\(aqy\\(aq\n.fi\n.SH EXIT STATUS\n0 done.\n"
+            ".SH EXAMPLES\n.nf\n  plandex x \\-\\- \\(aqy\\(aq\n.fi\n.SH EXIT STATUS\n0 done.\n\
+             .SH ORDER\n.PP\nOne\nby one\n.nf\n  x\n.fi\n"
         );
     }
 

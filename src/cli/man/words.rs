@@ -96,16 +96,11 @@ pub(super) const ENVIRONMENT: [(&str, &str); 28] = [
 ];
 
 /// The files that people meet.
-pub(super) const FILES: [(&str, &str); 6] = [
+pub(super) const FILES: [(&str, &str); 5] = [
     (
         ".plandex/",
-        "The state of a project, in its root. Remove it to remove all plans; everything in it is \
-         plandex's own.",
-    ),
-    (
-        ".plandex/plandex.db",
-        "The database. Only SQLite may open it, and only on a local file system: use `plandex \
-         backup` to copy it.",
+        "The state of a project, in its root: all plans and their versions. The database in it may \
+         be opened by SQLite alone, and on a local file system: `plandex backup` copies it.",
     ),
     (".plandex/plans/", "A repository of versions for each plan."),
     (".plandex/config.toml", "The project's settings."),

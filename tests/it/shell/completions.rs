@@ -12,11 +12,11 @@ fn project() -> Sandbox {
         sandbox.ok(&["new", "-n", name]);
     }
     sandbox.ok(&["cd", "green"]);
+    sandbox.ok(&["load", "src/main.rs"]);
     for branch in ["side", "side:step"] {
         sandbox.ok(&["checkout", "-b", branch]);
         sandbox.ok(&["checkout", "main"]);
     }
-    sandbox.ok(&["load", "src/main.rs"]);
     sandbox
 }
 
