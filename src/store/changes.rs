@@ -215,7 +215,8 @@ pub fn by_id(tx: &ReadTx<'_>, branch_id: &str, id: &str) -> Result<Option<Change
     Ok(rows.next().transpose()?)
 }
 
-/// Makes a change that was applied pending again; `false` if it was not applied.
+/// Makes a change that ended pending again; `false` if it is pending. However it ended: a rewind and
+/// the way back leave what was applied as replaced.
 ///
 /// Fails if another change of its path is pending.
 pub fn reopen(tx: &WriteTx<'_>, branch_id: &str, id: &str) -> Result<bool> {
@@ -223,7 +224,7 @@ pub fn reopen(tx: &WriteTx<'_>, branch_id: &str, id: &str) -> Result<bool> {
         .sql()
         .prepare_cached(
             "UPDATE pending_changes SET state = 'pending', ended_at = NULL
-             WHERE branch_id = ?1 AND id = ?2 AND state = 'applied'",
+             WHERE branch_id = ?1 AND id = ?2 AND state <> 'pending'",
         )?
         .execute(params![branch_id, id])?;
     Ok(changed == 1)
