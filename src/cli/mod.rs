@@ -9,6 +9,8 @@ mod backup;
 mod batch;
 mod branches;
 mod choice;
+mod completions;
+mod concurrency;
 mod config;
 mod context;
 mod diff;
@@ -18,8 +20,10 @@ mod exec;
 mod exit;
 mod follow;
 mod frame;
+mod help;
 mod history;
 mod locks;
+mod man;
 mod models;
 mod operate;
 mod overview;
@@ -40,6 +44,7 @@ use anyhow::Result;
 use clap::FromArgMatches as _;
 
 pub use exit::ExitCode;
+pub use overview::command;
 
 use args::{Arguments, Command};
 use session::Cli;
@@ -48,10 +53,11 @@ use session::Cli;
 pub fn run() -> ExitCode {
     let matches = overview::command().try_get_matches();
     let arguments = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
-    let arguments = match arguments {
+    let mut arguments = match arguments {
         Ok(arguments) => arguments,
         Err(error) => return report::usage(&error),
     };
+    arguments.global.json |= arguments.command.is_request();
     let cli = match Cli::new(&arguments.global) {
         Ok(cli) => cli,
         Err(error) => return report::early(&error, &arguments.global),
@@ -129,6 +135,10 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Backup(args) => backup::backup(cli, args),
         Command::Restore(args) => backup::restore(cli, args),
         Command::Batch(args) => batch::batch(cli, args),
+        Command::Help(args) => help::help(cli, args),
+        Command::Man(args) => man::man(cli, args),
+        Command::Completions(args) => completions::completions(cli, args),
+        Command::Complete(args) => completions::complete(cli, args),
         Command::ProbeFileSystem(args) => {
             crate::store::answer_probe(&args.place)?;
             Ok(ExitCode::Done)

@@ -211,6 +211,43 @@ fn a_part_of_the_schema_is_gone() {
 }
 
 #[test]
+fn what_hangs_on_tables_is_made_again() {
+    let sandbox = Sandbox::new();
+    sandbox.sql("DROP INDEX repo_locks_parent; DROP VIEW active_locks; DROP TRIGGER convo_messages_are_final");
+    let report = sandbox.examine();
+    only(&report, Kind::Schema, Severity::Error);
+    let fixed = sandbox.fix(&report);
+    assert_eq!(fixed.left, [""; 0]);
+    assert_eq!(
+        fixed.done,
+        [
+            "made the database's index repo_locks_parent again",
+            "made the database's trigger convo_messages_are_final again",
+            "made the database's view active_locks again",
+        ]
+    );
+    assert!(fixed.copy.is_some());
+    clean(&sandbox.examine());
+}
+
+#[test]
+fn a_damaged_database_is_not_written_to_by_any_repair() {
+    let sandbox = Sandbox::new();
+    sandbox.leave_replying();
+    settle(&sandbox);
+    let path = sandbox.path("plandex.db");
+    let length = std::fs::metadata(&path).unwrap().len();
+    // The last page is of no table that is read to open the project.
+    overwrite(&sandbox, length - 1024, &[0xA5; 1024]);
+    let report = sandbox.examine();
+    assert!(
+        report.issues.iter().any(|i| i.kind == Kind::DbConnection),
+        "{report:?}"
+    );
+    assert!(!report.is_fixable(), "{report:?}");
+}
+
+#[test]
 fn a_lease_that_no_heartbeat_can_keep() {
     let sandbox = Sandbox::new();
     sandbox.sql("UPDATE settings SET value = '4000' WHERE name = 'lock.lease'");

@@ -254,6 +254,10 @@ fn an_operation_that_runs_long() {
     sandbox.ticket(&living.row, Scope::Write);
     clean(&sandbox.examine());
     sandbox.sql("UPDATE repo_locks SET granted_at = granted_at - 31 * 60000");
+    // Only the clock says so: its process is not that old.
+    clean(&sandbox.examine());
+    // Of one in another container only the clock can tell.
+    sandbox.sql("UPDATE repo_locks SET pid_ns = 0");
     let report = sandbox.examine();
     let issue = only(&report, Kind::LongRunningOperation, Severity::Info);
     let says = "Tell operation by pid";
@@ -266,7 +270,7 @@ fn an_operation_that_runs_longer_than_its_kind() {
     let sandbox = Sandbox::new();
     let living = Living::new(&sandbox);
     sandbox.ticket(&living.row, Scope::Write);
-    sandbox.sql("UPDATE repo_locks SET granted_at = granted_at - 2 * 60000");
+    sandbox.sql("UPDATE repo_locks SET pid_ns = 0, granted_at = granted_at - 60000");
     clean(&sandbox.examine());
     for _ in 0..10 {
         sandbox.sql(
