@@ -88,8 +88,8 @@ fn of_plans(cli: &Cli, which: Which) -> Result<Vec<Name>> {
     let listed = cli.open()?.store.read(|tx| plans::list(tx, which))?;
     let name = |listed: plans::Listed| {
         let about = listed.main.map(|(status, pending)| match pending {
-            0 => status,
-            pending => format!("{status}, {pending} pending"),
+            0 => status.word().to_owned(),
+            pending => format!("{}, {pending} pending", status.word()),
         });
         (listed.plan.name, about)
     };
