@@ -67,10 +67,22 @@ impl Journal<'_> {
             .filter(|file| is_to_move(file))
             .flat_map(|file| dirs(&file.path).into_iter().skip(existing(file)))
             .collect();
-        let beside: BTreeSet<&str> = self
-            .beside()
+        self.sync_dirs_of(touched)
+    }
+
+    /// Makes the names of the slots durable, which are all that staging makes.
+    pub(super) fn sync_slots(&self) -> Result<()> {
+        self.sync_dirs_of(self.dirs_beside())
+    }
+
+    fn dirs_beside(&self) -> BTreeSet<&str> {
+        self.beside()
             .flat_map(|file| dirs(&file.path).into_iter().skip(existing(file)))
-            .collect();
+            .collect()
+    }
+
+    fn sync_dirs_of(&self, touched: BTreeSet<&str>) -> Result<()> {
+        let beside = self.dirs_beside();
         let mut all = touched.len() > SYNCED_ONE_BY_ONE;
         for dir in touched {
             if all && !beside.contains(dir) {

@@ -210,7 +210,7 @@ pub(super) fn stage(
     if sync == Sync::AllAtOnce {
         file::sync_file_system(&journal::applies_dir(journal.store))?;
     }
-    journal.sync_dirs()?;
+    journal.sync_slots()?;
     reserve(journal)
 }
 

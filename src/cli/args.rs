@@ -5,11 +5,19 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{apply, branches, config, context, events, hook, locks, models, plans, run, stop};
+use super::{
+    apply, branches, completions, config, context, doctor, events, help, hook, locks, man, models,
+    plans, run, stop,
+};
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
 #[derive(Debug, Parser)]
-#[command(name = "plandex", version, max_term_width = 100)]
+#[command(
+    name = "plandex",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) global: Global,
@@ -178,13 +186,22 @@ pub(super) enum Command {
     /// Choose the model of this branch.
     SetModel(models::SetModel),
     /// Check the health of everything, and repair it.
-    Doctor(Doctor),
+    Doctor(doctor::args::Doctor),
     /// Write the whole state of the project to one file, while others work.
     Backup(super::backup::Backup),
     /// Make a project of what `backup` wrote.
     Restore(super::backup::Restore),
     /// Run many commands in this one process, each plan's in their order.
     Batch(super::batch::Batch),
+    /// Explain a command, or what waits for what.
+    Help(help::Help),
+    /// Show a man page, or write all of them.
+    Man(man::Man),
+    /// Print what a shell needs to complete commands, plans, branches and settings.
+    Completions(completions::Completions),
+    /// What completes a word: a shell's script asks it.
+    #[command(hide = true)]
+    Complete(completions::Complete),
     /// Note when an agent's sessions begin and end.
     Hook(hook::Hook),
     /// The second process in the trial of an unknown file system.
@@ -205,6 +222,11 @@ impl Command {
             return Some(&args.asking);
         }
         None
+    }
+
+    /// Whether it is asked in JSON, which is answered in JSON.
+    pub(super) fn is_request(&self) -> bool {
+        matches!(self, Self::Doctor(args) if args.request.is_some())
     }
 
     /// Whether --bg was given.
@@ -312,37 +334,6 @@ Examples:
   plandex models --branch other     that of another branch
 
 Choose one with `plandex set-model`.";
-
-const DOCTOR_EXAMPLES: &str = "\
-Examples:
-  plandex doctor              look only
-  plandex doctor --fix        repair, too
-  plandex doctor --dry-run    say what --fix would do
-  plandex doctor --rebuild    make lost rows again from the plans' repositories
-  plandex doctor --prune      remove deleted plans for good
-
-Exit codes: 0 healthy, 1 problems remain.";
-
-/// `plandex doctor`
-#[derive(Debug, Args)]
-#[command(after_help = DOCTOR_EXAMPLES)]
-pub(super) struct Doctor {
-    /// Repair what can be repaired.
-    #[arg(long)]
-    pub(super) fix: bool,
-    /// Say what --fix would do, and do nothing.
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    /// Remove deleted plans for good, and do nothing else: no `undelete` brings them back.
-    #[arg(long, conflicts_with_all = ["fix", "dry_run"])]
-    pub(super) prune: bool,
-    /// Make the rows of the plans' branches, or a lost database, again from the repositories.
-    #[arg(long, conflicts_with_all = ["fix", "dry_run", "prune"])]
-    pub(super) rebuild: bool,
-    /// With --prune: do not ask.
-    #[arg(long, short, requires = "prune")]
-    pub(super) yes: bool,
-}
 
 /// `plandex probe-file-system`
 #[derive(Debug, Args)]

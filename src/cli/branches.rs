@@ -84,9 +84,12 @@ struct BranchDocument {
 /// `plandex branches`
 pub(super) fn branches(cli: &Cli) -> Result<ExitCode> {
     let (project, selected) = cli.open_selected()?;
-    let all = project
+    let mut all = project
         .store
         .read(|tx| branches::list(tx, &selected.plan.id))?;
+    for one in &mut all {
+        one.branch.status = project.status_now(&selected.plan.id, one.branch.status)?;
+    }
     if cli.json {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]

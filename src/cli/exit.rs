@@ -48,6 +48,61 @@ pub enum ExitCode {
 }
 
 impl ExitCode {
+    /// Those that stand for themselves, by number; `exec` also ends with its command's own.
+    pub(super) const ALL: [Self; 19] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::EditsFailed,
+        Self::NoModel,
+        Self::ModelFailed,
+        Self::CutOff,
+        Self::Drifted,
+        Self::Declined,
+        Self::Partial,
+        Self::Unsafe,
+        Self::NotAcquired,
+        Self::LockLost,
+        Self::CannotRun,
+        Self::NotFound,
+        Self::HungUp,
+        Self::Interrupted,
+        Self::OutputClosed,
+        Self::Terminated,
+    ];
+
+    /// What it says, for people.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed; for `doctor`: problems remain",
+            Self::Usage => "usage",
+            Self::EditsFailed => "edits were malformed or did not fit; the good ones stay pending",
+            Self::NoModel => "no model is configured, or the key was refused",
+            Self::ModelFailed => "the model or its transport failed",
+            Self::CutOff => "the reply was cut off or filtered; what came is kept",
+            Self::Drifted => "files changed since they were read; a decision is needed",
+            Self::Declined => "declined, or a confirmation was needed off a terminal",
+            Self::Partial => "partially completed; some files failed or were skipped",
+            Self::Unsafe => "this file system or environment is not safe; refused",
+            Self::NotAcquired => {
+                "the plan could not be had: nothing was changed, safe to retry (`exec -E N` says \
+                 another number)"
+            }
+            Self::LockLost => {
+                "the lock was lost while working; nothing was written after that: look before \
+                 retrying"
+            }
+            Self::CannotRun => "`exec` cannot run the command",
+            Self::NotFound => "`exec` did not find the command",
+            Self::HungUp => "SIGHUP",
+            Self::Interrupted => "SIGINT: out of the queue, lock released, partial reply kept",
+            Self::OutputClosed => "standard output was closed",
+            Self::Terminated => "SIGTERM, or stopped by `plandex stop`",
+            Self::Command(_) => "the command's own exit code, or 128 + its signal",
+        }
+    }
+
     /// The number.
     pub fn code(self) -> u8 {
         match self {
@@ -83,5 +138,21 @@ impl From<Reason> for ExitCode {
             Reason::HungUp => Self::HungUp,
             Reason::LockLost => Self::LockLost,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_them_are_listed_in_order() {
+        let documented = include_str!("exit.rs").lines().filter_map(|line| {
+            let (number, _) = line.strip_prefix("    /// ")?.split_once(": ")?;
+            number.parse::<u8>().ok()
+        });
+        let listed: Vec<u8> = ExitCode::ALL.iter().map(|code| code.code()).collect();
+        assert_eq!(listed, documented.collect::<Vec<_>>());
+        assert!(listed.is_sorted());
     }
 }

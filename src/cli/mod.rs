@@ -9,6 +9,8 @@ mod backup;
 mod batch;
 mod branches;
 mod choice;
+mod completions;
+mod concurrency;
 mod config;
 mod context;
 mod diff;
@@ -18,9 +20,11 @@ mod exec;
 mod exit;
 mod follow;
 mod frame;
+mod help;
 mod history;
 mod hook;
 mod locks;
+mod man;
 mod models;
 mod operate;
 mod overview;
@@ -41,6 +45,7 @@ use anyhow::Result;
 use clap::FromArgMatches as _;
 
 pub use exit::ExitCode;
+pub use overview::command;
 
 use args::{Arguments, Command};
 use session::Cli;
@@ -49,7 +54,7 @@ use session::Cli;
 pub fn run() -> ExitCode {
     let matches = overview::command().try_get_matches();
     let arguments = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
-    let arguments = match arguments {
+    let mut arguments = match arguments {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() && hook::is_asked() => {
             return hook::wrong_words(&error);
@@ -59,6 +64,7 @@ pub fn run() -> ExitCode {
     if let Some(event) = arguments.command.captured() {
         return hook::capture(event);
     }
+    arguments.global.json |= arguments.command.is_request();
     let cli = match Cli::new(&arguments.global) {
         Ok(cli) => cli,
         Err(error) => return report::early(&error, &arguments.global),
@@ -136,6 +142,10 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Backup(args) => backup::backup(cli, args),
         Command::Restore(args) => backup::restore(cli, args),
         Command::Batch(args) => batch::batch(cli, args),
+        Command::Help(args) => help::help(cli, args),
+        Command::Man(args) => man::man(cli, args),
+        Command::Completions(args) => completions::completions(cli, args),
+        Command::Complete(args) => completions::complete(cli, args),
         Command::Hook(args) => hook::hook(cli, args),
         Command::ProbeFileSystem(args) => {
             crate::store::answer_probe(&args.place)?;

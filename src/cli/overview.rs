@@ -5,7 +5,7 @@ use clap::{Command, CommandFactory as _};
 use super::args::Arguments;
 
 /// Which commands stand together. A test holds this against the commands there are.
-const GROUPS: [(&str, &[&str]); 8] = [
+pub(super) const GROUPS: [(&str, &[&str]); 9] = [
     (
         "Plans",
         &[
@@ -40,10 +40,9 @@ const GROUPS: [(&str, &[&str]); 8] = [
     ("Settings", &["config", "set-config", "models", "set-model"]),
     (
         "Scripts and care",
-        &[
-            "exec", "batch", "hook", "doctor", "backup", "restore", "help",
-        ],
+        &["exec", "batch", "hook", "doctor", "backup", "restore"],
     ),
+    ("Help", &["help", "man", "completions"]),
 ];
 
 /// Columns that the overview has; wider ones are not easier to read.
@@ -51,16 +50,21 @@ const WIDTH: usize = 80;
 /// Where what a command does begins.
 const INDENT: usize = 17;
 
-/// The command line, with its commands in groups.
-pub(super) fn command() -> Command {
+/// The command line, with its commands in groups: what this program parses, and what completions,
+/// manual pages and the test of the documents are made of.
+pub fn command() -> Command {
     let command = Arguments::command();
-    let mut whole = command.clone();
-    whole.build();
-    let groups = groups(&whole);
+    let groups = groups(&command);
     command.help_template(format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}Options of every command:\n\
-         {{options}}\n\nSee `plandex help COMMAND` for its options, examples and exit codes."
+         {{options}}\n\nSee `plandex help COMMAND` for its options, examples and exit codes, and\n\
+         `plandex help concurrency` for what waits for what."
     ))
+}
+
+/// The names of the commands, group by group.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    GROUPS.iter().flat_map(|(_, names)| *names).copied()
 }
 
 fn groups(command: &Command) -> String {
@@ -74,9 +78,6 @@ fn groups(command: &Command) -> String {
         {
             let about = command.get_about().map(ToString::to_string);
             let mut words = about.unwrap_or_default();
-            if command.get_name() == "help" {
-                words = "Explain a command".to_owned();
-            }
             let aliases: Vec<&str> = command.get_visible_aliases().collect();
             if !aliases.is_empty() {
                 words = format!("{words} [{}]", aliases.join(", "));
@@ -114,18 +115,13 @@ mod tests {
 
     #[test]
     fn every_command_is_in_one_group() {
-        let mut whole = Arguments::command();
-        whole.build();
+        let whole = command();
         let there: BTreeSet<&str> = whole
             .get_subcommands()
             .filter(|command| !command.is_hide_set())
             .map(Command::get_name)
             .collect();
-        let listed: Vec<&str> = GROUPS
-            .iter()
-            .flat_map(|(_, names)| *names)
-            .copied()
-            .collect();
+        let listed: Vec<&str> = names().collect();
         let once: BTreeSet<&str> = listed.iter().copied().collect();
         assert_eq!(once.len(), listed.len(), "a command is listed twice");
         assert_eq!(once, there);
@@ -133,9 +129,7 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_a_terminal() {
-        let mut whole = Arguments::command();
-        whole.build();
-        for line in groups(&whole).lines() {
+        for line in groups(&command()).lines() {
             assert!(line.chars().count() <= WIDTH, "{line}");
         }
     }

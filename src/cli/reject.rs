@@ -119,6 +119,11 @@ fn say(cli: &Cli, rejected: &[Change]) {
         cli.ui.note("No pending changes");
         return;
     }
+    if cli.ui.is_quiet() {
+        let files = render::counted(paths.len() as u64, "file");
+        cli.ui.line(format!("Rejected {files}"));
+        return;
+    }
     for path in &paths {
         cli.ui.line(format!("Rejected {path}"));
     }

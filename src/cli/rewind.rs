@@ -20,7 +20,8 @@ use crate::ui::{Confirmed, Preset, Style, Text};
 #[command(
     after_help = "A rewind is a new version with the content of the old one: conversation, context, pending \
         changes, summaries and settings of this branch are as they were then. Nothing leaves the \
-        history: `rewind --undo` comes back, and so does `rewind ID`.\n\n\
+        history: `rewind --undo` comes back, and so does `rewind ID`. The version before a rewind is line 1 of \
+        the log then, so `rewind` typed twice is where it began: `plandex log` has the numbers.\n\n\
         Files of the project stay as they are, unless applies since then wrote some and you say that \
         they are to go back (--revert, or yes on a terminal): then each of those applies is undone as \
         `apply --undo` does it, and a file that changed since is yours and stays.\n\n\

@@ -194,6 +194,11 @@ impl Cli {
         self.detached.as_ref()
     }
 
+    /// What `--plan` says.
+    pub(super) fn plan_flag(&self) -> Option<&str> {
+        self.global.plan.as_deref()
+    }
+
     /// How often -v was given.
     pub(super) fn verbosity(&self) -> u8 {
         self.global.verbose

@@ -13,6 +13,7 @@ use crate::lock::operation;
 use crate::lock::rules::Standing;
 use crate::plan::Report;
 use crate::project::{Project, Selected};
+use crate::store::branches::Status;
 use crate::store::changes::{self, Change, Wanted};
 use crate::store::messages::State as MessageState;
 use crate::store::streams::{self, Files, Stream};
@@ -35,6 +36,7 @@ struct Picture {
     files: Files,
     /// What the last run could not build.
     files_left: Vec<String>,
+    status: Status,
     needs_repair: bool,
     interrupted_applies: usize,
 }
@@ -116,7 +118,7 @@ pub(super) fn status(cli: &Cli) -> Result<ExitCode> {
     }
     let branch = &selected.branch;
     let head = format!("Plan {}, branch {}: ", selected.plan.name, branch.name);
-    let (word, style) = if picture.needs_repair {
+    let (word, style) = if picture.status != branch.status {
         ("interrupted (the next operation repairs it)", Style::Yellow)
     } else if branch.error.is_some() {
         (branch.status.word(), Style::Red)
@@ -139,6 +141,7 @@ pub(super) fn status(cli: &Cli) -> Result<ExitCode> {
 
 fn look(cli: &Cli, project: &Project, selected: &Selected) -> Result<Picture> {
     let needs_repair = project.needs_repair(&selected.plan.id)?;
+    let status = project.status_now(&selected.plan.id, selected.branch.status)?;
     let mut queue = locks::seen(project)?;
     queue.retain(|seen| seen.ticket.plan_id == selected.plan.id && seen.position.is_some());
     queue.sort_by_key(|seen| seen.position);
@@ -163,6 +166,7 @@ fn look(cli: &Cli, project: &Project, selected: &Selected) -> Result<Picture> {
             queue,
             last,
             files,
+            status,
             needs_repair,
             interrupted_applies: applies::standing(tx, applies::UNDECIDED)?.len(),
         })
@@ -259,15 +263,32 @@ fn show_at_work(cli: &Cli, picture: &Picture, stream: &Stream, age: &str) {
         .hint(format!("follow it with `plandex connect {number}`"));
 }
 
+/// More pending files than this are not all listed, unless all are asked for,
+const LISTED_MAX: usize = 40;
+/// but so many.
+const LISTED: usize = 20;
+
 fn show_pending(cli: &Cli, pending: &[Change], elsewhere: &[Wanted]) {
     if pending.is_empty() {
         cli.ui.line("No pending changes");
         return;
     }
     cli.ui.line(format!("Pending changes ({}):", pending.len()));
-    let is_told_elsewhere = |change: &Change| is_moved_away(pending, change);
-    for change in pending.iter().filter(|change| !is_told_elsewhere(change)) {
+    let listed: Vec<&Change> = pending
+        .iter()
+        .filter(|change| !is_moved_away(pending, change))
+        .collect();
+    let shown = match cli.verbosity() {
+        0 if listed.len() > LISTED_MAX => LISTED,
+        _ => listed.len(),
+    };
+    for change in &listed[..shown] {
         cli.ui.line(pending_line(cli, change));
+    }
+    if shown < listed.len() {
+        let more = render::count((listed.len() - shown) as u64);
+        cli.ui
+            .line(format!("  and {more} more: `plandex status -v` lists all"));
     }
     show_overlaps(cli, elsewhere);
     cli.ui
@@ -437,7 +458,7 @@ fn document(cli: &Cli, project: &Project, selected: &Selected, picture: Picture)
         plan: selected.plan.name.clone(),
         plan_id: selected.plan.id.clone(),
         branch: selected.branch.name.clone(),
-        status: selected.branch.status.word(),
+        status: picture.status.word(),
         error: selected.branch.error.clone(),
         needs_repair: picture.needs_repair,
         interrupted_applies: picture.interrupted_applies,

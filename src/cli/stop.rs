@@ -8,13 +8,14 @@ use serde::Serialize;
 
 use super::exit::ExitCode;
 use super::locks::{by, is_orphaned};
+use super::report::UsageError;
 use super::session::{Cli, SCHEMA_VERSION};
 use super::waiting::outside_tickets;
 use crate::lock::{self, Forced, Notice, Patience, operation};
 use crate::platform::{process, wait};
 use crate::project::Project;
 use crate::store::TicketTx;
-use crate::store::tickets::{self, Ticket};
+use crate::store::tickets::{self, State, Ticket, ToStop};
 
 /// How long --force waits for a runner to end by itself.
 const GRACE: Duration = Duration::from_secs(5);
@@ -29,9 +30,15 @@ const TICK: Duration = Duration::from_millis(20);
         --force waits five seconds. Then the lock is taken from a runner that has not ended (it is \
         suspended, or hangs): whatever it still does is refused, it exits 79, and the next operation \
         marks its reply as interrupted and keeps what was stored of it.\n\n\
-        Examples:\n  plandex stop\n  plandex stop --plan work --force"
+        With a ticket's number (`plandex ps`) that operation is asked, whether it runs or waits for its turn; \
+        all others go on.\n\n\
+        Examples:\n  plandex stop\n  plandex stop 12                    what has ticket 12, though it only waits\n  \
+        plandex stop --plan work --force\n\n\
+        Exit codes: 0 asked, or nothing runs; 1 what it runs does not die; 2 no such ticket."
 )]
 pub(super) struct Stop {
+    /// The ticket of the operation to stop; else what changes the plan now.
+    ticket: Option<i64>,
     /// Take the lock from a runner that does not end within five seconds.
     #[arg(long)]
     force: bool,
@@ -51,15 +58,28 @@ enum Became {
 pub(super) fn stop(cli: &Cli, args: &Stop) -> Result<ExitCode> {
     let (project, selected) = cli.open_selected()?;
     let plan_id = selected.plan.id.as_str();
+    let which = args.ticket.map_or(ToStop::Writing, ToStop::One);
     let asked = outside_tickets(cli, &project, ("stop", plan_id), |patience, on_wait| {
         lock::retrying(patience, &project.cancel, on_wait, |gate, busy| {
-            let ask = |tx: &TicketTx<'_>| tickets::request_cancel(tx, plan_id);
+            let ask = |tx: &TicketTx<'_>| tickets::request_cancel(tx, plan_id, which);
             project.store.tickets_trying(gate, busy, ask)
         })
     })?;
+    if let (true, Some(ticket)) = (asked.is_empty(), args.ticket) {
+        let message = format!(
+            "nothing on plan \"{}\" has ticket {ticket}",
+            selected.plan.name
+        );
+        return Err(UsageError::new(message, "`plandex ps` lists what runs and what waits").into());
+    }
     if asked.is_empty() && !cli.json {
         cli.ui
             .note(format!("Nothing runs on plan {}", selected.plan.name));
+        let line = project.store.read(|tx| tickets::line(tx, plan_id))?;
+        if line.iter().any(|ticket| ticket.state == State::Waiting) {
+            cli.ui
+                .hint("what waits ends with `plandex stop TICKET`: see `plandex ps`");
+        }
     }
     if !cli.json {
         say_asked(cli, &asked, args);

@@ -3,11 +3,12 @@
 //! Locks first, because everything else may stand behind one; then the files of interrupted
 //! applies; then one write turn for each plan, in which the repairs run that every writer runs;
 //! then what only takes up room. Nothing is waited for: a plan that is busy is left, and said so.
-//! A damaged database or repository is never touched: a repair that guesses loses data.
+//! Before data is changed the database is copied aside, or it is not changed. A damaged database or
+//! repository is never touched: a repair that guesses loses data.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -16,6 +17,7 @@ use super::Limits;
 use super::checks::count;
 use super::checks::leftovers::temporary;
 use super::checks::machine::{Untidy, untidy};
+use super::copies;
 use super::report::{Issue, Kind, Report};
 use crate::lock::{Hung, Patience, grant_step, operation, owner, replace_hung};
 use crate::platform::{clock, file};
@@ -34,7 +36,12 @@ pub struct Fixed {
     pub done: Vec<String>,
     /// What it could not do, and why.
     pub left: Vec<String>,
+    /// Where the database is as it was before data was changed; `None` if none was.
+    pub copy: Option<PathBuf>,
 }
+
+/// What is repaired by changing data: what plans say, and the database's own parts.
+const OF_DATA: [Kind; 3] = [Kind::InterruptedApply, Kind::StatusStuck, Kind::Schema];
 
 impl Fixed {
     /// Takes up the lines of one repair, or why it failed.
@@ -64,21 +71,27 @@ pub fn fix(project: &Arc<Project>, report: &Report, recoveries: &[Recovery]) -> 
     for issue in offered(Kind::StaleLock) {
         end_hung(project, issue, &mut fixed);
     }
-    if offered(Kind::InterruptedApply).next().is_some() {
+    let may_change_data = copy_first(project, OF_DATA.into_iter().flat_map(offered), &mut fixed);
+    if may_change_data && offered(Kind::Schema).next().is_some() {
+        fixed.note("the schema", complete_schema(project));
+    }
+    if may_change_data && offered(Kind::InterruptedApply).next().is_some() {
         for recovery in recoveries {
             fixed.note("recovering an apply", recovery(project));
         }
     }
-    let plans: BTreeSet<&String> = [
-        Kind::InterruptedApply,
-        Kind::StatusStuck,
-        Kind::RefMismatch,
-        Kind::Leftovers,
-    ]
-    .into_iter()
-    .flat_map(offered)
-    .filter_map(|issue| issue.plan_id.as_ref())
-    .collect();
+    let plans_of = |kinds: &[Kind]| -> BTreeSet<&String> {
+        let issues = kinds.iter().flat_map(|kind| offered(*kind));
+        issues.filter_map(|issue| issue.plan_id.as_ref()).collect()
+    };
+    let with_data = plans_of(&OF_DATA);
+    let mut plans = plans_of(&[Kind::RefMismatch, Kind::Leftovers]);
+    if may_change_data {
+        plans.extend(&with_data);
+    } else {
+        // Whoever is granted their write turn repairs their data.
+        plans.retain(|plan| !with_data.contains(plan));
+    }
     for plan_id in plans {
         let turn = take_turn(project, plan_id);
         fixed.done.extend(project.take_repaired());
@@ -91,6 +104,40 @@ pub fn fix(project: &Arc<Project>, report: &Report, recoveries: &[Recovery]) -> 
         fixed.note("the write-ahead log", shorten_wal(project));
     }
     fixed
+}
+
+/// Copies the database aside if any of `issues`, whose repair changes data, is there; returns whether
+/// they may be repaired.
+fn copy_first<'i>(
+    project: &Project,
+    issues: impl Iterator<Item = &'i Issue>,
+    fixed: &mut Fixed,
+) -> bool {
+    let issues: Vec<&Issue> = issues.collect();
+    if issues.is_empty() {
+        return true;
+    }
+    match copies::make(&project.store, "fix") {
+        Ok(path) => {
+            fixed.copy = Some(path);
+            true
+        }
+        Err(error) => {
+            let why = format!("not repaired, because no copy could be made first: {error:#}");
+            let of_each = issues.iter();
+            let left = of_each.map(|issue| format!("{}: {why}", issue.description));
+            fixed.left.extend(left);
+            false
+        }
+    }
+}
+
+fn complete_schema(project: &Project) -> Result<Vec<String>> {
+    let made = project.store.complete_schema()?;
+    Ok(made
+        .into_iter()
+        .map(|part| format!("made the database's {part} again"))
+        .collect())
 }
 
 /// Removes the tickets of dead owners, plan by plan, each in one transaction with its grants.
@@ -133,6 +180,9 @@ fn end_hung(project: &Project, issue: &Issue, fixed: &mut Fixed) {
     };
     let what = format!("{}: lock {id}", name(project, plan_id));
     match replace_hung(&project.store, id, &project.cancel) {
+        Ok(Hung::Unsure) => fixed.left.push(format!(
+            "{what} was left alone: others kept the database busy; run it again"
+        )),
         Ok(Hung::Replaced) => fixed
             .done
             .push(format!("{what} was expired and is removed")),

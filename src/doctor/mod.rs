@@ -11,6 +11,7 @@
 
 pub mod age;
 mod checks;
+mod copies;
 mod mend;
 mod place;
 mod rebuild;
@@ -30,7 +31,7 @@ pub use report::{
     ActiveLock, Check, CheckState, Holder, Issue, Kind, Metrics, Report, Request, Severity,
     StaleLock,
 };
-pub use text::{Line, Style, Verbosity, question, render};
+pub use text::{Line, Style, Verbosity, question, render, render_outcome};
 
 use crate::project::{Place, SelectError, find_plan};
 use crate::store::Store;
@@ -97,7 +98,7 @@ impl Default for Limits {
             waiting: 10,
             waiting_ms: 5 * MINUTE,
             long_ms: 30 * MINUTE,
-            long_ms_least: MINUTE,
+            long_ms_least: MINUTE / 6,
             wal: (16 << 20, 64 << 20),
             free: (256 << 20, 16 << 20),
             leftover_ms: 10 * MINUTE,
@@ -171,8 +172,21 @@ fn examine_within(place: &Place, options: &Options, limits: Limits) -> Result<Re
     for check in CHECKS {
         check(&scene, &mut report);
     }
+    put_database_first(&mut report);
     report.judge();
     Ok(report)
+}
+
+/// What cannot be trusted is not written to: a repair that needs the database waits for it.
+fn put_database_first(report: &mut Report) {
+    if !report.issues.iter().any(|i| i.kind == Kind::DbConnection) {
+        return;
+    }
+    for issue in &mut report.issues {
+        if issue.kind != Kind::FileSystem && issue.action.take().is_some() {
+            issue.suggestion = Some("put the database right first".to_owned());
+        }
+    }
 }
 
 fn gather(store: &Store, plan: Option<&str>) -> Result<Seen> {

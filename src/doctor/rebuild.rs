@@ -9,18 +9,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
-use crate::lock::{Patience, operation};
-use crate::platform::clock;
+use super::checks::{count, database::held_data};
+use super::copies;
+use crate::lock::{Patience, operation, owner};
 use crate::project::content::{self, Content};
-use crate::project::{Place, Project, Turn, status_of};
+use crate::project::{Place, Project, Turn, status_after};
 use crate::repo::{PlanRepo, Version};
 use crate::store::branches::{self, Branch};
 use crate::store::plans::{self, Plan};
 use crate::store::rows::{self, Rows};
 use crate::store::tickets::WritePermit;
-use crate::store::{Store, WriteTx};
+use crate::store::{Integrity, Store, StoreError, WriteTx};
 use crate::workers::{Params, exec_repo_operation};
 
 /// What only the database holds.
@@ -99,7 +100,7 @@ fn rebuild_plan(turn: &Turn<'_>, permit: &WritePermit, copy: Option<PathBuf>) ->
             continue;
         }
         if rebuilt.copy.is_none() {
-            rebuilt.copy = Some(copy_aside(store)?);
+            rebuilt.copy = Some(copies::make(store, "rebuild")?);
         }
         store.write(permit, |tx| rows::replace(tx, &branch.id, &rows))?;
         let differences = differences.join(", ");
@@ -116,31 +117,30 @@ fn head_of(repo: &PlanRepo, branch: &Branch) -> Result<Content> {
     content::read(repo, &head.parse()?, &branch.id)
 }
 
-/// A copy of the database beside it, before it is changed.
-fn copy_aside(store: &Store) -> Result<PathBuf> {
-    let name = format!("before-rebuild-{}.db", clock::wall_ms());
-    let path = store.dir().join(name);
-    store.copy_to(&path)?;
-    Ok(path)
-}
-
-/// Whether the project's database is lost: it is not there, it is empty, or it is no database (any
-/// more), while plans are.
+/// Whether the project's database is lost: it is not there, it is empty, it is no database (any
+/// more), it is damaged, or its tables are gone, while plans are there.
 pub fn is_lost(place: &Place) -> Result<bool> {
-    match Store::open(&place.dir, crate::store::Connections::One) {
-        Ok(_) => Ok(false),
-        Err(error) => match error.downcast_ref() {
-            Some(
-                crate::store::StoreError::Missing(_) | crate::store::StoreError::Damaged { .. },
-            ) => Ok(true),
-            _ => Err(error),
-        },
-    }
+    let look = || -> Result<bool> {
+        let store = super::checks::database::open(place)?;
+        let missing = store.missing_in_schema()?;
+        let lacks_data = missing.iter().any(|part| held_data(part));
+        Ok(lacks_data || !store.integrity(Integrity::Quick)?.is_empty())
+    };
+    look().or_else(|error| match error.downcast_ref() {
+        Some(StoreError::Missing(_) | StoreError::Damaged { .. }) => Ok(true),
+        _ => Err(error),
+    })
 }
 
 /// Makes a lost database again, in one transaction. What there is of it is put aside.
 pub fn recreate(place: &Place) -> Result<Rebuilt> {
     let mut rebuilt = Rebuilt::default();
+    let living = owner::living(&place.dir).len();
+    ensure!(
+        living == 0,
+        "{} at work on the damaged database: end them first",
+        count(living, "plandex process is", "plandex processes are")
+    );
     let found = repositories(&place.dir.join("plans"))?;
     let filled = Store::recreate(&place.dir, |tx| {
         for (id, path) in &found {
@@ -206,7 +206,7 @@ fn plan_of(path: &Path, id: &str) -> Result<(Plan, Vec<(Branch, Rows)>)> {
                 .as_ref()
                 .and_then(|about| about.parent_id.clone()),
             head: Some(head.to_string()),
-            status: status_of(&held.rows),
+            status: status_after(held.rows.messages.last()),
             error: None,
             created_at: held.branch.map_or(made_at, |about| about.created_at),
             updated_at: changed_at,

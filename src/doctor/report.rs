@@ -4,6 +4,8 @@
 //! never null; an optional field that is absent is left out; fields and issue types that a reader
 //! does not know are skipped. Times are RFC 3339 in UTC.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// What was found, all of it.
@@ -23,6 +25,12 @@ pub struct Report {
     /// What `--fix` did, a line each.
     #[serde(rename = "fixedIssues")]
     pub fixed: Vec<String>,
+    /// What `--fix` could not do or left alone, and why, a line each.
+    #[serde(rename = "leftIssues")]
+    pub left: Vec<String>,
+    /// Where the database is as it was before `--fix` changed data.
+    #[serde(rename = "databaseCopy", skip_serializing_if = "Option::is_none")]
+    pub copy: Option<PathBuf>,
     /// What the living processes of this database use together; absent if it cannot be read.
     #[serde(rename = "serverMetrics", skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Metrics>,

@@ -32,6 +32,8 @@ pub enum Line {
 /// How much is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verbosity {
+    /// What is wrong and what was done about it; nothing of what is well.
+    Quiet,
     /// What a person needs to decide.
     Normal,
     /// The metrics, the active locks, each issue's suggestion and evidence.
@@ -42,10 +44,12 @@ pub enum Verbosity {
 /// or is to be shown (`DryRun`).
 pub fn render(report: &Report, verbosity: Verbosity, fix: Fix) -> Vec<Line> {
     let mut page = Page(Vec::new());
-    page.text("Checking system health...");
-    page.title("Health Checks");
-    for check in &report.checks {
-        page.marked(mark_of(check.status), &line_of(check));
+    if verbosity == Verbosity::Quiet {
+        checks(report, verbosity, &mut page);
+    } else {
+        page.text("Checking system health...");
+        page.title("Health Checks");
+        checks(report, verbosity, &mut page);
     }
     if verbosity == Verbosity::Verbose {
         metrics(report, &mut page);
@@ -53,19 +57,57 @@ pub fn render(report: &Report, verbosity: Verbosity, fix: Fix) -> Vec<Line> {
     }
     stale_locks(report, &mut page);
     issues(report, verbosity, fix, &mut page);
-    options(report, verbosity, fix, &mut page);
-    if !report.fixed.is_empty() {
-        page.title("Fixed");
-        report
-            .fixed
-            .iter()
-            .for_each(|line| page.marked(Style::Ok, line));
+    if verbosity != Verbosity::Quiet {
+        options(report, verbosity, fix, &mut page);
     }
-    if report.issues.is_empty() {
+    outcome(report, &mut page);
+    if fix == Fix::DryRun && verbosity != Verbosity::Quiet {
+        page.gap();
+        page.text("This was a dry run: nothing was changed");
+    }
+    if report.issues.is_empty() && verbosity != Verbosity::Quiet {
         page.gap();
         page.marked(Style::Ok, "No problems found");
     }
     page.0
+}
+
+/// What came of a repair, without the rest: what was done, what is left and remains.
+pub fn render_outcome(report: &Report) -> Vec<Line> {
+    let mut lines = render(report, Verbosity::Quiet, Fix::Repair);
+    if report.issues.is_empty() {
+        let mut page = Page(lines);
+        page.gap();
+        page.marked(Style::Ok, "No problems found");
+        lines = page.0;
+    }
+    lines
+}
+
+fn checks(report: &Report, verbosity: Verbosity, page: &mut Page) {
+    for check in &report.checks {
+        if verbosity != Verbosity::Quiet || check.status != CheckState::Ok {
+            page.marked(mark_of(check.status), &line_of(check));
+        }
+    }
+}
+
+/// What `--fix` did and could not do.
+fn outcome(report: &Report, page: &mut Page) {
+    let parts = [
+        ("Fixed", Style::Ok, &report.fixed),
+        ("Left", Style::Warning, &report.left),
+    ];
+    for (title, style, lines) in parts {
+        if !lines.is_empty() {
+            page.title(title);
+            lines.iter().for_each(|line| page.marked(style, line));
+        }
+    }
+    if let Some(copy) = &report.copy {
+        page.gap();
+        page.text(format!("The database as it was is in {}", copy.display()));
+    }
 }
 
 /// What a person at a terminal is asked after the text, without ` [y/N]`; `None` if nothing can be
@@ -191,11 +233,11 @@ fn stale_locks(report: &Report, page: &mut Page) {
 /// The stale locks stand in their table; told again only where there is more to tell of them.
 fn issues(report: &Report, verbosity: Verbosity, fix: Fix, page: &mut Page) {
     let in_table = |issue: &Issue| matches!(issue.kind, Kind::StaleLock | Kind::OrphanedLock);
-    let briefly = verbosity == Verbosity::Normal && fix != Fix::DryRun;
+    let in_full = verbosity == Verbosity::Verbose || fix == Fix::DryRun;
     let told: Vec<&Issue> = report
         .issues
         .iter()
-        .filter(|issue| !(briefly && in_table(issue)))
+        .filter(|issue| in_full || !in_table(issue))
         .collect();
     if told.is_empty() {
         return;
@@ -208,22 +250,21 @@ fn issues(report: &Report, verbosity: Verbosity, fix: Fix, page: &mut Page) {
             Severity::Error | Severity::Critical => Style::Error,
         };
         page.marked(style, &issue.description);
-        if verbosity == Verbosity::Verbose {
-            let suggestion = issue.suggestion.as_ref();
-            suggestion
-                .iter()
-                .for_each(|text| page.text(format!("    what to do: {text}")));
-            let evidence = issue.evidence.as_ref();
-            evidence
-                .iter()
-                .for_each(|text| page.text(format!("    seen: {text}")));
+        let detail = |page: &mut Page, name: &str, text: Option<&String>| {
+            if let Some(text) = text {
+                page.text(format!("    {name}: {text}"));
+            }
+        };
+        // What --fix leaves to the reader is told at once: it is the next step.
+        if in_full || issue.action.is_none() {
+            detail(page, "what to do", issue.suggestion.as_ref());
         }
-        if fix == Fix::DryRun {
-            let plan = match &issue.action {
-                Some(action) => format!("    --fix would: {action}"),
-                None => "    --fix would leave it alone".to_owned(),
-            };
-            page.text(plan);
+        if in_full {
+            detail(page, "seen", issue.evidence.as_ref());
+            match &issue.action {
+                Some(action) => detail(page, "--fix would", Some(action)),
+                None => page.text("    --fix leaves it alone"),
+            }
         }
     }
 }

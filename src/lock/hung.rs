@@ -18,6 +18,8 @@ use crate::store::settings::Intervals;
 use crate::store::tickets::{self, State, Ticket};
 use crate::store::{Store, TicketTx, settings};
 
+/// How often a look is tried that others keep from being sure.
+const LOOKS: u32 = 10;
 /// How long what a condemned owner started may take to die of SIGKILL.
 const DYING: Duration = Duration::from_secs(5);
 /// How long an owner that is robbed has to end what it runs: its own five seconds between TERM and
@@ -39,14 +41,28 @@ pub enum Hung {
     CameBack,
     /// It was gone already.
     Gone,
+    /// The gate kept us waiting at one of the two looks each time, so that silence proves nothing; it
+    /// was left alone.
+    Unsure,
     /// What its owner started cannot be seen from here or does not die, or we were called off; it
     /// still blocks.
     Stays,
 }
 
 /// Ends the held ticket `id` if its owner hangs, as a waiter would: two looks at its lease, the
-/// grace apart, the second one inside the transaction that condemns it.
+/// grace apart, the second one inside the transaction that condemns it. Where others keep it from
+/// looking it looks again, a few times.
 pub fn replace_hung(store: &Store, id: i64, cancel: &Cancel) -> Result<Hung> {
+    for _ in 1..LOOKS {
+        let ended = try_replace_hung(store, id, cancel)?;
+        if ended != Hung::Unsure {
+            return Ok(ended);
+        }
+    }
+    try_replace_hung(store, id, cancel)
+}
+
+fn try_replace_hung(store: &Store, id: i64, cancel: &Cancel) -> Result<Hung> {
     let (intervals, found) =
         store.read(|tx| Ok((settings::intervals(tx)?, tickets::by_id(tx, id)?)))?;
     let Some(ticket) = found else {
@@ -64,18 +80,20 @@ pub fn replace_hung(store: &Store, id: i64, cancel: &Cancel) -> Result<Hung> {
         }
         // Both looks go through the gate without having been kept from it: while nobody can write,
         // no heart can beat, and silence proves nothing.
-        if !at_once(store, &intervals, |_| Ok(true))? {
-            return Ok(Hung::CameBack);
+        if at_once(store, &intervals, |_| Ok(()))?.is_none() {
+            return Ok(Hung::Unsure);
         }
         wait::readable(&[cancel.as_fd()], intervals.grace())?;
         if cancel.is_set() {
             return Ok(Hung::Stays);
         }
         let seen = ticket.lease_stamp;
-        if !at_once(store, &intervals, |tx| {
+        match at_once(store, &intervals, |tx| {
             tickets::condemn(tx, id, seen, lease)
         })? {
-            return Ok(Hung::CameBack);
+            Some(true) => {}
+            Some(false) => return Ok(Hung::CameBack),
+            None => return Ok(Hung::Unsure),
         }
     }
     if see_to_its_end(store, &ticket, cancel)? {
@@ -102,18 +120,18 @@ pub(super) fn see_to_its_end(store: &Store, ticket: &Ticket, cancel: &Cancel) ->
     Ok(false)
 }
 
-/// One look: `false` if the gate kept it waiting.
-fn at_once(
+/// One look; `None` if the gate kept it waiting.
+fn at_once<T>(
     store: &Store,
     intervals: &Intervals,
-    look: impl FnOnce(&TicketTx<'_>) -> Result<bool>,
-) -> Result<bool> {
+    look: impl FnOnce(&TicketTx<'_>) -> Result<T>,
+) -> Result<Option<T>> {
     let (asked, limit) = (Instant::now(), intervals.grace() / 2);
     store.tickets(super::GATE_PATIENCE, |tx| {
         if asked.elapsed() > limit {
-            Ok(false)
+            Ok(None)
         } else {
-            look(tx)
+            look(tx).map(Some)
         }
     })
 }

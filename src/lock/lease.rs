@@ -241,33 +241,37 @@ impl Drop for LostWithThread<'_> {
 mod tests {
     use super::*;
 
-    /// SEED.md B.3 MutexUsage/activeLockIds_concurrent_access.
-    #[test]
-    fn mutex_usage_active_lock_ids_concurrent_access() {
-        let registry = Registry::default();
-        std::thread::scope(|scope| {
-            for thread in 0..100_i64 {
-                let registry = &registry;
-                scope.spawn(move || {
-                    for step in 0..50 {
-                        let id = thread * 1000 + step;
-                        registry.insert(id, Cancel::new().unwrap(), None);
-                        assert!(registry.ids().contains(&id));
-                        registry.cancel(id, Reason::Stopped);
-                        if step % 2 == 0 {
-                            registry.remove(id);
+    mod mutex_usage {
+        use super::*;
+
+        /// SEED.md B.3 MutexUsage/activeLockIds_concurrent_access.
+        #[test]
+        fn active_lock_ids_concurrent_access() {
+            let registry = Registry::default();
+            std::thread::scope(|scope| {
+                for thread in 0..100_i64 {
+                    let registry = &registry;
+                    scope.spawn(move || {
+                        for step in 0..50 {
+                            let id = thread * 1000 + step;
+                            registry.insert(id, Cancel::new().unwrap(), None);
+                            assert!(registry.ids().contains(&id));
+                            registry.cancel(id, Reason::Stopped);
+                            if step % 2 == 0 {
+                                registry.remove(id);
+                            }
                         }
-                    }
-                });
-            }
-        });
-        assert_eq!(registry.ids().len(), 100 * 25);
-        assert!(
-            registry
-                .held
-                .lock()
-                .values()
-                .all(|held| held.cancel.reason() == Some(Reason::Stopped))
-        );
+                    });
+                }
+            });
+            assert_eq!(registry.ids().len(), 100 * 25);
+            assert!(
+                registry
+                    .held
+                    .lock()
+                    .values()
+                    .all(|held| held.cancel.reason() == Some(Reason::Stopped))
+            );
+        }
     }
 }

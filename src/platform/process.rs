@@ -79,6 +79,16 @@ pub fn is_running(pid: u32, start_ticks: i64) -> bool {
     stat(pid).is_some_and(|stat| stat.start_ticks == start_ticks && !stat.has_ended())
 }
 
+/// For how long process `pid` that started at `start_ticks` has lived, in milliseconds, whatever the
+/// wall clock did meanwhile; `None` if there is no such process.
+pub fn age_ms(pid: u32, start_ticks: i64) -> Option<i64> {
+    // USER_HZ, in which /proc counts on every machine that Rust's Linux targets run on (proc(5)).
+    const MS_PER_TICK: i64 = 10;
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let now_ms = now.tv_sec * 1000 + now.tv_nsec / 1_000_000;
+    is_running(pid, start_ticks).then(|| (now_ms - start_ticks * MS_PER_TICK).max(0))
+}
+
 /// The name of process `pid` as the kernel keeps it: the first 15 bytes of its program's.
 pub fn name(pid: u32) -> Option<String> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use super::tree::{self, BranchAbout, PlanAbout};
-use crate::repo::{PlanRepo, Version};
+use crate::repo::{PlanRepo, TreeEntry, Version};
 use crate::store::branch_settings::BranchSetting;
 use crate::store::changes::{Build, Change, Fate};
 use crate::store::contexts::{Context, Detail, Kind as ContextKind, Origin};
@@ -46,13 +46,44 @@ impl Content {
 
 /// Reads `version` as one of the branch `branch_id`.
 pub fn read(repo: &PlanRepo, version: &Version, branch_id: &str) -> Result<Content> {
+    read_files(repo, version, branch_id, repo.files(version, "")?)
+}
+
+/// Whether `version` tells all rows of its branch. Those made before schema version 2 told neither
+/// their branch nor its builds.
+pub fn is_whole(repo: &PlanRepo, version: &Version) -> Result<bool> {
+    Ok(repo.file(version, tree::BRANCH)?.is_some())
+}
+
+/// Reads what two versions of the branch `branch_id` do not have in common: what `one` holds that is
+/// not, or not so, in `other`, and what `other` holds likewise. Takes as long as that is much, however
+/// large the versions are.
+pub fn differing(
+    repo: &PlanRepo,
+    one: &Version,
+    other: &Version,
+    branch_id: &str,
+) -> Result<[Content; 2]> {
+    let [ours, theirs] = repo.differing(one, other, tree::is_thing)?;
+    Ok([
+        read_files(repo, one, branch_id, ours)?,
+        read_files(repo, other, branch_id, theirs)?,
+    ])
+}
+
+fn read_files(
+    repo: &PlanRepo,
+    version: &Version,
+    branch_id: &str,
+    files: Vec<TreeEntry>,
+) -> Result<Content> {
     let mut reader = Reader {
         repo,
         branch_id,
         content: Content::default(),
         things: BTreeMap::new(),
     };
-    for file in repo.files(version, "")? {
+    for file in files {
         reader
             .file(&file.path, &file.id)
             .with_context(|| format!("reading {} of version {version}", file.path))?;
@@ -98,8 +129,8 @@ impl Reader<'_> {
                 let build = self.build(name, blob)?;
                 self.content.rows.builds.push(build);
             }
-            [room @ ("context" | "pending"), .., id, name] => {
-                let key = (room == "pending", id.to_owned());
+            [room @ (tree::CONTEXT | tree::PENDING), .., id, name] => {
+                let key = (room == tree::PENDING, id.to_owned());
                 let files = self.things.entry(key).or_default();
                 files.insert(name.to_owned(), blob.to_owned());
             }

@@ -21,13 +21,13 @@ use anyhow::{Context as _, Result};
 pub use find::{Place, ProjectError, find, place_for_new};
 pub use select::{DecidedBy, SelectError, Selected, find_among, find_plan};
 pub use turn::{APPLY, Turn};
-pub(crate) use turn::{Purpose, status_of};
+pub(crate) use turn::{Purpose, status_after};
 
 use crate::config::LockToken;
 use crate::lock::{self, LockError, Locks, Notice, Patience, operation, owner};
 use crate::platform::cancel::Cancel;
 use crate::repo::PlanRepo;
-use crate::store::branches;
+use crate::store::branches::{self, Status};
 use crate::store::plans::{self, NewPlan, Plan};
 use crate::store::selections::{self, Selection};
 use crate::store::tickets::{self, Scope, WritePermit};
@@ -310,6 +310,15 @@ impl Project {
             });
             Ok(!backed)
         })
+    }
+
+    /// What a branch of the plan is doing, or how its last run ended: one whose process died says in
+    /// its row that it is at work until the next writer repairs it.
+    pub fn status_now(&self, plan_id: &str, status: Status) -> Result<Status> {
+        if status.claims_work() && self.needs_repair(plan_id)? {
+            return Ok(Status::Interrupted);
+        }
+        Ok(status)
     }
 
     /// Runs the repairs under a fresh write permit.

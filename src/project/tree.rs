@@ -119,6 +119,11 @@ pub fn branch(about: &BranchAbout) -> TreeChange {
     }
 }
 
+/// Below which context entries are.
+pub const CONTEXT: &str = "context";
+/// Below which pending changes are.
+pub const PENDING: &str = "pending";
+
 /// What `set-model` chose for the branch; nothing chosen, no file.
 pub fn settings(chosen: &[BranchSetting]) -> TreeChange {
     let path = SETTINGS.to_owned();
@@ -215,6 +220,13 @@ fn place(room: &str, id: &str) -> String {
     format!("{room}/{digits}/{id}")
 }
 
+/// Whether a directory is all of one context entry or of one pending change, of any schema version.
+pub(super) fn is_thing(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    // The directories between a room and its things have names of two digits.
+    matches!(parts[..], [CONTEXT | PENDING, .., id] if id.len() > 2)
+}
+
 /// The removal of the thing `id` from where it was before schema version 2.
 fn without_old(room: &str, id: &str) -> TreeChange {
     TreeChange::Remove {
@@ -263,10 +275,10 @@ pub fn context(entry: &Context, body: Vec<u8>) -> [TreeChange; 3] {
         created_at: entry.created_at,
         updated_at: entry.updated_at,
     };
-    let place = place("context", &entry.id);
+    let place = place(CONTEXT, &entry.id);
     let at = |name: &str| format!("{place}/{name}");
     [
-        without_old("context", &entry.id),
+        without_old(CONTEXT, &entry.id),
         TreeChange::Put {
             path: at("about.json"),
             bytes: json(&about),
@@ -280,8 +292,8 @@ pub fn context(entry: &Context, body: Vec<u8>) -> [TreeChange; 3] {
 
 /// The removal of a context entry.
 pub fn without_context(id: &str) -> [TreeChange; 2] {
-    let path = place("context", id);
-    [TreeChange::Remove { path }, without_old("context", id)]
+    let path = place(CONTEXT, id);
+    [TreeChange::Remove { path }, without_old(CONTEXT, id)]
 }
 
 /// One pending change with its new content (`None` for a deletion, or to leave it as it is) and what
@@ -319,7 +331,7 @@ pub fn pending(
         notes: &change.notes,
         created_at: change.created_at,
     };
-    let place = place("pending", &change.id);
+    let place = place(PENDING, &change.id);
     let at = |name: &str| format!("{place}/{name}");
     let mut files = vec![TreeChange::Put {
         path: at("about.json"),
@@ -342,10 +354,10 @@ pub fn pending(
 
 /// The removal of a pending change that ended.
 pub fn without_pending(change: &Change) -> Vec<TreeChange> {
-    let path = place("pending", &change.id);
+    let path = place(PENDING, &change.id);
     vec![
         TreeChange::Remove { path },
-        without_old("pending", &change.id),
+        without_old(PENDING, &change.id),
     ]
 }
 

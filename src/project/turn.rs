@@ -11,7 +11,7 @@ use crate::platform::clock;
 use crate::repo::{PlanRepo, TreeChange, Version};
 use crate::store::branches::{self, Branch, NewBranch, Status};
 use crate::store::changes;
-use crate::store::messages::State;
+use crate::store::messages::{self, Message, State};
 use crate::store::plans;
 use crate::store::rows::{self, Rows};
 use crate::store::tickets::{AppendPermit, Proof, WritePermit};
@@ -38,19 +38,9 @@ impl Purpose {
 /// The trailer of a version that tells which apply it ends.
 pub const APPLY: &str = "Apply";
 
-/// Whether the head of `branch` is not of before schema version 2, when versions told neither their
-/// branch nor its builds.
-fn tells_its_branch(repo: &PlanRepo, branch: &Branch) -> Result<bool> {
-    let head = branch.head.as_deref().map(str::parse).transpose()?;
-    let found = head
-        .map(|head| repo.file(&head, tree::BRANCH))
-        .transpose()?;
-    Ok(found.flatten().is_some())
-}
-
-/// How the last run of a branch ended, as far as its rows tell.
-pub(crate) fn status_of(rows: &Rows) -> Status {
-    match rows.messages.last().map(|message| message.state) {
+/// How the last run of a branch ended, as far as its last message tells.
+pub(crate) fn status_after(last: Option<&Message>) -> Status {
+    match last.map(|message| message.state) {
         None => Status::Draft,
         Some(State::Stopped) => Status::Stopped,
         Some(State::Error) => Status::Error,
@@ -223,7 +213,9 @@ impl<'p> Turn<'p> {
         };
         let message = format!("New branch {name}, from {}", from.name);
         let mut own = vec![tree::branch(&about)];
-        if !tells_its_branch(&repo, from)? {
+        let head = from.head.as_deref().map(str::parse).transpose()?;
+        let is_whole = head.map(|head| content::is_whole(&repo, &head));
+        if !is_whole.transpose()?.unwrap_or(false) {
             let builds = self
                 .project
                 .store
@@ -257,13 +249,8 @@ impl<'p> Turn<'p> {
         finish: impl FnOnce(&WriteTx<'_>) -> Result<()>,
     ) -> Result<Version> {
         let repo = self.repo()?;
-        let before = self
-            .project
-            .store
-            .read(|tx| Rows::of_branch(tx, &branch.id))?;
-        let held = content::read(&repo, to, &branch.id)?;
-        let has_builds = held.branch.is_some();
-        let rows = held.rows_after(&before);
+        let is_whole = content::is_whole(&repo, to)?;
+        let [from, rows] = self.rows_between(&repo, branch, to)?;
         let plan = self
             .project
             .store
@@ -273,7 +260,7 @@ impl<'p> Turn<'p> {
             tree::plan(&tree::PlanAbout::from(&plan)),
             tree::branch(&tree::BranchAbout::from(branch)),
         ];
-        if !has_builds {
+        if !is_whole {
             own.extend(rows.builds.iter().map(tree::build));
         }
         let head = branch.head.as_deref().map(str::parse).transpose()?;
@@ -287,12 +274,29 @@ impl<'p> Turn<'p> {
                 );
             }
             plans::touch(tx, self.plan_id)?;
-            rows::replace(tx, &branch.id, &rows)?;
-            branches::set_status(tx, &branch.id, status_of(&rows), None)?;
+            rows::change(tx, &branch.id, &from, &rows)?;
+            let last = messages::last(tx, &branch.id)?;
+            branches::set_status(tx, &branch.id, status_after(last.as_ref()), None)?;
             finish(tx)
         })?;
         self.mirror(&repo, &branch.id);
         Ok(next)
+    }
+
+    /// The rows of `branch` as it stands, and those of its version `to`. Where both versions tell all
+    /// rows, they are only those that differ.
+    fn rows_between(&self, repo: &PlanRepo, branch: &Branch, to: &Version) -> Result<[Rows; 2]> {
+        if let Some(head) = branch.head.as_deref().map(str::parse).transpose()?
+            && content::is_whole(repo, &head)?
+            && content::is_whole(repo, to)?
+        {
+            let both = content::differing(repo, &head, to, &branch.id)?;
+            return Ok(both.map(|content| content.rows));
+        }
+        let store = &self.project.store;
+        let before = store.read(|tx| Rows::of_branch(tx, &branch.id))?;
+        let rows = content::read(repo, to, &branch.id)?.rows_after(&before);
+        Ok([before, rows])
     }
 
     /// Makes the ref follow the row. The row is read again after: if it moved meanwhile, once

@@ -211,6 +211,20 @@ impl PlanRepo {
         tree::files(&self.objects, start, under)
     }
 
+    /// Lists what `one` and `other` do not have in common: the files of `one` that `other` has not, or
+    /// with other content, and those of `other` likewise, in no order. A directory whose path `is_unit`
+    /// is listed with all its files if any differs. Takes as long as the difference is large, however
+    /// large the versions are.
+    pub fn differing(
+        &self,
+        one: &Version,
+        other: &Version,
+        is_unit: impl Fn(&str) -> bool,
+    ) -> Result<[Vec<TreeEntry>; 2]> {
+        let roots = [self.tree_of(one)?, self.tree_of(other)?];
+        tree::differing(&self.objects, roots, is_unit)
+    }
+
     /// Reads the content with the id `id` ([`TreeEntry::id`], [`blob_id`]).
     pub fn blob(&self, id: &str) -> Result<Vec<u8>> {
         self.objects.read(&objects::parse_id(id)?, Kind::Blob)

@@ -30,6 +30,10 @@ use gix::{ObjectId, oid};
 use super::objects::HASH;
 use crate::platform::file;
 
+/// Shorter objects are not compressed: a compressor that begins anew clears its tables, which costs
+/// more than all else that is done for the object. Most are trees, whose ids do not compress.
+const STORED_MAX: usize = 1 << 10;
+
 /// An object on its way into a pack.
 pub(super) struct Object<'a> {
     pub(super) id: ObjectId,
@@ -120,7 +124,11 @@ fn write_objects<'a>(
         ));
         entry.clear();
         header(kind).write_to(bytes.len() as u64, &mut entry)?;
-        compress(&mut compressor, &bytes, &mut entry)?;
+        if bytes.len() <= STORED_MAX {
+            store(&bytes, &mut entry)?;
+        } else {
+            compress(&mut compressor, &bytes, &mut entry)?;
+        }
         pack.write(&entry)?;
     }
     Ok(offsets)
@@ -154,6 +162,23 @@ pub fn deflated(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     compress(&mut Compress::new(Compression::BEST_SPEED), bytes, &mut out)?;
     Ok(out)
+}
+
+/// Appends `bytes`, at most [`STORED_MAX`], to `out` as one zlib stream (RFC 1950) of one block that is
+/// not compressed (RFC 1951, 3.2.4).
+fn store(bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    let length = u16::try_from(bytes.len())?;
+    out.extend([0x78, 0x01, 0x01]);
+    out.extend(length.to_le_bytes());
+    out.extend((!length).to_le_bytes());
+    out.extend(bytes);
+    // Adler-32. So short a text does not overflow the sums.
+    let (low, high) = bytes.iter().fold((1_u32, 0_u32), |(low, high), byte| {
+        let low = low + u32::from(*byte);
+        (low, high + low)
+    });
+    out.extend(((high % 65_521) << 16 | low % 65_521).to_be_bytes());
+    Ok(())
 }
 
 /// Appends `bytes`, compressed as one stream, to `out`.
@@ -320,6 +345,27 @@ impl Pack {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_stored_is_a_stream_that_others_read() {
+        for bytes in [
+            vec![],
+            b"x".to_vec(),
+            vec![0xFF; STORED_MAX],
+            (0..STORED_MAX).map(|at| at as u8).collect(),
+        ] {
+            let mut stream = Vec::new();
+            store(&bytes, &mut stream).unwrap();
+            let mut back = vec![0; STORED_MAX + 1];
+            let mut inflate = gix::zlib::Inflate::default();
+            let (status, read, written) = inflate.once(&stream, &mut back).unwrap();
+            // The end of the stream is only reached if its checksum is right.
+            assert_eq!(
+                (status, read, &back[..written]),
+                (Status::StreamEnd, stream.len(), &bytes[..])
+            );
+        }
+    }
 
     #[test]
     fn either_sync_can_fail() {

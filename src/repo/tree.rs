@@ -224,6 +224,45 @@ pub(super) fn files(objects: &Objects, start: Found, path: &str) -> Result<Vec<T
     Ok(files)
 }
 
+/// Lists the files of each of two trees that the other has not, or not with that content; of a
+/// directory that `is_unit` and is not the same in both, all files. What both have is not looked into.
+pub(super) fn differing(
+    objects: &Objects,
+    roots: [ObjectId; 2],
+    is_unit: impl Fn(&str) -> bool,
+) -> Result<[Vec<TreeEntry>; 2]> {
+    let mut listed = [Vec::new(), Vec::new()];
+    let mut ahead = vec![(String::new(), roots.map(Some))];
+    while let Some((path, trees)) = ahead.pop() {
+        let mut names: BTreeMap<String, [Option<Found>; 2]> = BTreeMap::new();
+        for (side, tree) in trees.iter().enumerate() {
+            let Some(tree) = tree else { continue };
+            let bytes = objects.read(tree, Kind::Tree)?;
+            for entry in decode(&bytes, tree)?.entries {
+                let both = names.entry(text(entry.filename)?.to_owned()).or_default();
+                both[side] = Some(Found::new(&entry));
+            }
+        }
+        for (name, both) in names {
+            let [ours, theirs] = both.each_ref().map(|found| Some(found.as_ref()?.id));
+            if ours == theirs {
+                continue;
+            }
+            let path = join(&path, &name);
+            let mut below = [None, None];
+            for (side, found) in both.into_iter().enumerate() {
+                match found {
+                    Some(found) if found.is_tree && !is_unit(&path) => below[side] = Some(found.id),
+                    Some(found) => listed[side].extend(files(objects, found, &path)?),
+                    None => {}
+                }
+            }
+            ahead.push((path, below));
+        }
+    }
+    Ok(listed)
+}
+
 /// Decodes the tree `id`.
 pub(super) fn decode<'a>(bytes: &'a [u8], id: &ObjectId) -> Result<TreeRef<'a>> {
     TreeRef::from_bytes(bytes, HASH).with_context(|| format!("decoding tree {id}"))

@@ -47,7 +47,7 @@ impl Status {
             .map_or("draft", |(_, word)| word)
     }
 
-    fn parse(word: &str) -> Self {
+    pub(super) fn parse(word: &str) -> Self {
         WORDS
             .iter()
             .find(|(_, known)| *known == word)

@@ -53,11 +53,57 @@ pub fn since(
     plan_id: Option<&str>,
     most: usize,
 ) -> Result<(Vec<Past>, bool)> {
-    let mut select = tx.sql().prepare_cached(match plan_id {
-        Some(_) => {
-            "SELECT * FROM repo_locks_audit WHERE plan_id = ?1 ORDER BY created_at DESC, id DESC"
-        }
-        None => "SELECT * FROM repo_locks_audit ORDER BY id DESC",
+    newest(tx, "*", from, plan_id, most, past)
+}
+
+/// What figures need of a row: strings are most of what reading one costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// The operation's stable reason.
+    pub reason: String,
+    /// Wall times, as in [`Entry`].
+    pub queued_at: i64,
+    /// When it was granted.
+    pub granted_at: Option<i64>,
+    /// When it ended.
+    pub ended_at: Option<i64>,
+    /// How it ended.
+    pub outcome: Option<String>,
+}
+
+/// As [`since`], but only what figures need.
+pub fn spans_since(
+    tx: &ReadTx<'_>,
+    from: i64,
+    plan_id: Option<&str>,
+    most: usize,
+) -> Result<(Vec<Span>, bool)> {
+    let columns = "reason, queued_at, granted_at, outcome";
+    newest(tx, columns, from, plan_id, most, |row| {
+        Ok(Span {
+            ended_at: row.get(1)?,
+            reason: row.get(2)?,
+            queued_at: row.get(3)?,
+            granted_at: row.get(4)?,
+            outcome: row.get(5)?,
+        })
+    })
+}
+
+/// The rows that [`since`] tells of, as `of` reads them from their time of making, their end, and
+/// `columns`.
+fn newest<T>(
+    tx: &ReadTx<'_>,
+    columns: &str,
+    from: i64,
+    plan_id: Option<&str>,
+    most: usize,
+    of: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<(Vec<T>, bool)> {
+    let select = format!("SELECT created_at, ended_at, {columns} FROM repo_locks_audit");
+    let mut select = tx.sql().prepare_cached(&match plan_id {
+        Some(_) => format!("{select} WHERE plan_id = ?1 ORDER BY created_at DESC, id DESC"),
+        None => format!("{select} ORDER BY id DESC"),
     })?;
     let mut rows = match plan_id {
         Some(plan) => select.query([plan])?,
@@ -65,14 +111,14 @@ pub fn since(
     };
     let (mut found, mut before, mut is_more) = (Vec::new(), 0, false);
     while let Some(row) = rows.next()? {
-        before += i64::from(row.get::<_, i64>("created_at")? < from);
+        before += i64::from(row.get::<_, i64>(0)? < from);
         is_more = found.len() >= most;
         if is_more || before > RECENT {
             break;
         }
-        let ended: Option<i64> = row.get("ended_at")?;
+        let ended: Option<i64> = row.get(1)?;
         if ended.is_none_or(|ended| ended >= from) {
-            found.push(past(row)?);
+            found.push(of(row)?);
         }
     }
     found.reverse();

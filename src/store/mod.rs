@@ -313,6 +313,15 @@ impl Store {
             .map_err(|error| self.name(error))
     }
 
+    /// Makes the indexes, triggers and views of the schema again that this database lacks, in one
+    /// transaction; returns their names. Missing tables and columns held data, which nothing here
+    /// knows: they are left.
+    pub fn complete_schema(&self) -> Result<Vec<String>> {
+        self.transact(Durability::Full, Duration::from_secs(5), |tx| {
+            migrate::complete(tx.connection())
+        })
+    }
+
     /// What SQLite's own check says: empty if the file is sound. Reads the whole database.
     pub fn integrity(&self, check: Integrity) -> Result<Vec<String>> {
         self.with(|connection| transaction::integrity(connection, check))

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use rusqlite::{OptionalExtension as _, Row, params};
 
+use super::branches::Status;
 use super::{ChooseTx, ReadTx, WriteTx, new_id};
 use crate::platform::clock;
 
@@ -101,7 +102,7 @@ pub struct Listed {
     /// The plan.
     pub plan: Plan,
     /// Of its branch "main": its status, and how many changes are pending on it.
-    pub main: Option<(String, u64)>,
+    pub main: Option<(Status, u64)>,
 }
 
 /// Which plans are listed.
@@ -135,7 +136,7 @@ pub fn list(tx: &ReadTx<'_>, which: Which) -> Result<Vec<Listed>> {
         let pending: i64 = row.get(9)?;
         Ok(Listed {
             plan: from_row(row)?,
-            main: status.map(|status| (status, pending.unsigned_abs())),
+            main: status.map(|status| (Status::parse(&status), pending.unsigned_abs())),
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

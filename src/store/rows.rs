@@ -117,12 +117,17 @@ fn differing<'r, T: PartialEq>(
     changed + known.keys().filter(|name| !keys.contains(*name)).count()
 }
 
-/// Makes the rows of a branch `to`, where they are not so already. A pending change that is not in
-/// `to` ends as replaced; one that ended and is in `to` is pending again.
+/// Makes the rows of a branch `to`, where they are not so already; see [`change`].
 pub fn replace(tx: &WriteTx<'_>, branch_id: &str, to: &Rows) -> Result<()> {
     let from = Rows::of_branch(tx, branch_id)?;
+    change(tx, branch_id, &from, to)
+}
+
+/// Puts `to` in place of `from`, which are rows of a branch, or those of them that differ. A pending
+/// change that is not in `to` ends as replaced; one that ended and is in `to` is pending again.
+pub fn change(tx: &WriteTx<'_>, branch_id: &str, from: &Rows, to: &Rows) -> Result<()> {
     replace_contexts(tx, branch_id, &from.contexts, &to.contexts)?;
-    replace_said(tx, branch_id, &from, to)?;
+    replace_said(tx, branch_id, from, to)?;
     replace_pending(tx, branch_id, &from.pending, &to.pending)?;
     if from.settings != to.settings {
         branch_settings::replace(tx, branch_id, &to.settings)?;

@@ -11,6 +11,8 @@
 //! neither the worker nor its neighbours down. A job never waits for another job.
 
 mod queues;
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
 use std::sync::{Arc, Weak};

@@ -13,14 +13,14 @@ const BINARY: &str = env!("CARGO_BIN_EXE_plandex");
 const FIRST_STEP_KIB: u64 = 12;
 
 /// A small file system of memory for one sandbox's project, gone with it.
-struct Small<'s> {
+pub(crate) struct Small<'s> {
     sandbox: &'s Sandbox,
     at: PathBuf,
 }
 
 impl<'s> Small<'s> {
     /// Mounts it over the sandbox's root; `None` where that is not allowed.
-    fn mount(sandbox: &'s Sandbox, kib: u64) -> Option<Self> {
+    pub(crate) fn mount(sandbox: &'s Sandbox, kib: u64) -> Option<Self> {
         let at = sandbox.root().to_owned();
         let options = format!("size={kib}k,mode=0755");
         let mounted = sandbox
@@ -34,14 +34,14 @@ impl<'s> Small<'s> {
     }
 
     /// Fills it up to `kib` of free space with a file that [`Small::free`] removes.
-    fn fill(&self, kib: u64) {
+    pub(crate) fn fill(&self, kib: u64) {
         let stat = rustix::fs::statvfs(&self.at).unwrap();
         let free = stat.f_bavail * stat.f_frsize;
         let ballast = free.saturating_sub(kib << 10);
         std::fs::write(self.ballast(), vec![7; usize::try_from(ballast).unwrap()]).unwrap();
     }
 
-    fn free(&self) {
+    pub(crate) fn free(&self) {
         std::fs::remove_file(self.ballast()).unwrap();
     }
 

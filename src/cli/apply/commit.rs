@@ -141,6 +141,12 @@ impl Outcome {
             let warning = format!("{} is not in the commit: it {}", one.path, one.why);
             cli.ui.warning(warning);
         }
+        if !self.committed.left_out.is_empty() {
+            cli.ui.hint(
+                "those files are applied: look at them with `git diff HEAD -- FILES`, and commit what \
+                 you want of them",
+            );
+        }
     }
 }
 

@@ -199,7 +199,16 @@ fn partial(cli: &Cli, told: &Told<'_>) {
     }
     listed(cli, "Failed files:", &applied.failed);
     listed(cli, "Skipped files:", &applied.skipped);
-    if applied.failed.is_empty() || told.undone.is_some() {
+    if told.undone.is_some() {
+        return;
+    }
+    if !applied.skipped.is_empty() && !told.dry_run {
+        cli.ui.hint(
+            "what was skipped is pending still: see `plandex diff`, then `plandex apply \
+             --on-conflict overwrite` (or merge), or `plandex reject FILES`",
+        );
+    }
+    if applied.failed.is_empty() {
         return;
     }
     let forbidden = |one: &Reported| {

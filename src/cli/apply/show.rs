@@ -37,7 +37,10 @@ pub(super) fn show(
         print_planned(cli, args, classified, &elsewhere);
         return Ok(());
     }
-    list(cli, classified);
+    // Without a question nobody needs the list; what is odd is warned of below.
+    if !cli.ui.is_quiet() || !args.yes || args.dry_run {
+        list(cli, classified);
+    }
     for wanted in &elsewhere {
         cli.ui.warning(format!(
             "{} is pending on plan \"{}\" too (branch {})",

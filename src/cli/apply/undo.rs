@@ -36,7 +36,7 @@ pub(super) fn undo(
     let id = Some(id).filter(|id| !id.is_empty());
     let apply = apply::undoable(project, &selected.branch.id, id)?;
     let classified = apply::reversed(project, &apply)?;
-    if !cli.json {
+    if !cli.json && (!cli.ui.is_quiet() || !args.yes || args.dry_run) {
         let time = clock_time(apply.created_at);
         cli.ui.line(format!("Undo the apply of {time}:"));
         classified

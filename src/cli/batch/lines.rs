@@ -132,7 +132,11 @@ impl Parser {
         let all = std::iter::once("plandex").chain(words.iter().map(String::as_str));
         let found = self.0.try_get_matches_from_mut(all);
         let arguments = found.and_then(|matches| Arguments::from_arg_matches(&matches));
-        let Arguments { global, command } = arguments.map_err(|error| first_line(&error))?;
+        let Arguments {
+            mut global,
+            command,
+        } = arguments.map_err(|error| first_line(&error))?;
+        global.json |= command.is_request();
         session::wait(&global).map_err(|error| format!("{error:#}"))?;
         if let Some(why) = order::not_in_a_batch(&command) {
             return Err(why.to_owned());

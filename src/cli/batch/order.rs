@@ -23,7 +23,7 @@ pub(super) fn not_in_a_batch(command: &Command) -> Option<&'static str> {
         || matches!(command, Command::Events(args) if args.follows());
     let follows = matches!(command, Command::Connect(_));
     let is_batch = matches!(command, Command::Batch(_));
-    let is_ours = matches!(command, Command::ProbeFileSystem(_));
+    let is_ours = matches!(command, Command::ProbeFileSystem(_) | Command::Complete(_));
     let listens = command.captured().is_some();
     let replaces = matches!(command, Command::Restore(_))
         || matches!(command, Command::Doctor(args) if args.rebuild);
@@ -57,7 +57,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Restore(_)
         | Command::Hook(_)
         | Command::SetConfig(_) => Order::Alone,
-        Command::Doctor(args) if args.fix || args.prune => Order::Alone,
+        Command::Doctor(args) if args.fix || args.prune || args.request.is_some() => Order::Alone,
         Command::Doctor(_)
         | Command::Plans(_)
         | Command::Config
@@ -68,6 +68,10 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Connect(_)
         | Command::Stop(_)
         | Command::Batch(_)
+        | Command::Help(_)
+        | Command::Man(_)
+        | Command::Completions(_)
+        | Command::Complete(_)
         | Command::ProbeFileSystem(_) => Order::AtOnce,
         Command::Tell(args) if args.asking.only_prints() => Order::OfPlan(Scope::Read),
         Command::Chat(args) if args.asking.only_prints() => Order::OfPlan(Scope::Read),

@@ -334,6 +334,12 @@ fn report(cli: &Cli, came: &Came, room: Option<u64>) {
         cli.ui
             .note(format!("skipped {}: {}", skipped.path, skipped.reason));
     }
+    if cli.ui.is_quiet() && !entries.is_empty() {
+        let items = render::counted(entries.len() as u64, "item");
+        let tokens = render::tokens(tokens_of(entries));
+        cli.ui.line(format!("loaded {items} ({tokens} tokens)"));
+        return;
+    }
     for entry in entries {
         let tokens = render::tokens(entry.tokens.unsigned_abs());
         cli.ui

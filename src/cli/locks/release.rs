@@ -44,7 +44,7 @@ pub(super) fn release(cli: &Cli, args: &Release) -> Result<ExitCode> {
         Standing::Hangs if !args.even_if_alive => {
             match lock::replace_hung(&project.store, ticket.id, &project.cancel)? {
                 Hung::Replaced => Ok(released(cli, &ticket)),
-                Hung::CameBack => Ok(refused(cli, &ticket)),
+                Hung::CameBack | Hung::Unsure => Ok(refused(cli, &ticket)),
                 Hung::Gone => Ok(gone(cli, ticket.id)),
                 Hung::Stays => Ok(stays(cli, &ticket)),
             }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::exit::ExitCode;
 use super::super::session::{Cli, SCHEMA_VERSION};
 use crate::lock::operation;
-use crate::store::history::{self, Past};
+use crate::store::history::{self, Span};
 use crate::ui::{Frame, Table, render};
 
 /// Narrower than this, the table would be nothing but wrapped cells.
@@ -46,7 +46,7 @@ pub(super) fn stats(cli: &Cli, since: Option<&str>) -> Result<ExitCode> {
     let plan = super::named_plan(&project)?;
     let (rows, is_more) = project
         .store
-        .read(|tx| history::since(tx, from, plan.as_deref(), SAMPLES))?;
+        .read(|tx| history::spans_since(tx, from, plan.as_deref(), SAMPLES))?;
     let figures = figures(&rows);
     if cli.json {
         cli.ui.json(&serde_json::json!({
@@ -142,10 +142,10 @@ pub(in crate::cli) fn span(ms: i64) -> String {
     }
 }
 
-fn figures(rows: &[Past]) -> Vec<Figures> {
-    let mut by_reason: BTreeMap<&str, Vec<&Past>> = BTreeMap::new();
+fn figures(rows: &[Span]) -> Vec<Figures> {
+    let mut by_reason: BTreeMap<&str, Vec<&Span>> = BTreeMap::new();
     for row in rows {
-        by_reason.entry(&row.entry.reason).or_default().push(row);
+        by_reason.entry(&row.reason).or_default().push(row);
     }
     let mut figures: Vec<Figures> = by_reason
         .into_iter()
@@ -155,19 +155,18 @@ fn figures(rows: &[Past]) -> Vec<Figures> {
     figures
 }
 
-fn of(reason: &str, rows: &[&Past]) -> Figures {
+fn of(reason: &str, rows: &[&Span]) -> Figures {
     let waits = rows.iter().filter_map(|row| {
         // Wall time may have been set back in between.
-        Some((row.entry.granted_at? - row.entry.queued_at).max(0))
+        Some((row.granted_at? - row.queued_at).max(0))
     });
     let released = rows
         .iter()
-        .filter(|row| row.entry.outcome.as_deref() == Some("released"));
-    let holds =
-        released.filter_map(|row| Some((row.entry.ended_at? - row.entry.granted_at?).max(0)));
+        .filter(|row| row.outcome.as_deref() == Some("released"));
+    let holds = released.filter_map(|row| Some((row.ended_at? - row.granted_at?).max(0)));
     let mut outcomes = BTreeMap::new();
     for row in rows {
-        let word = row.entry.outcome.as_deref().unwrap_or("running");
+        let word = row.outcome.as_deref().unwrap_or("running");
         *outcomes.entry(word.to_owned()).or_default() += 1;
     }
     Figures {

@@ -53,8 +53,8 @@ pub(in super::super) fn plans(cli: &Cli, args: &Plans) -> Result<ExitCode> {
     })?;
     let rows: Vec<Row> = listed
         .into_iter()
-        .map(|listed| row(listed, current.as_ref(), pending))
-        .collect();
+        .map(|listed| row(&project, listed, current.as_ref(), pending))
+        .collect::<Result<_>>()?;
     if cli.json {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -97,23 +97,29 @@ fn is_any(project: &Project, which: Which) -> Result<bool> {
 
 /// The branch shown is that which the plan is worked on here: of the current plan the chosen one,
 /// of the others "main".
-fn row(mut listed: Listed, current: Option<&Selected>, pending: u64) -> Row {
+fn row(
+    project: &Project,
+    mut listed: Listed,
+    current: Option<&Selected>,
+    pending: u64,
+) -> Result<Row> {
     let current = current.filter(|current| current.plan.id == listed.plan.id);
     if let Some(current) = current {
-        listed.main = Some((current.branch.status.word().to_owned(), pending));
+        listed.main = Some((current.branch.status, pending));
     }
-    Row {
+    if let Some((status, _)) = &mut listed.main {
+        *status = project.status_now(&listed.plan.id, *status)?;
+    }
+    Ok(Row {
         branch: current.map_or_else(|| "main".to_owned(), |one| one.branch.name.clone()),
         is_current: current.is_some(),
         listed,
-    }
+    })
 }
 
 fn of_row(row: &Row) -> PlanDocument {
-    let main = row.listed.main.clone();
-    let branch = main
-        .as_ref()
-        .map(|(status, _)| (row.branch.clone(), status.clone()));
+    let main = row.listed.main;
+    let branch = main.map(|(status, _)| (row.branch.clone(), status.word().to_owned()));
     PlanDocument {
         pending: main.map(|(_, pending)| pending),
         ..document(&row.listed.plan, branch, row.is_current)
@@ -128,7 +134,10 @@ fn live(rows: &[Row]) -> Table {
     let headings = ["", "#", "Name", "Branch", "Status", "Pending", "Updated"];
     let mut table = Table::new(Frame::Open, headings);
     for (number, row) in rows.iter().enumerate() {
-        let (status, pending) = row.listed.main.clone().unwrap_or_default();
+        let (status, pending) = match row.listed.main {
+            Some((status, pending)) => (status.word().to_owned(), pending),
+            None => Default::default(),
+        };
         table.row([
             if row.is_current { "*" } else { "" }.to_owned(),
             (number + 1).to_string(),

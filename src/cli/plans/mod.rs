@@ -214,6 +214,7 @@ fn show_current(cli: &Cli, project: &Project) -> Result<ExitCode> {
     let selected = project.selected()?;
     let (context, convo) = tokens(project, &selected.branch.id)?;
     let (by, branch_by) = cli.decided_by(&selected);
+    let status = project.status_now(&selected.plan.id, selected.branch.status)?;
     if cli.json {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -226,8 +227,7 @@ fn show_current(cli: &Cli, project: &Project) -> Result<ExitCode> {
             convo_tokens: u64,
             project: String,
         }
-        let status = selected.branch.status.word().to_owned();
-        let branch = (selected.branch.name.clone(), status);
+        let branch = (selected.branch.name.clone(), status.word().to_owned());
         cli.ui.json(&Document {
             schema_version: SCHEMA_VERSION,
             plan: document(&selected.plan, Some(branch), true),
@@ -243,7 +243,7 @@ fn show_current(cli: &Cli, project: &Project) -> Result<ExitCode> {
     for (label, value) in [
         ("Plan", shown_name(&selected)),
         ("Branch", selected.branch.name.clone()),
-        ("Status", selected.branch.status.word().to_owned()),
+        ("Status", status.word().to_owned()),
         ("Decided by", decided(by, branch_by)),
         ("Context", tokens(context)),
         ("Convo", tokens(convo)),

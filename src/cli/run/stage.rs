@@ -135,7 +135,9 @@ impl Seen {
                 max,
                 until_ms,
             } => {
-                let left = seconds((until_ms - now_ms).max(0));
+                // Rounded up: "in 0s" would be over.
+                let left = (until_ms - now_ms).max(0) as u64;
+                let left = render::age(Duration::from_secs(left.div_ceil(1000)));
                 (format!("{why}: retry {attempt}/{max} in"), left)
             }
         })
@@ -292,6 +294,10 @@ mod tests {
         assert_eq!(
             shown(&seen, 1_000, &UNICODE),
             ["Rate limited: retry 2/3 in 8s"]
+        );
+        assert_eq!(
+            shown(&seen, 8_600, &UNICODE),
+            ["Rate limited: retry 2/3 in 1s"]
         );
         assert_eq!(
             shown(&seen, 99_000, &UNICODE),

@@ -14,6 +14,11 @@ use crate::store::{self, Connections, Integrity, Store, StoreError, settings, sq
 /// How long the write gate may be closed before that is a finding.
 const GATE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// What to do where the database is lost.
+const MAKE_AGAIN: &str = "put it back with `plandex restore FILE --force`, if there is a backup; else \
+     `plandex doctor --rebuild` puts the damaged one aside and makes it again from the plans' \
+     repositories, which have every version";
+
 /// Opens the database, if there is one. An empty file is none: opening it would fill it.
 pub(in crate::doctor) fn open(place: &Place) -> Result<Store> {
     let path = place.dir.join(store::FILES[0]);
@@ -57,15 +62,9 @@ fn unusable(error: &Error) -> Issue {
     let store = error.downcast_ref::<StoreError>();
     let what = store.map_or_else(|| format!("{error:#}"), ToString::to_string);
     let advice = match store {
-        Some(StoreError::Missing(_)) => {
-            "put the database back from a copy; the versions of every plan are still in .plandex/plans"
-        }
+        Some(StoreError::Missing(_) | StoreError::Damaged { .. }) => MAKE_AGAIN,
         Some(StoreError::TooNew { .. }) => "use the newer plandex; this one leaves it as it is",
         Some(StoreError::Busy(_)) => "end that program, or wait until it is done",
-        Some(StoreError::Damaged { .. }) => {
-            "copy the whole .plandex directory aside before anything else, then put the database \
-             back from an older copy; the versions of every plan are still in .plandex/plans"
-        }
         Some(StoreError::Full(_)) => "free some space; nothing is lost",
         Some(StoreError::UnsafeFileSystem { .. }) => {
             "move the project, or PLANDEX_DIR, to a local disk"
@@ -137,15 +136,7 @@ pub(in crate::doctor) fn schema(scene: &Scene<'_>, report: &mut Report) {
     let before = report.issues.len();
     match store.missing_in_schema() {
         Ok(missing) if missing.is_empty() => {}
-        Ok(missing) => report.find(
-            Issue::new(
-                Kind::Schema,
-                Severity::Error,
-                "The database lacks a part of its schema",
-            )
-            .suggest("somebody changed it from outside; put the database back from a copy")
-            .seen_by(some_of(&missing)),
-        ),
+        Ok(missing) => report.find(lacking(&missing)),
         Err(error) => {
             report.check(NAME, CheckState::Error, "cannot be read");
             return report.find_database(unusable(&error));
@@ -169,6 +160,22 @@ pub(in crate::doctor) fn schema(scene: &Scene<'_>, report: &mut Report) {
     }
     let message = format!("version {}", crate::store::SCHEMA_VERSION);
     report.check(NAME, report.state_since(before), message);
+}
+
+/// What hangs on tables is made again from the schema; what held data is not.
+fn lacking(missing: &[String]) -> Issue {
+    let what = "The database lacks a part of its schema: somebody changed it from outside";
+    let issue = Issue::new(Kind::Schema, Severity::Error, what).seen_by(some_of(missing));
+    if missing.iter().any(|part| held_data(part)) {
+        issue.suggest(format!("it held data: {MAKE_AGAIN}"))
+    } else {
+        issue.fixed_by("copy the database aside, then make what is missing again")
+    }
+}
+
+/// Whether what is missing in the schema held data.
+pub(in crate::doctor) fn held_data(part: &str) -> bool {
+    part.starts_with("table ") || part.starts_with("column ")
 }
 
 /// The length of the write-ahead log, by stat: nobody but SQLite opens it.

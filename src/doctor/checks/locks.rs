@@ -32,7 +32,8 @@ pub(in crate::doctor) fn locks(scene: &Scene<'_>, report: &mut Report) {
     let Some(seen) = seen(scene, report, NAME) else {
         return;
     };
-    report.lease_seconds = Some(seen.intervals.lease.as_secs());
+    let lease = seen.intervals.lease;
+    report.lease_seconds = Some(lease.as_secs() + u64::from(lease.subsec_nanos() > 0));
     let before = report.issues.len();
     for seat in &seen.seats {
         let (ticket, name) = (&seat.ticket, seen.name(&seat.ticket.plan_id));
@@ -162,7 +163,7 @@ fn evidence(ticket: &Ticket) -> String {
 /// An operation that takes longer than 30 minutes, or than ten times what nearly all of its kind
 /// took.
 fn long_running(scene: &Scene<'_>, store: &Store, ticket: &Ticket, plan: &str) -> Option<Issue> {
-    let held = scene.now_ms - ticket.granted_at?;
+    let held = held_ms(ticket, scene.now_ms)?;
     let usual = store
         .read(|tx| audit::durations(tx, &ticket.reason, SAMPLES_MOST))
         .ok()
@@ -190,6 +191,14 @@ fn long_running(scene: &Scene<'_>, store: &Store, ticket: &Ticket, plan: &str) -
         .suggest("`plandex ps` shows it; `plandex stop` ends it and keeps the partial reply")
         .seen_by(usual);
     Some(issue)
+}
+
+/// By the wall, but never longer than its process lives: a clock that was set tells nothing.
+fn held_ms(ticket: &Ticket, now_ms: i64) -> Option<i64> {
+    let by_wall = now_ms.saturating_sub(ticket.granted_at?);
+    let is_visible = ticket.pid_ns == clock::namespace("pid");
+    let lived = is_visible.then(|| process::age_ms(ticket.pid, ticket.process_start));
+    Some(lived.flatten().map_or(by_wall, |lived| by_wall.min(lived)))
 }
 
 /// What 95 of 100 stay within; `None` of too few.
@@ -290,7 +299,7 @@ fn active_lock(ticket: &Ticket, plan_name: &str, now_ms: i64) -> ActiveLock {
             command: ticket.command.clone(),
             actor: Some(ticket.actor.clone()).filter(|actor| !actor.is_empty()),
             state: if suspended { "suspended" } else { "running" }.to_owned(),
-            held_seconds: seconds_between(granted, now_ms),
+            held_seconds: seconds_between(0, held_ms(ticket, now_ms).unwrap_or(0)),
         }),
     }
 }

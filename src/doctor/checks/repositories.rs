@@ -154,7 +154,8 @@ fn damaged(plan: &PlanSeen, what: &str, evidence: String) -> Issue {
     Issue::new(Kind::RepositoryDamaged, Severity::Error, description)
         .on_plan(&plan.plan.id)
         .suggest(
-            "copy it aside first; then put the missing files back from a copy of .plandex/plans",
+            "copy .plandex aside first; then `plandex restore FILE --force` from a backup, or put \
+             the files back from a copy of .plandex/plans",
         )
         .seen_by(evidence)
 }

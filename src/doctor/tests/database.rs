@@ -211,6 +211,50 @@ fn a_part_of_the_schema_is_gone() {
 }
 
 #[test]
+fn what_hangs_on_tables_is_made_again() {
+    let sandbox = Sandbox::new();
+    sandbox.sql("DROP INDEX repo_locks_parent; DROP VIEW active_locks; DROP TRIGGER convo_messages_are_final");
+    let report = sandbox.examine();
+    only(&report, Kind::Schema, Severity::Error);
+    let fixed = sandbox.fix(&report);
+    assert_eq!(fixed.left, [""; 0]);
+    assert_eq!(
+        fixed.done,
+        [
+            "made the database's index repo_locks_parent again",
+            "made the database's trigger convo_messages_are_final again",
+            "made the database's view active_locks again",
+        ]
+    );
+    assert!(fixed.copy.is_some());
+    clean(&sandbox.examine());
+}
+
+#[test]
+fn a_damaged_database_is_not_written_to_by_any_repair() {
+    let sandbox = Sandbox::new();
+    sandbox.leave_replying();
+    settle(&sandbox);
+    let mut whole = Vec::new();
+    let mut file = File::open(sandbox.path("plandex.db")).unwrap();
+    file.read_to_end(&mut whole).unwrap();
+    drop(file);
+    let mut both = 0;
+    for page in 1..whole.len() / 1024 {
+        let at = page as u64 * 1024;
+        overwrite(&sandbox, at, &[0xA5; 1024]);
+        let report = sandbox.examine();
+        let found = |kind| report.issues.iter().any(|issue| issue.kind == kind);
+        if found(Kind::DbConnection) {
+            assert!(!report.is_fixable(), "page {page}: {report:?}");
+            both += usize::from(found(Kind::StatusStuck));
+        }
+        overwrite(&sandbox, 0, &whole);
+    }
+    assert!(both > 0, "none of it leaves what else is wrong to be seen");
+}
+
+#[test]
 fn a_lease_that_no_heartbeat_can_keep() {
     let sandbox = Sandbox::new();
     sandbox.sql("UPDATE settings SET value = '4000' WHERE name = 'lock.lease'");

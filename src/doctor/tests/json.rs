@@ -86,7 +86,7 @@ mod doctor_response_serialization {
         golden(
             &report,
             r#"{"healthy": true, "issues": [], "checks": [], "staleLocks": [],
-                "activeLocks": [], "fixedIssues": []}"#,
+                "activeLocks": [], "fixedIssues": [], "leftIssues": []}"#,
         );
         // As the seed's server wrote it: absent lists are empty ones.
         let read: Report =
@@ -108,6 +108,8 @@ mod doctor_response_serialization {
             stale_locks: vec![stale_lock()],
             active_locks: vec![active_lock()],
             fixed: vec!["removed lock 16".to_owned()],
+            left: vec!["lock 18 stays".to_owned()],
+            copy: Some("/p/.plandex/before-fix-1.db".into()),
             metrics: Some(Metrics::default()),
             lease_seconds: Some(60),
         };
@@ -120,6 +122,7 @@ mod doctor_response_serialization {
                 "checks": [{{"name": "Locks", "status": "warning", "message": "0 held, 1 stale"}}],
                 "staleLocks": [{STALE_LOCK}], "activeLocks": [{ACTIVE_LOCK}],
                 "fixedIssues": ["removed lock 16"],
+                "leftIssues": ["lock 18 stays"], "databaseCopy": "/p/.plandex/before-fix-1.db",
                 "serverMetrics": {{"uptime": "", "goroutineCount": 0, "memoryUsageMB": 0,
                     "activeStreams": 0, "queuedOperations": 0}},
                 "leaseSeconds": 60}}"#

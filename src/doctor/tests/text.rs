@@ -169,6 +169,7 @@ Issues Found
 ⚠ A write lock is left over
     what to do: run `plandex doctor --fix`
     seen: ticket 17
+    --fix would: remove it
 
 Options:
   1. Clean up stale locks: plandex doctor --fix
@@ -187,11 +188,39 @@ fn a_dry_run_shows_what_would_be_done() {
     let text = page(&report, Verbosity::Normal, Fix::DryRun);
     let expected = "
 ⚠ A write lock is left over
+    what to do: run `plandex doctor --fix`
+    seen: ticket 17
     --fix would: remove it
 ✗ The database cannot be used: x
-    --fix would leave it alone
+    --fix leaves it alone
 ";
     assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn quiet_tells_of_what_is_wrong_and_of_what_was_done() {
+    let mut report = of_seed();
+    report.stale_locks.clear();
+    report.issues.clear();
+    report.judge();
+    assert_eq!(page(&report, Verbosity::Quiet, Fix::Look), "");
+    report.checks[1].status = CheckState::Warning;
+    report.fixed.push("removed lock 17".to_owned());
+    report.left.push("lock 18 stays".to_owned());
+    report.copy = Some("/p/before-fix-1.db".into());
+    let expected = "\
+⚠ Memory Usage: 256MB
+
+Fixed
+
+✓ removed lock 17
+
+Left
+
+⚠ lock 18 stays
+
+The database as it was is in /p/before-fix-1.db";
+    assert_eq!(page(&report, Verbosity::Quiet, Fix::Repair), expected);
 }
 
 #[test]

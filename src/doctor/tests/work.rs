@@ -4,7 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, Result};
 
-use super::super::{Fixed, Kind, Limits, Options, Recovery, Severity, examine_within};
+use super::super::copies;
+use super::super::{Kind, Limits, Options, Recovery, Severity, examine_within};
 use super::{Sandbox, check, clean, only};
 use crate::platform::clock;
 use crate::platform::file_lock::DirLock;
@@ -101,7 +102,8 @@ fn an_interrupted_apply_is_recovered_files_first() {
     let says = "an apply of 1 minute 30 seconds ago died while it wrote files of the project";
     assert!(issue.description.contains(says), "{issue:?}");
     // Without anybody who knows how, it is left.
-    assert_eq!(sandbox.fix(&report), Fixed::default());
+    let left = sandbox.fix(&report);
+    assert_eq!((left.done, left.left), (Vec::new(), Vec::new()));
     only(&sandbox.examine(), Kind::InterruptedApply, Severity::Error);
     let fixed = sandbox.fix_with(&report, &[undo_files]);
     assert_eq!(fixed.left, [""; 0]);
@@ -110,6 +112,29 @@ fn an_interrupted_apply_is_recovered_files_first() {
         ["undid the files of 1 apply", "the changes stay pending"]
     );
     clean(&sandbox.examine());
+}
+
+#[test]
+fn the_database_is_copied_before_data_is_changed_and_the_newest_copies_are_kept() {
+    let sandbox = Sandbox::new();
+    let mut made = Vec::new();
+    for _ in 0..copies::KEPT + 2 {
+        sandbox.leave_replying();
+        let fixed = sandbox.fix(&sandbox.examine());
+        assert_eq!(fixed.done, ["branch main is interrupted"]);
+        made.push(fixed.copy.unwrap());
+    }
+    made.reverse();
+    made.truncate(copies::KEPT);
+    assert_eq!(copies::found(sandbox.store().dir()).unwrap(), made);
+    let copy = rusqlite::Connection::open(&made[0]).unwrap();
+    let sql = "SELECT status FROM branches";
+    let status: String = copy.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(status, "replying", "as it was before");
+    clean(&sandbox.examine());
+    // Locks and refs are no data.
+    let fixed = sandbox.fix(&sandbox.examine());
+    assert_eq!(fixed.copy, None);
 }
 
 #[test]

@@ -94,7 +94,9 @@ fn stop_is_heard_by_who_works() {
     let hold = holder.hold();
     let asked = other
         .store
-        .tickets(AMPLE, |tx| tickets::request_cancel(tx, PLAN))
+        .tickets(AMPLE, |tx| {
+            tickets::request_cancel(tx, PLAN, tickets::ToStop::Writing)
+        })
         .unwrap();
     assert_eq!(asked.len(), 1);
     let (reason, after) = holder.until_cancelled();

@@ -2,9 +2,10 @@
 
 use super::*;
 
-/// SEED.md 7.2.1: a row written by hand is a lock without an owner.
+/// SEED.md 7.2.1: a row written by hand is a lock without an owner; it is removed and the operation
+/// proceeds.
 #[test]
-fn a_stale_row_is_cleaned_and_the_operation_proceeds() {
+fn lock_cleanup_after_crash() {
     let project = Project::new(STEADY);
     let process = project.process();
     for scope in ["w", "r"] {
@@ -51,9 +52,10 @@ fn a_row_deleted_under_its_holder_ends_the_work() {
     drop(project.process().hold());
 }
 
-/// SEED.md 7.2.2: an outside program holds the database's write lock, so that beats really fail.
+/// SEED.md 7.2.2: an outside program holds the database's write lock, so that beats really fail;
+/// the work ends and the next proceeds.
 #[test]
-fn beats_that_fail_end_the_work_and_the_next_proceeds() {
+fn heartbeat_failure_recovery() {
     let project = Project::new(QUICK);
     let (process, next) = (project.process(), project.process());
     let hold = process.hold();

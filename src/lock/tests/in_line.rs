@@ -80,17 +80,22 @@ fn turns_come_in_the_order_of_arrival_with_rising_fences() {
     let hold = holder.hold();
     let turns = parking_lot::Mutex::new(Vec::new());
     std::thread::scope(|scope| {
+        let mut threads = Vec::new();
         for (nth, waiter) in waiters.iter().enumerate() {
             let turns = &turns;
-            scope.spawn(move || {
+            threads.push(scope.spawn(move || {
                 let hold = waiter.hold();
                 let proof = hold.permit().proof();
                 turns.lock().push((nth, proof.fence()));
                 hold.release(Outcome::Released).unwrap();
-            });
+            }));
             eventually(|| holder.line().len() == nth + 2);
         }
         hold.release(Outcome::Released).unwrap();
+        // By hand: ThreadSanitizer does not see that a scope waits for its threads.
+        for thread in threads {
+            thread.join().unwrap();
+        }
     });
     let (order, fences): (Vec<usize>, Vec<i64>) = turns.into_inner().into_iter().unzip();
     assert_eq!(order, (0..8).collect::<Vec<_>>());

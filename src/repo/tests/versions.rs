@@ -288,7 +288,7 @@ fn contents_of_every_size_come_back() {
     };
     // Around the sizes of the compressor's buffers, and of the length in an object's header.
     let sizes = [
-        0, 1, 15, 16, 2047, 2048, 4095, 4096, 8192, 65_536, 262_144, 3_000_001,
+        0, 1, 15, 16, 1023, 1024, 1025, 2047, 2048, 4095, 4096, 8192, 65_536, 262_144, 3_000_001,
     ];
     for (n, size) in sizes.into_iter().enumerate() {
         for bytes in [noise(size), vec![b'x'; size as usize]] {
@@ -476,5 +476,45 @@ proptest! {
         }
         repo.mirror(BRANCH, &head.unwrap()).unwrap();
         fsck(repo.path());
+    }
+
+    #[test]
+    fn what_differs_is_what_lists_of_both_say(
+        rounds in prop::collection::vec(prop::collection::vec(change(), 0..8), 1..5)
+    ) {
+        let Fixture { repo, dir: _dir } = Fixture::new();
+        let mut versions: Vec<Version> = Vec::new();
+        for changes in &rounds {
+            versions.push(commit(&repo, versions.last(), changes));
+        }
+        let (one, other) = (&versions[0], &versions[versions.len() - 1]);
+        let listed = |version: &Version| -> BTreeMap<String, String> {
+            let files = repo.files(version, "").unwrap().into_iter();
+            files.map(|file| (file.path, file.id)).collect()
+        };
+        let whole = [listed(one), listed(other)];
+        // Units are the directories called "b", at whatever depth, each below no other.
+        let unit = |path: &str| -> Option<String> {
+            let parts: Vec<&str> = path.split('/').collect();
+            let at = parts[..parts.len() - 1].iter().position(|part| *part == "b")?;
+            Some(parts[..=at].join("/"))
+        };
+        let below = |side: &BTreeMap<String, String>, unit: &str| -> Vec<(String, String)> {
+            let inside = side.iter().filter(|(path, _)| path.starts_with(&format!("{unit}/")));
+            inside.map(|(path, id)| (path.clone(), id.clone())).collect()
+        };
+        let differs = |path: &str| match unit(path) {
+            Some(unit) => below(&whole[0], &unit) != below(&whole[1], &unit),
+            None => whole[0].get(path) != whole[1].get(path),
+        };
+        let is_unit = |path: &str| path == "b" || path.ends_with("/b");
+        for (side, files) in repo.differing(one, other, is_unit).unwrap().into_iter().enumerate() {
+            let expected = whole[side].iter().filter(|(path, _)| differs(path));
+            let expected: BTreeMap<_, _> = expected.map(|(path, id)| (path.clone(), id.clone())).collect();
+            let count = files.len();
+            let files: BTreeMap<_, _> = files.into_iter().map(|file| (file.path, file.id)).collect();
+            prop_assert_eq!(count, files.len(), "listed once each");
+            prop_assert_eq!(files, expected);
+        }
     }
 }

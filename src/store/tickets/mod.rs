@@ -13,8 +13,9 @@ pub use below::{Line, has_waiting_behind, is_honoured, line_of_new, tokens_besid
 pub use kept::{KEPT, keep_place};
 pub use permit::{AppendPermit, Permit, Proof, ReadPermit, WritePermit};
 pub use queue::{
-    OnConflict, Placed, beat, condemn, confirm, enter, grant, held_by, leave, park_unconfirmed,
-    place, rejoin, release, remove_condemned, remove_dead, remove_forced, request_cancel,
+    OnConflict, Placed, ToStop, beat, condemn, confirm, enter, grant, held_by, leave,
+    park_unconfirmed, place, rejoin, release, remove_condemned, remove_dead, remove_forced,
+    request_cancel,
 };
 
 use super::{ReadTx, history};

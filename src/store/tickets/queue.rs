@@ -476,12 +476,24 @@ pub fn held_by(tx: &ReadTx<'_>, owner_id: &str) -> Result<Vec<(i64, bool)>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Asks the running operations of a plan that change it to stop; returns them.
-pub fn request_cancel(tx: &TicketTx<'_>, plan_id: &str) -> Result<Vec<Ticket>> {
+/// Which operations of a plan are to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToStop {
+    /// Those that change it now.
+    Writing,
+    /// The one with this ticket, which may as well read, or wait for its turn.
+    One(i64),
+}
+
+/// Asks operations of a plan to stop; returns them.
+pub fn request_cancel(tx: &TicketTx<'_>, plan_id: &str, which: ToStop) -> Result<Vec<Ticket>> {
+    let is_meant = |ticket: &Ticket| match which {
+        ToStop::Writing => ticket.scope == Scope::Write && ticket.state.blocks(),
+        ToStop::One(id) => ticket.id == id,
+    };
     let asked: Vec<Ticket> = line(tx, plan_id)?
         .into_iter()
-        .filter(|ticket| ticket.scope == Scope::Write && ticket.state != State::Condemned)
-        .filter(|ticket| ticket.state.blocks())
+        .filter(|ticket| ticket.state != State::Condemned && is_meant(ticket))
         .collect();
     for ticket in &asked {
         tx.sql()

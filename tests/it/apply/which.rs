@@ -183,3 +183,35 @@ fn many_files_are_told_of_in_few_lines() {
         "a program gets them all"
     );
 }
+
+#[test]
+fn quiet_leaves_out_lists_that_nobody_decides_by() {
+    let sandbox = project();
+    let edits = [("b.txt", "b", "B"), ("c.txt", "c", "C")];
+    tell(&sandbox, &edits);
+    let applied = sandbox.ok(&["apply", "-y", "-q"]);
+    assert_eq!(applied.stdout, "✓ 2 files written\n");
+    let undone = sandbox.ok(&["apply", "--undo", "-y", "-q"]);
+    assert_eq!(undone.stdout, "✓ 2 files brought back, pending again\n");
+    // What is asked of is listed.
+    let dry = sandbox.ok(&["apply", "--dry-run", "-q"]);
+    assert!(dry.stdout.contains("b.txt"), "{dry}");
+    let rejected = sandbox.ok(&["reject", "-a", "-y", "-q"]);
+    assert_eq!(rejected.stdout, "Rejected 2 files\n");
+    let loaded = sandbox.ok(&["load", "a.txt", "b.txt", "-q"]);
+    assert!(loaded.stdout.starts_with("loaded 2 items (~"), "{loaded}");
+    assert_eq!(loaded.stdout.lines().count(), 1, "{loaded}");
+}
+
+#[test]
+fn after_a_skip_the_next_command_is_named() {
+    let sandbox = project();
+    tell(&sandbox, &[("b.txt", "b", "B"), ("c.txt", "c", "C")]);
+    sandbox.write("b.txt", "mine\n");
+    let outcome = sandbox
+        .run(&["apply", "-y", "--on-conflict", "skip"])
+        .exits(10);
+    let hint = "hint: what was skipped is pending still: see `plandex diff`, then `plandex apply \
+                --on-conflict overwrite` (or merge), or `plandex reject FILES`";
+    assert!(outcome.stderr.contains(hint), "{outcome}");
+}

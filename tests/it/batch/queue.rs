@@ -91,52 +91,58 @@ mod concurrent_queue_access_stress {
     }
 }
 
-/// SEED.md B.3 StressQueueMapAccess: 100 threads × 50 submissions over 20 plans are 20 queues and
-/// 5,000 results, and each plan's operations never overlap.
-#[test]
-fn stress_queue_map_access() {
-    const PLANS: usize = 20;
-    let (sandbox, project, plans) = project(PLANS);
-    let inside: Arc<Vec<AtomicUsize>> = Arc::new((0..PLANS).map(|_| AtomicUsize::new(0)).collect());
-    let most = AtomicUsize::new(0);
-    let results: usize = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..100)
-            .map(|thread| {
-                let (project, plans, inside, most) = (&project, &plans, &inside, &most);
-                scope.spawn(move || {
-                    let submit = |step: usize| {
-                        let at = (thread * 50 + step) % PLANS;
-                        let inside = Arc::clone(inside);
-                        let pending = workers::submit(project, writing(&plans[at]), move |_, _| {
-                            let before = inside[at].fetch_add(1, Ordering::SeqCst);
-                            let after = inside[at].fetch_sub(1, Ordering::SeqCst);
-                            anyhow::ensure!((before, after) == (0, 1), "two at once");
-                            Ok(at)
-                        });
-                        most.fetch_max(project.workers().load().0, Ordering::SeqCst);
-                        (at, pending.unwrap())
-                    };
-                    let pending: Vec<_> = (0..50).map(submit).collect();
-                    let right =
-                        |(at, one): (usize, workers::Pending<usize>)| one.wait().unwrap() == at;
-                    pending
-                        .into_iter()
-                        .filter_map(|one| right(one).then_some(()))
-                        .count()
+mod stress_queue_map_access {
+    use super::*;
+
+    /// SEED.md B.3 StressQueueMapAccess: 100 threads × 50 submissions over 20 plans are 20 queues and
+    /// 5,000 results, and each plan's operations never overlap.
+    #[test]
+    fn high_volume_queue_map_access() {
+        const PLANS: usize = 20;
+        let (sandbox, project, plans) = project(PLANS);
+        let inside: Arc<Vec<AtomicUsize>> =
+            Arc::new((0..PLANS).map(|_| AtomicUsize::new(0)).collect());
+        let most = AtomicUsize::new(0);
+        let results: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..100)
+                .map(|thread| {
+                    let (project, plans, inside, most) = (&project, &plans, &inside, &most);
+                    scope.spawn(move || {
+                        let submit = |step: usize| {
+                            let at = (thread * 50 + step) % PLANS;
+                            let inside = Arc::clone(inside);
+                            let pending =
+                                workers::submit(project, writing(&plans[at]), move |_, _| {
+                                    let before = inside[at].fetch_add(1, Ordering::SeqCst);
+                                    let after = inside[at].fetch_sub(1, Ordering::SeqCst);
+                                    anyhow::ensure!((before, after) == (0, 1), "two at once");
+                                    Ok(at)
+                                });
+                            most.fetch_max(project.workers().load().0, Ordering::SeqCst);
+                            (at, pending.unwrap())
+                        };
+                        let pending: Vec<_> = (0..50).map(submit).collect();
+                        let right =
+                            |(at, one): (usize, workers::Pending<usize>)| one.wait().unwrap() == at;
+                        pending
+                            .into_iter()
+                            .filter_map(|one| right(one).then_some(()))
+                            .count()
+                    })
                 })
-            })
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .sum()
-    });
-    assert_eq!(results, 5_000);
-    assert_eq!(most.load(Ordering::SeqCst), PLANS);
-    sandbox.until("the queues are gone", || {
-        (project.workers().load().0 == 0).then_some(())
-    });
-    assert!(sandbox.tickets().is_empty());
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .sum()
+        });
+        assert_eq!(results, 5_000);
+        assert_eq!(most.load(Ordering::SeqCst), PLANS);
+        sandbox.until("the queues are gone", || {
+            (project.workers().load().0 == 0).then_some(())
+        });
+        assert!(sandbox.tickets().is_empty());
+    }
 }
 
 /// The threads of a project end with it.

@@ -77,6 +77,17 @@ fn a_run_that_was_cut_short_says_what_is_left_of_it() {
             .contains("interrupted (the next operation repairs it)"),
         "{dead}"
     );
+    // All who show a status say the same.
+    assert_eq!(
+        sandbox.ok(&["status", "--json"]).json()["status"],
+        "interrupted"
+    );
+    let plans = sandbox.ok(&["plans", "--json"]).json();
+    assert_eq!(plans["plans"][0]["status"], "interrupted");
+    let branches = sandbox.ok(&["branches", "--json"]).json();
+    assert_eq!(branches["branches"][0]["status"], "interrupted");
+    let current = sandbox.ok(&["current"]);
+    assert!(current.stdout.contains("interrupted"), "{current}");
     sandbox.ok(&["exec", "--", "true"]);
     let repaired = sandbox.ok(&["status"]);
     assert!(
@@ -111,4 +122,25 @@ fn the_last_run_says_what_it_could_not_do() {
     let message = sandbox.write_beside("message", "x\n\nc.txt\n```\nc\n```\n");
     sandbox.ok(&["tell", "-f", message.to_str().unwrap()]);
     assert!(!sandbox.ok(&["status"]).stdout.contains("Files left"));
+}
+
+#[test]
+fn very_many_pending_files_are_listed_if_all_are_asked_for() {
+    let sandbox = project();
+    let files: String = (10..60)
+        .map(|number| format!("```text path=many/{number}.txt\nnumber {number}\n```\n\n"))
+        .collect();
+    let prompt = sandbox.write_beside("prompt", &files);
+    sandbox.ok(&["tell", "-f", prompt.to_str().unwrap()]);
+    let short = sandbox.ok(&["status"]).stdout;
+    assert!(short.contains("Pending changes (50):"), "{short}");
+    assert_eq!(short.matches("many/").count(), 20, "{short}");
+    assert!(
+        short.contains("\n  and 30 more: `plandex status -v` lists all\n"),
+        "{short}"
+    );
+    let all = sandbox.ok(&["status", "-v"]).stdout;
+    assert_eq!(all.matches("many/").count(), 50, "{all}");
+    let document = sandbox.ok(&["status", "--json"]).json();
+    assert_eq!(document["pending"].as_array().unwrap().len(), 50);
 }

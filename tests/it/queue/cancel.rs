@@ -151,6 +151,28 @@ fn stop_from_another_process_keeps_what_came() {
 }
 
 #[test]
+fn stop_ends_what_only_waits_by_its_ticket() {
+    let sandbox = project();
+    let mut holder = writer(&sandbox);
+    let mut waiting = sandbox.plandex(["exec", "--", "true"]).start();
+    let ticket = sandbox.until("it waits", || {
+        let locks = sandbox.ok(&["locks", "--json"]).json();
+        let all = locks["locks"].as_array()?.clone();
+        let mine = all.into_iter().find(|lock| lock["state"] == "waiting")?;
+        mine["ticket"].as_i64()
+    });
+    let unknown = sandbox.run(&["stop", &(ticket + 7).to_string()]).exits(2);
+    assert!(unknown.stderr.contains("has ticket"), "{unknown}");
+    let asked = sandbox.ok(&["stop", &ticket.to_string()]);
+    assert!(asked.stdout.contains("Asked Command to stop"), "{asked}");
+    waiting.wait(SOON).exits(143);
+    assert!(holder.is_running(), "who holds the plan was not asked");
+    sandbox.ok(&["stop"]);
+    holder.wait(SOON).exits(143);
+    is_free(&sandbox);
+}
+
+#[test]
 fn stop_ends_the_command_of_an_exec() {
     let sandbox = project();
     let mut holder = writer(&sandbox);

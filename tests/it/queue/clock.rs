@@ -14,13 +14,13 @@ const DAY: i64 = 24 * 3600 * 1000;
 const HOUR: i64 = 3600 * 1000;
 
 /// A clock that the test sets for the programs that go by it.
-struct Clock {
+pub(crate) struct Clock {
     library: String,
     file: PathBuf,
 }
 
 impl Clock {
-    fn new(sandbox: &Sandbox) -> Self {
+    pub(crate) fn new(sandbox: &Sandbox) -> Self {
         let script = ["-f", "+0", "sh", "-c", "printf %s \"$LD_PRELOAD\""];
         let library = sandbox.program("faketime", script).finish().ok().stdout;
         assert!(!library.is_empty());
@@ -29,7 +29,7 @@ impl Clock {
     }
 
     /// Runs by this clock.
-    fn rules<'s>(&self, run: Run<'s>) -> Run<'s> {
+    pub(crate) fn rules<'s>(&self, run: Run<'s>) -> Run<'s> {
         run.env("LD_PRELOAD", &self.library)
             .env("FAKETIME_TIMESTAMP_FILE", &self.file)
             .env("FAKETIME_NO_CACHE", "1")
@@ -37,7 +37,7 @@ impl Clock {
     }
 
     /// Set at once: a half-written file is no clock.
-    fn set(&self, offset: &str) {
+    pub(crate) fn set(&self, offset: &str) {
         let new = self.file.with_extension("new");
         std::fs::write(&new, offset).unwrap();
         std::fs::rename(&new, &self.file).unwrap();

@@ -218,66 +218,70 @@ mod queue_batching {
     }
 }
 
-/// SEED.md 7.1.2, without waiting: one runs, the others say why they cannot.
-#[test]
-fn three_tells_at_once_without_waiting() {
-    let sandbox = project();
-    let first = super::teller(&sandbox, "first", "thinking");
-    let mut others: Vec<_> = ["second", "third"]
-        .map(|prompt| {
-            let reply = sandbox.write_beside(prompt, "an answer\n");
-            let run = sandbox.plandex(["tell", prompt, "--no-wait", "--reply"]);
-            run.args([reply]).start()
-        })
-        .into();
-    for other in &mut others {
-        let refused = other.wait(SOON).exits(75);
-        refused
-            .says("lock conflict: cannot acquire write lock")
-            .says("Tell operation");
-    }
-    first.finish().ok();
-    let said: Vec<_> = super::convo(&sandbox);
-    assert_eq!(said.len(), 2, "{said:?}");
-    assert_eq!(said[0].2, "first");
-    assert_eq!(said[1].2, "thinking\n");
-}
+mod concurrent_tell_operations {
+    use super::*;
 
-/// SEED.md 7.1.2, waiting: all succeed, in the order of their tickets, and nothing is interleaved.
-#[test]
-fn three_tells_at_once_waiting() {
-    let sandbox = project();
-    let mut first = super::teller(&sandbox, "first", "thinking");
-    let others = ["second", "third"].map(|prompt| {
-        let run = sandbox.plandex(["tell", prompt, "--wait", "forever", "--reply", "-"]);
-        run.stdin(&format!("answer to {prompt}\n")).start()
-    });
-    for other in &others {
-        waits(&sandbox, other);
+    /// SEED.md 7.1.2, without waiting: one runs, the others say why they cannot.
+    #[test]
+    fn without_waiting() {
+        let sandbox = project();
+        let first = super::super::teller(&sandbox, "first", "thinking");
+        let mut others: Vec<_> = ["second", "third"]
+            .map(|prompt| {
+                let reply = sandbox.write_beside(prompt, "an answer\n");
+                let run = sandbox.plandex(["tell", prompt, "--no-wait", "--reply"]);
+                run.args([reply]).start()
+            })
+            .into();
+        for other in &mut others {
+            let refused = other.wait(SOON).exits(75);
+            refused
+                .says("lock conflict: cannot acquire write lock")
+                .says("Tell operation");
+        }
+        first.finish().ok();
+        let said: Vec<_> = super::super::convo(&sandbox);
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert_eq!(said[0].2, "first");
+        assert_eq!(said[1].2, "thinking\n");
     }
-    let tickets = sandbox.tickets();
-    first.say("done thinking\n");
-    first.finish().ok();
-    let by_pid = others.each_ref().map(Background::pid);
-    for other in others {
-        other.finish().ok();
-    }
-    // Both were started before either was seen in line: their tickets say who came first.
-    let mut expected = vec!["first", "thinking\ndone thinking\n"];
-    for ticket in tickets.iter().filter(|ticket| by_pid.contains(&ticket.pid)) {
-        expected.extend(if ticket.pid == by_pid[0] {
-            ["second", "answer to second\n"]
-        } else {
-            ["third", "answer to third\n"]
+
+    /// SEED.md 7.1.2, waiting: all succeed, in the order of their tickets, and nothing is interleaved.
+    #[test]
+    fn waiting() {
+        let sandbox = project();
+        let mut first = super::super::teller(&sandbox, "first", "thinking");
+        let others = ["second", "third"].map(|prompt| {
+            let run = sandbox.plandex(["tell", prompt, "--wait", "forever", "--reply", "-"]);
+            run.stdin(&format!("answer to {prompt}\n")).start()
         });
+        for other in &others {
+            waits(&sandbox, other);
+        }
+        let tickets = sandbox.tickets();
+        first.say("done thinking\n");
+        first.finish().ok();
+        let by_pid = others.each_ref().map(Background::pid);
+        for other in others {
+            other.finish().ok();
+        }
+        // Both were started before either was seen in line: their tickets say who came first.
+        let mut expected = vec!["first", "thinking\ndone thinking\n"];
+        for ticket in tickets.iter().filter(|ticket| by_pid.contains(&ticket.pid)) {
+            expected.extend(if ticket.pid == by_pid[0] {
+                ["second", "answer to second\n"]
+            } else {
+                ["third", "answer to third\n"]
+            });
+        }
+        let said = super::super::convo(&sandbox);
+        let texts: Vec<&str> = said.iter().map(|(_, _, text)| text.as_str()).collect();
+        assert_eq!(texts, expected);
+        assert!(
+            said.iter().all(|(_, state, _)| state == "complete"),
+            "{said:?}"
+        );
+        let roles: Vec<&str> = said.iter().map(|(role, _, _)| role.as_str()).collect();
+        assert_eq!(roles, ["user", "assistant"].repeat(3));
     }
-    let said = super::convo(&sandbox);
-    let texts: Vec<&str> = said.iter().map(|(_, _, text)| text.as_str()).collect();
-    assert_eq!(texts, expected);
-    assert!(
-        said.iter().all(|(_, state, _)| state == "complete"),
-        "{said:?}"
-    );
-    let roles: Vec<&str> = said.iter().map(|(role, _, _)| role.as_str()).collect();
-    assert_eq!(roles, ["user", "assistant"].repeat(3));
 }

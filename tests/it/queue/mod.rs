@@ -5,7 +5,7 @@
 //! that lives can never be taken for a hung one, however slow the machine is.
 
 mod cancel;
-mod clock;
+pub(crate) mod clock;
 mod conflicts;
 mod crash;
 mod deadlock;
@@ -38,7 +38,7 @@ pub(crate) fn writer<'s>(sandbox: &'s Sandbox) -> Background<'s> {
 }
 
 /// A tell in the middle of its reply: `words` (a line) have been heard and stored.
-fn teller<'s>(sandbox: &'s Sandbox, prompt: &str, words: &str) -> Background<'s> {
+pub(crate) fn teller<'s>(sandbox: &'s Sandbox, prompt: &str, words: &str) -> Background<'s> {
     let mut teller = sandbox
         .plandex(["tell", prompt, "--reply", "-", "--json"])
         .held_stdin()

@@ -34,8 +34,20 @@ const AT_THE_TOP: [&str; 13] = [
 /// Crates of which two would be one too many: two SQLites in a process drop each other's locks.
 const ONCE: [&str; 2] = ["libsqlite3-sys", "gix"];
 
+/// Crates that may not come in with another (.deny.toml says why of each).
+const NEVER: [&str; 4] = ["openssl-sys", "native-tls", "tokio", "git2"];
+
+/// Where every crate comes from.
+const SOURCE: &str = "registry+https://github.com/rust-lang/crates.io-index";
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All of `src` as one text, tests left out.
+pub(crate) fn sources(root: &Path) -> String {
+    let all = source::all(root);
+    all.iter().map(|source| source.text.as_str()).collect()
 }
 
 fn read(name: &str) -> String {
@@ -131,10 +143,16 @@ fn check_lock(cargo_lock: &str) -> Vec<String> {
             packages.iter().filter(named).count()
         })
     };
-    ONCE.iter()
-        .filter(|name| count(name) != 1)
-        .map(|name| format!("Cargo.lock: {name} is there {} times", count(name)))
-        .collect()
+    let twice = ONCE.iter().filter(|name| count(name) != 1);
+    let twice = twice.map(|name| format!("Cargo.lock: {name} is there {} times", count(name)));
+    let banned = NEVER.iter().filter(|name| count(name) != 0);
+    let banned = banned.map(|name| format!("Cargo.lock: {name} may not be there"));
+    let sources = packages.into_iter().flatten().filter_map(|package| {
+        let source = package.get("source")?.as_str()?;
+        let name = package.get("name")?.as_str()?;
+        (source != SOURCE).then(|| format!("Cargo.lock: {name} comes from {source}"))
+    });
+    twice.chain(banned).chain(sources).collect()
 }
 
 fn check_top(entries: &[String]) -> Vec<String> {
@@ -203,6 +221,13 @@ fn a_second_sqlite_is_found() {
     let twice = once.clone() + &package("libsqlite3-sys");
     assert!(check_lock(&twice)[0].contains("libsqlite3-sys is there 2 times"));
     assert!(check_lock(&package("libsqlite3-sys"))[0].contains("gix is there 0 times"));
+    let banned = check_lock(&(once.clone() + &package("tokio")));
+    assert_eq!(banned, ["Cargo.lock: tokio may not be there"]);
+    let git = once + &package("x") + "source = \"git+https://localhost/x\"\n";
+    assert_eq!(
+        check_lock(&git),
+        ["Cargo.lock: x comes from git+https://localhost/x"]
+    );
 }
 
 #[test]

@@ -22,8 +22,9 @@ const fn read(reason: &'static str) -> Ticket {
 }
 
 /// What is not run here, and why.
-const NOT_RUN: [(&str, &str); 3] = [
-    ("help", "it is clap's"),
+const NOT_RUN: [(&str, &str); 5] = [
+    ("help", "it has no project (shell/)"),
+    ("man", "it has no project (shell/)"),
     (
         "connect",
         "it follows a run that another process makes; a looking command (follow/)",
@@ -32,6 +33,7 @@ const NOT_RUN: [(&str, &str); 3] = [
         "restore",
         "it puts another project in the place of this one (backup.rs)",
     ),
+    ("completions", "it has no project (shell/)"),
 ];
 
 /// In this order, in one project: each line is a command with the tickets that it takes.
@@ -176,4 +178,62 @@ fn no_command_is_missing_from_the_table() {
     let listed = listed(&sandbox);
     assert!(listed.len() > 40, "{listed:?}");
     assert_eq!(known, listed);
+}
+
+/// What `plandex help concurrency` says of commands that are not in the table as it says them.
+const SAID_ONLY: [(&str, &str); 5] = [
+    (
+        "exec --read --root",
+        "as `exec --read`, of no branch (exec/)",
+    ),
+    (
+        "doctor --fix",
+        "it repairs what is broken (doctor's own tests)",
+    ),
+    ("tell --print-prompt", "it asks nobody (plans/prompt.rs)"),
+    ("chat --print-prompt", "as tell's"),
+    ("continue --print-prompt", "as tell's"),
+];
+
+#[test]
+fn help_says_of_each_command_the_tickets_that_it_takes() {
+    let sandbox = Sandbox::without_git();
+    let topic = sandbox.ok(&["help", "concurrency", "--json"]).json();
+    let said: Vec<(Vec<String>, serde_json::Value)> = topic["tickets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|ticket| {
+            let words = ticket["command"].as_str().unwrap().split(' ');
+            let words = words.filter(|word| *word != "NAME").map(str::to_owned);
+            (words.collect(), ticket.clone())
+        })
+        .collect();
+    let mut seen = BTreeSet::new();
+    // A batch takes the tickets of its lines.
+    for (args, tickets) in COMMANDS.iter().filter(|(args, _)| args[0] != "batch") {
+        // What says most of the line: `exec --read` rather than `exec`.
+        let fits = |words: &[String]| {
+            words[0] == args[0] && words.iter().all(|word| args.contains(&word.as_str()))
+        };
+        let (words, ticket) = said
+            .iter()
+            .filter(|(words, _)| fits(words))
+            .max_by_key(|(words, _)| words.len())
+            .unwrap_or_else(|| panic!("{args:?} is not in `plandex help concurrency`"));
+        seen.insert(words.join(" "));
+        let told = ticket["scope"].as_str().map(|scope| {
+            let branch = (ticket["of"] == "branch").then_some("main");
+            (scope, branch, ticket["reason"].as_str().unwrap())
+        });
+        assert_eq!(
+            told.as_ref().map(std::slice::from_ref).unwrap_or(NONE),
+            *tickets,
+            "{args:?}"
+        );
+    }
+    let apart = NOT_RUN.iter().chain(&SAID_ONLY).map(|(name, _)| *name);
+    seen.extend(apart.map(str::to_owned));
+    let all: BTreeSet<String> = said.iter().map(|(words, _)| words.join(" ")).collect();
+    assert_eq!(all, seen);
 }
