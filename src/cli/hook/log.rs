@@ -42,16 +42,18 @@ fn warn(cli: &Cli, found: &Entries) {
         return;
     };
     let count = found.bad_lines.len();
-    let noun = if count == 1 { "line" } else { "lines" };
+    let noun = if count == 1 {
+        "line that is no entry"
+    } else {
+        "lines that are no entries"
+    };
     let place = format!("{}:{line}", file.display());
     let first = if count == 1 {
         place
     } else {
         format!("the first is {place}")
     };
-    cli.ui.warning(format!(
-        "left out {count} {noun} that are no entries ({first})"
-    ));
+    cli.ui.warning(format!("left out {count} {noun} ({first})"));
 }
 
 /// "2026-11-23 20:31:02  start  s1  main at 1a2b3c4d5e6f  startup"

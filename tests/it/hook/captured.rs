@@ -188,6 +188,6 @@ fn a_holder_that_is_stopped_is_not_waited_for_longer_than_a_second() {
         .ok();
     let said = sandbox.ok(&["hook", "log"]);
     assert_eq!(said.stdout.lines().count(), 1, "{said}");
-    said.says("left out 1 line that are no entries")
+    said.says("left out 1 line that is no entry")
         .says("session_s.jsonl:1)");
 }

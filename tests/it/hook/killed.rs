@@ -118,7 +118,7 @@ fn every_acknowledged_line_is_there_once() {
             Ok(entry) => {
                 *written
                     .entry(entry["id"].as_str().unwrap().to_owned())
-                    .or_default() += 1
+                    .or_default() += 1;
             }
             Err(_) => torn.push(line),
         }

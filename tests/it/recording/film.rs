@@ -67,7 +67,7 @@ fn rows(terminal: &OnTerminal<'_>) -> Vec<Row> {
                     vt100::Color::Idx(2 | 10) => style.push("green"),
                     vt100::Color::Idx(3 | 11) => style.push("yellow"),
                     vt100::Color::Idx(6 | 14) => style.push("cyan"),
-                    _ => {}
+                    vt100::Color::Default | vt100::Color::Idx(_) | vt100::Color::Rgb(..) => {}
                 }
                 if cell.bold() {
                     style.push("bold");
