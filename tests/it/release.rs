@@ -3,7 +3,7 @@
 //! Packed is a program of a few lines that becomes the tested plandex, so that this takes seconds;
 //! with PLANDEX_RELEASE_BINARY it is that binary, as a release has it.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::support::{Outcome, Sandbox, needs};
