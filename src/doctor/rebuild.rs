@@ -123,7 +123,7 @@ pub fn is_lost(place: &Place) -> Result<bool> {
     let look = || -> Result<bool> {
         let store = super::checks::database::open(place)?;
         let missing = store.missing_in_schema()?;
-        let lacks_data = missing.iter().any(held_data);
+        let lacks_data = missing.iter().any(|part| held_data(part));
         Ok(lacks_data || !store.integrity(Integrity::Quick)?.is_empty())
     };
     look().or_else(|error| match error.downcast_ref() {

@@ -54,9 +54,9 @@ pub enum Hung {
 /// looking it looks again, a few times.
 pub fn replace_hung(store: &Store, id: i64, cancel: &Cancel) -> Result<Hung> {
     for _ in 1..LOOKS {
-        match try_replace_hung(store, id, cancel)? {
-            Hung::Unsure => {}
-            sure => return Ok(sure),
+        let ended = try_replace_hung(store, id, cancel)?;
+        if ended != Hung::Unsure {
+            return Ok(ended);
         }
     }
     try_replace_hung(store, id, cancel)

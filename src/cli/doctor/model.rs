@@ -31,7 +31,10 @@ fn told(chosen: &Chosen) -> (CheckState, String) {
     let key = match &chosen.provider {
         Provider::Endpoint(endpoint) if endpoint.key.is_some() => "; key set",
         Provider::Endpoint(_) => "; no key",
-        _ => "",
+        Provider::Command(_)
+        | Provider::Literal
+        | Provider::ReplyFile(_)
+        | Provider::ReplyInput => "",
     };
     // Of the one that is there by default the source is a sentence.
     let from = match chosen.source.contains(" is ") {

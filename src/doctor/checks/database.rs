@@ -166,7 +166,7 @@ pub(in crate::doctor) fn schema(scene: &Scene<'_>, report: &mut Report) {
 fn lacking(missing: &[String]) -> Issue {
     let what = "The database lacks a part of its schema: somebody changed it from outside";
     let issue = Issue::new(Kind::Schema, Severity::Error, what).seen_by(some_of(missing));
-    if missing.iter().any(held_data) {
+    if missing.iter().any(|part| held_data(part)) {
         issue.suggest(format!("it held data: {MAKE_AGAIN}"))
     } else {
         issue.fixed_by("copy the database aside, then make what is missing again")
@@ -174,7 +174,7 @@ fn lacking(missing: &[String]) -> Issue {
 }
 
 /// Whether what is missing in the schema held data.
-pub(in crate::doctor) fn held_data(part: &String) -> bool {
+pub(in crate::doctor) fn held_data(part: &str) -> bool {
     part.starts_with("table ") || part.starts_with("column ")
 }
 

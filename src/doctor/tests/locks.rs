@@ -130,6 +130,34 @@ fn the_lock_of_a_hung_owner_is_stale_and_replaced() {
     assert_eq!(last[0].outcome.as_deref(), Some("lease expired"));
 }
 
+/// Whoever kept it from looking in time has proved nothing about the owner.
+#[test]
+fn a_look_that_others_delay_is_made_again() {
+    let sandbox = Sandbox::new();
+    with_short_lease(&sandbox);
+    let hung = Living::new(&sandbox);
+    sandbox.ticket(&hung.row, Scope::Write);
+    sandbox.sql(EXPIRE);
+    let report = sandbox.examine();
+    let store = sandbox.store();
+    let (entered, is_in) = crossbeam_channel::bounded::<()>(1);
+    let fixed = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let kept = store.tickets(Duration::from_secs(5), |_| {
+                entered.send(()).unwrap();
+                // Many times as long as a look may be delayed (5 ms here), however slow the other is.
+                std::thread::sleep(Duration::from_millis(500));
+                Ok(())
+            });
+            kept.unwrap();
+        });
+        is_in.recv().unwrap();
+        sandbox.fix(&report)
+    });
+    assert_eq!((fixed.done.len(), fixed.left.len()), (1, 0), "{fixed:?}");
+    assert_eq!(sandbox.tickets(), [0; 0]);
+}
+
 /// No fence reaches an arbitrary program: what a hung `exec` started is killed before the next
 /// one is granted, and where it cannot be seen the lock stays.
 #[test]

@@ -314,3 +314,21 @@ pub(super) const LEFT_IN_REPOSITORY: Damage = Damage {
     names: &["The repository of plan \\\"work\\\" has 1 file", ".tmp"],
     end: End::Fixed(&["removed 1 file that a dead process left"]),
 };
+
+/// Whoever works on a damaged database is not robbed of it.
+#[test]
+fn a_lost_database_is_not_made_again_while_somebody_works_on_it() {
+    let sandbox = super::project(std::time::Duration::from_secs(60));
+    let holder = super::locks::writer(&sandbox);
+    std::fs::remove_file(sandbox.state_dir().join("plandex.db")).unwrap();
+    let refused = sandbox.run(&["doctor", "--rebuild"]).exits(1);
+    let says = "1 plandex process is at work on the damaged database: end them first";
+    assert!(refused.stderr.contains(says), "{refused}");
+    assert!(!sandbox.state_dir().join("plandex.db").exists());
+    holder.kill();
+    sandbox.ok(&["doctor", "--rebuild"]);
+    sandbox.ok(&["cd", "work"]);
+    sandbox.ok(&["doctor", "--fix"]);
+    super::clean(&sandbox);
+    super::goes_on(&sandbox);
+}
