@@ -28,6 +28,7 @@ mod log;
 mod looking;
 mod model;
 mod pending;
+mod pipeline;
 mod plans;
 mod queue;
 mod recording;

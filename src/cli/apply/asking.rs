@@ -75,6 +75,12 @@ pub(super) fn decide(cli: &Cli, args: &Apply, classified: &[Classified]) -> Opti
     Some(options)
 }
 
+/// Whether somebody answered that nothing is to be written.
+pub(super) fn is_called_off(options: &Options) -> bool {
+    let mut answers = options.answers.iter();
+    answers.any(|answer| answer.choice == OnConflict::Abort)
+}
+
 fn ask(cli: &Cli, one: &Classified) -> Chosen {
     let question = format!("Warning: {} {}.", one.change.path, one.class.words());
     let offered = match one.can_merge() {

@@ -70,8 +70,12 @@ pub(super) fn apply(cli: &Cli, args: &Apply) -> Result<ExitCode> {
         match write(cli, args, (&project, &selected), &classified, &options) {
             Ok(applied) => break applied,
             // Something changed between the answer and the turn: asked once more, if somebody is
-            // there to answer and was not told what to do with conflicts.
-            Err(error) if is_conflict(&error) && args.on_conflict.is_none() => {
+            // there to answer, was not told what to do with conflicts and did not call it off.
+            Err(error)
+                if is_conflict(&error)
+                    && args.on_conflict.is_none()
+                    && !asking::is_called_off(&options) =>
+            {
                 classified = pick::again(&project, &selected, &classified)?;
                 match asking::decide(cli, args, &classified) {
                     Some(again) if again != options => options = again,

@@ -13,6 +13,7 @@ mod blocks;
 mod names;
 mod run;
 mod same;
+mod tables;
 mod terminal;
 mod words;
 mod worlds;
@@ -22,7 +23,7 @@ use std::path::Path;
 
 use blocks::Document;
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, needs};
 
 /// The documents, and whether each is about the code rather than for users.
 const DOCUMENTS: [(&str, bool); 4] = [
@@ -48,6 +49,7 @@ fn assert_none(found: &[String]) {
 
 #[test]
 fn every_block_of_the_readme_is_true() {
+    needs!("make");
     let counts = run::document(&document("README.md"));
     assert_none(&counts.wrong);
     let run::Counts { run, left, .. } = counts;
@@ -77,16 +79,41 @@ fn every_command_and_flag_in_a_sentence_is_one() {
 
 #[test]
 fn the_table_of_what_waits_has_every_command() {
-    assert_none(&words::check_table_of_waits(&document("README.md")));
+    assert_none(&tables::check_table_of_waits(&document("README.md")));
 }
 
 #[test]
 fn the_table_of_exit_codes_has_every_code() {
     let source = std::fs::read_to_string(root().join("src/cli/exit.rs")).unwrap();
     let readme = document("README.md");
-    assert_none(&words::check_exit_codes(&readme, &source));
+    assert_none(&tables::check_exit_codes(&readme, &source));
     let other = source.replace("=> 79,", "=> 78,");
-    assert_eq!(words::check_exit_codes(&readme, &other).len(), 2);
+    assert_eq!(tables::check_exit_codes(&readme, &other).len(), 2);
+}
+
+#[test]
+fn the_table_of_scopes_is_the_code() {
+    let source = std::fs::read_to_string(root().join("src/lock/operation.rs")).unwrap();
+    let contributing = document("CONTRIBUTING.md");
+    assert_none(&tables::check_scopes(&contributing, &source));
+    let other = source.replace(
+        "DIFF: Operation<ReadPermit>",
+        "DIFF: Operation<WritePermit>",
+    );
+    assert_eq!(tables::check_scopes(&contributing, &other).len(), 2);
+}
+
+#[test]
+fn the_tables_of_the_log_and_of_messages_are_the_code() {
+    let readme = document("README.md");
+    let log = std::fs::read_to_string(root().join("src/platform/log.rs")).unwrap();
+    assert_none(&tables::check_actions(&readme, &log));
+    let other = log.replace("\"CONDEMN\"", "\"DAMN\"");
+    assert_eq!(tables::check_actions(&readme, &other).len(), 2);
+    let sources: String = crate::tidy::sources(root());
+    assert_none(&tables::check_messages(&readme, &sources));
+    let other = sources.replace("deadlock detected", "deadlock found");
+    assert_eq!(tables::check_messages(&readme, &other).len(), 1);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use plandex::store::tickets::State;
+use plandex::store::tickets::{State, Ticket};
 use rustix::process::{Pid, Signal};
 
 use super::blocks::{Block, Document};
@@ -152,8 +152,16 @@ impl<'s> Place<'s> {
             self.ask_the_waiter();
         }
         if block.language == "console" {
+            let line = self.in_line();
             let terminal = self.terminal(&orders.terminal);
-            return console(terminal, &block.text, orders.goes_on);
+            let is_new = !terminal.is_busy();
+            let wrong = console(terminal, &block.text, orders.goes_on);
+            if orders.goes_on && is_new {
+                // The next block comes after it.
+                self.sandbox
+                    .until("it is in line", || (self.in_line() > line).then_some(()));
+            }
+            return wrong;
         }
         let done = match block.language.as_str() {
             "sh" => self.shell(&block.text),
@@ -166,6 +174,16 @@ impl<'s> Place<'s> {
             )),
         };
         done.err().into_iter().collect()
+    }
+
+    /// How many hold a plan or wait for one.
+    fn in_line(&self) -> usize {
+        if !self.sandbox.state_dir().exists() {
+            return 0;
+        }
+        let line = self.sandbox.tickets();
+        let is_there = |ticket: &&Ticket| matches!(ticket.state, State::Held | State::Waiting);
+        line.iter().filter(is_there).count()
     }
 
     /// SIGUSR1 to whoever waits in line.
@@ -250,15 +268,13 @@ fn console(terminal: &mut Terminal<'_>, text: &str, goes_on: bool) -> Vec<String
 /// Has plandex read the settings, as the file that their first line names.
 fn settings(text: &str) -> Result<(), String> {
     let sandbox = Sandbox::new();
+    sandbox.ok(&["new"]);
     let name = text.lines().next().and_then(|line| line.strip_prefix("# "));
     let file = match name {
         Some("~/.config/plandex/config.toml") => {
             sandbox.place().join("home/.config/plandex/config.toml")
         }
-        Some(".plandex/config.toml") => {
-            sandbox.ok(&["new"]);
-            sandbox.state_dir().join("config.toml")
-        }
+        Some(".plandex/config.toml") => sandbox.state_dir().join("config.toml"),
         name => {
             return Err(format!(
                 "the settings' first line names their file, not {name:?}"

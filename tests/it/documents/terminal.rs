@@ -62,6 +62,16 @@ pub(super) fn steps(text: &str) -> Result<Vec<Step<'_>>, String> {
     Ok(steps)
 }
 
+/// A question and its answer: `Apply? [y/N] y`, `Choice [1/2/3]: 3`.
+fn question(line: &str) -> Option<(&str, &str)> {
+    let end = match line.rfind("]: ") {
+        Some(at) if line.contains('[') => at + 2,
+        _ if line.contains("? [") => line.rfind("] ")? + 1,
+        _ => return None,
+    };
+    Some((&line[..end], &line[end + 1..]))
+}
+
 /// plandex and the sandbox's own programs, found by their names.
 pub(super) fn search_path(sandbox: &Sandbox) -> std::ffi::OsString {
     let own = PathBuf::from(env!("CARGO_BIN_EXE_plandex"));
@@ -129,6 +139,11 @@ impl<'s> Terminal<'s> {
         self.at_work.as_deref() == Some(&step.lines.join("\n"))
     }
 
+    /// Whether a command is at work here.
+    pub(super) fn is_busy(&self) -> bool {
+        self.at_work.is_some()
+    }
+
     /// Waits for the end of the command at work.
     pub(super) fn end(&mut self) -> (i32, Vec<String>) {
         let code = self.until_prompt();
@@ -163,13 +178,9 @@ impl<'s> Terminal<'s> {
     /// Answers the questions that the document shows with their answers.
     fn answer(&mut self, step: &Step<'_>) {
         for line in &step.shown {
-            let Some((question, answer)) = line.rsplit_once("] ") else {
+            let Some((question, answer)) = question(line) else {
                 continue;
             };
-            if !question.contains("? [") {
-                continue;
-            }
-            let question = format!("{question}]");
             self.sandbox
                 .until(&format!("somebody asks {question:?}"), || {
                     let rows = self.rows();
@@ -217,9 +228,18 @@ impl<'s> Terminal<'s> {
         };
         let size = |count| NonZero::new(count).unwrap();
         let mut parser = vt100::Parser::new(size(ROWS), size(COLUMNS), 0);
-        parser.process(drawn[last_line + echo + 1..].as_bytes());
-        let rows = parser.screen().rows(0, COLUMNS);
-        let mut rows: Vec<String> = rows.map(|row| row.trim_end().to_owned()).collect();
+        parser.process(&drawn.as_bytes()[last_line + echo + 1..]);
+        let screen = parser.screen();
+        let mut rows: Vec<String> = Vec::new();
+        let mut goes_on = false;
+        for (index, row) in (0..ROWS).zip(screen.rows(0, COLUMNS)) {
+            match rows.last_mut().filter(|_| goes_on) {
+                // A line that is longer than the terminal is wide.
+                Some(last) => last.push_str(row.trim_end()),
+                None => rows.push(row.trim_end().to_owned()),
+            }
+            goes_on = screen.row_wrapped(index);
+        }
         let filled = rows.iter().rposition(|row| !row.is_empty());
         rows.truncate(filled.map_or(0, |last| last + 1));
         let place = self.sandbox.place().join("home");

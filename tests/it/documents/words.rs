@@ -105,7 +105,16 @@ fn variants(text: &str) -> Vec<String> {
     all
 }
 
-fn parse(command: &Command, text: &str) -> Result<(), String> {
+/// What is missing where a sentence only names a command.
+const IN_SHORT: [ErrorKind; 5] = [
+    ErrorKind::DisplayHelp,
+    ErrorKind::DisplayVersion,
+    ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+    ErrorKind::MissingRequiredArgument,
+    ErrorKind::MissingSubcommand,
+];
+
+pub(super) fn parse(command: &Command, text: &str) -> Result<(), String> {
     let words = words_of(text)
         .into_iter()
         .filter(|word| word != "…")
@@ -113,19 +122,11 @@ fn parse(command: &Command, text: &str) -> Result<(), String> {
         .filter(|word| !word.is_empty());
     match command.clone().try_get_matches_from(words) {
         Ok(_) => Ok(()),
-        Err(error) => match error.kind() {
-            ErrorKind::DisplayHelp
-            | ErrorKind::DisplayVersion
-            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-            | ErrorKind::MissingRequiredArgument
-            | ErrorKind::MissingSubcommand => Ok(()),
-            _ => Err(error
-                .to_string()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned()),
-        },
+        Err(error) if IN_SHORT.contains(&error.kind()) => Ok(()),
+        Err(error) => {
+            let text = error.to_string();
+            Err(text.lines().next().unwrap_or_default().to_owned())
+        }
     }
 }
 
@@ -240,39 +241,6 @@ fn flags(command: &Command) -> BTreeMap<String, BTreeSet<String>> {
     all
 }
 
-/// Commands that the table of what waits for what does not have.
-pub(super) fn check_table_of_waits(document: &Document) -> Vec<String> {
-    let begins = document.rows.iter().position(|(_, cells)| {
-        cells.first().is_some_and(|cell| cell == "command") && cells.len() == 3
-    });
-    let Some(begins) = begins else {
-        return vec!["there is no table of what waits for what".to_owned()];
-    };
-    let first = document.rows[begins].0;
-    let rows = document.rows[begins..].iter().enumerate();
-    let rows = rows.take_while(|(index, (line, _))| *line == first + index);
-    let mut there = BTreeSet::new();
-    let command = plandex::cli::command();
-    let mut found = Vec::new();
-    for (_, (line, cells)) in rows.skip(2) {
-        for text in cells[0].split('`').skip(1).step_by(2) {
-            there.extend(text.split(' ').next().map(str::to_owned));
-            if let Err(error) = parse(&command, &format!("plandex {text}")) {
-                found.push(format!("line {line}: `{text}`: {error}"));
-            }
-        }
-    }
-    for command in command.get_subcommands() {
-        let name = command.get_name();
-        if !command.is_hide_set() && !there.contains(name) {
-            found.push(format!(
-                "`plandex {name}` is not in the table of what waits for what"
-            ));
-        }
-    }
-    found
-}
-
 #[test]
 fn commands_in_sentences_are_parsed() {
     let check = |text: &str| {
@@ -300,33 +268,6 @@ fn commands_in_sentences_are_parsed() {
     for text in bad {
         assert_eq!(check(text), 1, "{text}");
     }
-}
-
-/// Exit codes that the table of them does not have, and the other way round.
-pub(super) fn check_exit_codes(document: &Document, source: &str) -> Vec<String> {
-    let numbers = |text: &str| -> BTreeSet<u8> {
-        let split = text.split(|c: char| !c.is_ascii_digit());
-        split.filter_map(|number| number.parse().ok()).collect()
-    };
-    let begins = source.find("pub fn code(self)").unwrap_or(source.len());
-    let body = &source[begins..];
-    let codes = numbers(&body[..body.find("\n    }\n").unwrap_or(body.len())]);
-    let is_heading = |(_, cells): &&(usize, Vec<String>)| cells[0] == "code";
-    let Some((first, _)) = document.rows.iter().find(is_heading) else {
-        return vec!["there is no table of exit codes".to_owned()];
-    };
-    let rows = document.rows.iter().filter(|(line, _)| line > first);
-    let rows = rows
-        .enumerate()
-        .take_while(|(index, (line, _))| *line == first + 1 + index);
-    let mut shown: BTreeSet<u8> = BTreeSet::new();
-    for (_, (_, cells)) in rows {
-        shown.extend(numbers(&cells[0].replace("128+n", "")));
-    }
-    let differ = codes.symmetric_difference(&shown);
-    differ
-        .map(|code| format!("exit code {code} is not on both sides"))
-        .collect()
 }
 
 /// Variables of ours that the sources read and the document does not name.

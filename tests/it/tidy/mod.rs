@@ -44,6 +44,12 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// All of `src` as one text, tests left out.
+pub(crate) fn sources(root: &Path) -> String {
+    let all = source::all(root);
+    all.iter().map(|source| source.text.as_str()).collect()
+}
+
 fn read(name: &str) -> String {
     std::fs::read_to_string(root().join(name)).unwrap()
 }
