@@ -22,7 +22,7 @@ fn repository() -> Sandbox {
         sandbox.write(name, std::fs::read(root.join(name)).unwrap());
     }
     let script = sandbox.root().join("scripts/release");
-    std::fs::set_permissions(script, PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o755)).unwrap();
     sandbox.write(".gitignore", "/target\n");
     sandbox.git(&["init", "--quiet", "--initial-branch", "main"]);
     sandbox.git(&["add", "--all"]);
@@ -38,7 +38,10 @@ fn repository() -> Sandbox {
 }
 
 fn release(sandbox: &Sandbox, args: &[&str]) -> Outcome {
-    sandbox.program("scripts/release", args).finish()
+    // rustup looks for the toolchain in the user's own home.
+    let home = std::env::var_os("HOME").unwrap();
+    let run = sandbox.program("scripts/release", args);
+    run.env("HOME", home).finish()
 }
 
 /// What is packed.
@@ -246,7 +249,7 @@ fn the_same_commit_is_packed_to_the_same_bytes_elsewhere() {
 fn deny(tool: &str, required: &str) -> Outcome {
     let sandbox = Sandbox::without_git();
     let tool = sandbox.write_beside("cargo-deny", &format!("#!/bin/sh\n{tool}\n"));
-    std::fs::set_permissions(&tool, PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/check");
     let run = sandbox.program(script.to_str().unwrap(), ["deny"]);
     run.env("CARGO_DENY", tool)
