@@ -13,7 +13,7 @@
 //!
 //! ```text
 //! 6   cli                        the front door            (beside it: ui, the terminal)
-//! 5   doctor                     look at everything below
+//! 5   doctor   hook              look at everything below; note an agent's sessions
 //! 4   plan   apply   context     what plandex does
 //! 3   project   workers          one opened project; exec_repo_operation
 //! 2   lock   repo   model        tickets · versions · providers
@@ -25,6 +25,7 @@ pub mod cli;
 pub mod ui;
 
 pub mod doctor;
+pub mod hook;
 
 pub mod apply;
 pub mod context;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    apply, branches, completions, config, context, doctor, events, help, locks, man, models, plans,
-    run, stop,
+    apply, branches, completions, config, context, doctor, events, help, hook, locks, man, models,
+    plans, run, stop,
 };
 
 /// Plans for a code base that any number of terminals, agents and CI jobs can work on at once.
@@ -202,6 +202,8 @@ pub(super) enum Command {
     /// What completes a word: a shell's script asks it.
     #[command(hide = true)]
     Complete(completions::Complete),
+    /// Note when an agent's sessions begin and end.
+    Hook(hook::Hook),
     /// The second process in the trial of an unknown file system.
     #[command(hide = true)]
     ProbeFileSystem(Probe),

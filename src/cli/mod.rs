@@ -22,6 +22,7 @@ mod follow;
 mod frame;
 mod help;
 mod history;
+mod hook;
 mod locks;
 mod man;
 mod models;
@@ -55,8 +56,14 @@ pub fn run() -> ExitCode {
     let arguments = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
     let mut arguments = match arguments {
         Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && hook::is_asked() => {
+            return hook::wrong_words(&error);
+        }
         Err(error) => return report::usage(&error),
     };
+    if let Some(event) = arguments.command.captured() {
+        return hook::capture(event);
+    }
     arguments.global.json |= arguments.command.is_request();
     let cli = match Cli::new(&arguments.global) {
         Ok(cli) => cli,
@@ -139,6 +146,7 @@ fn dispatch(cli: &Cli, command: &Command) -> Result<ExitCode> {
         Command::Man(args) => man::man(cli, args),
         Command::Completions(args) => completions::completions(cli, args),
         Command::Complete(args) => completions::complete(cli, args),
+        Command::Hook(args) => hook::hook(cli, args),
         Command::ProbeFileSystem(args) => {
             crate::store::answer_probe(&args.place)?;
             Ok(ExitCode::Done)

@@ -40,7 +40,7 @@ pub(super) const GROUPS: [(&str, &[&str]); 9] = [
     ("Settings", &["config", "set-config", "models", "set-model"]),
     (
         "Scripts and care",
-        &["exec", "batch", "doctor", "backup", "restore"],
+        &["exec", "batch", "hook", "doctor", "backup", "restore"],
     ),
     ("Help", &["help", "man", "completions"]),
 ];

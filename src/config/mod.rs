@@ -34,6 +34,16 @@ pub fn current_dir() -> Result<PathBuf> {
     std::env::current_dir().context("finding the current directory")
 }
 
+/// The directory that an agent says its session is about (`CLAUDE_PROJECT_DIR`), if there is one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+pub fn session_dir() -> Option<PathBuf> {
+    let dir = PathBuf::from(std::env::var_os("CLAUDE_PROJECT_DIR")?);
+    dir.is_dir().then_some(dir)
+}
+
 /// The zone that people's times are shown in: TZ if it is set, else /etc/localtime, read alone.
 /// Asking for the system's zone by name reads the whole zone database, which takes milliseconds.
 #[expect(
@@ -66,6 +76,14 @@ pub fn command_line() -> String {
         .chain(words)
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// This process's words that are no options, before any `--`: for a mistake that keeps the command
+/// line from being understood.
+pub fn plain_words() -> Vec<String> {
+    let words = std::env::args_os().skip(1).take_while(|word| word != "--");
+    let words = words.map(|word| word.to_string_lossy().into_owned());
+    words.filter(|word| !word.starts_with('-')).collect()
 }
 
 /// Whether `word` is one of this process's command line, before any `--`: for a mistake that keeps

@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::crash::crash_point;
 
@@ -104,6 +104,37 @@ pub fn open_private(path: &Path) -> Result<File> {
         .mode(0o600)
         .open(path)
         .with_context(|| format!("opening {}", path.display()))
+}
+
+/// Opens `path` for appending, and for reading what is there, creating it with mode 0600. Neither a
+/// link nor a pipe nor anything but a plain file is taken.
+pub fn open_log(path: &Path) -> Result<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let opened = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path);
+    let file = match opened {
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            bail!(
+                "{} is a symbolic link, which a log may not be",
+                path.display()
+            );
+        }
+        opened => opened.with_context(|| format!("opening {}", path.display()))?,
+    };
+    let metadata = file
+        .metadata()
+        .with_context(|| format!("looking at {}", path.display()))?;
+    ensure!(
+        metadata.is_file(),
+        "{} is not a plain file, which a log must be",
+        path.display()
+    );
+    Ok(file)
 }
 
 /// Makes the file `path` readable and writable for its owner alone.

@@ -9,6 +9,14 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::Duration;
+
+use super::clock;
+
+/// Between the first two attempts at a lock that is waited for with a limit.
+const FIRST_PAUSE: Duration = Duration::from_micros(500);
+/// Between two later ones.
+const LONGEST_PAUSE: Duration = Duration::from_millis(8);
 
 /// What an attempt that does not wait came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +40,25 @@ pub fn try_shared(file: &File) -> io::Result<Attempt> {
 /// Waits for the exclusive lock on `file`.
 pub fn exclusive(file: &File) -> io::Result<()> {
     fs2::FileExt::lock_exclusive(file)
+}
+
+/// Waits at most `limit` for the exclusive lock on `file`; `WouldBlock` if that was not enough.
+///
+/// It asks again and again: the kernel's own waiting has no limit, and a holder may be suspended.
+pub fn exclusive_within(file: &File, limit: Duration) -> io::Result<Attempt> {
+    let limit = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
+    let begun = clock::monotonic_ms();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        if try_exclusive(file)? == Attempt::Locked {
+            return Ok(Attempt::Locked);
+        }
+        if clock::monotonic_ms() - begun >= limit {
+            return Ok(Attempt::WouldBlock);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
 }
 
 /// Gives the lock on `file` back.

@@ -70,6 +70,50 @@ impl Piped {
         self.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
         Ok((bytes.len() as u64 <= limit).then_some(bytes))
     }
+
+    /// Reads until its end, until `is_whole` says that all is there, until more than `limit` bytes
+    /// came, or until `time` has passed; whatever came.
+    ///
+    /// A writer that forgets to close its end keeps nobody waiting: `is_whole` is asked whenever
+    /// nothing more stands ready.
+    pub fn read_within(
+        &self,
+        time: Duration,
+        limit: usize,
+        is_whole: impl Fn(&[u8]) -> bool,
+    ) -> io::Result<Vec<u8>> {
+        let until = super::clock::monotonic_ms() + i64::try_from(time.as_millis()).unwrap_or(0);
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 16 << 10];
+        while bytes.len() <= limit {
+            let left = until - super::clock::monotonic_ms();
+            let Ok(left @ 1..) = u64::try_from(left) else {
+                break;
+            };
+            let mut pause = Duration::ZERO;
+            if !self.is_ready(pause)? {
+                if is_whole(&bytes) {
+                    break;
+                }
+                pause = Duration::from_millis(left);
+            }
+            if !pause.is_zero() && !self.is_ready(pause)? {
+                continue;
+            }
+            match rustix::io::read(&self.input, &mut buffer[..]) {
+                Ok(0) => break,
+                Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn is_ready(&self, time: Duration) -> io::Result<bool> {
+        let ready = super::wait::readable(&[self.input.as_fd()], time).map_err(io::Error::other)?;
+        Ok(ready.first().is_some_and(|ready| *ready))
+    }
 }
 
 impl Read for Piped {

@@ -42,22 +42,26 @@ pub struct Change {
     pub created_at: i64,
 }
 
+/// Read by their places: thousands of rows are read, and a name is looked for in each.
+const COLUMNS: &str = "c.id, c.branch_id, c.message_id, c.path, c.base_hash, c.base_blob, c.blob, \
+     c.target_hash, c.executable, c.moved_from, c.added, c.removed, c.notes, c.created_at";
+
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Change> {
     Ok(Change {
-        id: row.get("id")?,
-        branch_id: row.get("branch_id")?,
-        message_id: row.get("message_id")?,
-        path: row.get("path")?,
-        base_hash: row.get("base_hash")?,
-        base_blob: row.get("base_blob")?,
-        blob: row.get("blob")?,
-        target_hash: row.get("target_hash")?,
-        executable: row.get("executable")?,
-        moved_from: row.get("moved_from")?,
-        added: row.get("added")?,
-        removed: row.get("removed")?,
-        notes: row.get("notes")?,
-        created_at: row.get("created_at")?,
+        id: row.get(0)?,
+        branch_id: row.get(1)?,
+        message_id: row.get(2)?,
+        path: row.get(3)?,
+        base_hash: row.get(4)?,
+        base_blob: row.get(5)?,
+        blob: row.get(6)?,
+        target_hash: row.get(7)?,
+        executable: row.get(8)?,
+        moved_from: row.get(9)?,
+        added: row.get(10)?,
+        removed: row.get(11)?,
+        notes: row.get(12)?,
+        created_at: row.get(13)?,
     })
 }
 
@@ -84,9 +88,10 @@ impl Ended {
 
 /// The pending changes of a branch, by path.
 pub fn pending(tx: &ReadTx<'_>, branch_id: &str) -> Result<Vec<Change>> {
-    let mut select = tx.sql().prepare_cached(
-        "SELECT * FROM pending_changes WHERE branch_id = ?1 AND state = 'pending' ORDER BY path",
-    )?;
+    let mut select = tx.sql().prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM pending_changes c WHERE branch_id = ?1 AND state = 'pending'
+         ORDER BY path"
+    ))?;
     let rows = select.query_map([branch_id], from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -107,17 +112,22 @@ pub struct Wanted {
 fn wanted_from_row(row: &Row<'_>) -> rusqlite::Result<Wanted> {
     Ok(Wanted {
         change: from_row(row)?,
-        plan_id: row.get("plan_id")?,
-        plan: row.get("plan_name")?,
-        branch: row.get("branch_name")?,
+        plan_id: row.get(14)?,
+        plan: row.get(15)?,
+        branch: row.get(16)?,
     })
 }
 
 /// The pending changes of live branches of plans that are neither deleted nor put away.
-const WANTED: &str = "SELECT c.*, p.id AS plan_id, p.name AS plan_name, b.name AS branch_name
-     FROM pending_changes c JOIN branches b ON b.id = c.branch_id JOIN plans p ON p.id = b.plan_id
-     WHERE c.state = 'pending' AND b.deleted_at IS NULL AND p.deleted_at IS NULL
-        AND p.archived_at IS NULL";
+fn wanted() -> String {
+    format!(
+        "SELECT {COLUMNS}, p.id AS plan_id, p.name AS plan_name, b.name AS branch_name
+         FROM pending_changes c JOIN branches b ON b.id = c.branch_id
+            JOIN plans p ON p.id = b.plan_id
+         WHERE c.state = 'pending' AND b.deleted_at IS NULL AND p.deleted_at IS NULL
+            AND p.archived_at IS NULL"
+    )
+}
 
 /// Who else wants these files of the branch's own pending changes, by path: other plans, and other
 /// branches of the same plan that want something else of the file (a fork begins with the same).
@@ -126,12 +136,13 @@ pub fn pending_elsewhere(tx: &ReadTx<'_>, branch_id: &str, paths: &[&str]) -> Re
         return Ok(Vec::new());
     }
     let mut select = tx.sql().prepare_cached(&format!(
-        "{WANTED} AND c.branch_id <> ?1 AND EXISTS
+        "{} AND c.branch_id <> ?1 AND EXISTS
             (SELECT 1 FROM pending_changes mine JOIN branches m ON m.id = mine.branch_id
              WHERE mine.branch_id = ?1 AND mine.state = 'pending' AND mine.path = c.path
                 AND NOT (m.plan_id = b.plan_id AND mine.target_hash IS c.target_hash
                     AND mine.executable IS c.executable))
-         ORDER BY c.path, p.created_at, p.id, b.created_at, b.id"
+         ORDER BY c.path, p.created_at, p.id, b.created_at, b.id",
+        wanted()
     ))?;
     let rows = select.query_map([branch_id], wanted_from_row)?;
     let all: Vec<Wanted> = rows.collect::<rusqlite::Result<_>>()?;
@@ -143,7 +154,8 @@ pub fn pending_elsewhere(tx: &ReadTx<'_>, branch_id: &str, paths: &[&str]) -> Re
 /// Who wants the file `path`: every plan and branch it is pending on.
 pub fn wanting(tx: &ReadTx<'_>, path: &str) -> Result<Vec<Wanted>> {
     let mut select = tx.sql().prepare_cached(&format!(
-        "{WANTED} AND c.path = ?1 ORDER BY p.created_at, p.id, b.created_at, b.id"
+        "{} AND c.path = ?1 ORDER BY p.created_at, p.id, b.created_at, b.id",
+        wanted()
     ))?;
     let rows = select.query_map([path], wanted_from_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -151,9 +163,10 @@ pub fn wanting(tx: &ReadTx<'_>, path: &str) -> Result<Vec<Wanted>> {
 
 /// Every file that more than one plan wants, by path, with all who want it.
 pub fn wanted_twice(tx: &ReadTx<'_>) -> Result<Vec<Wanted>> {
+    let wanted = wanted();
     let mut select = tx.sql().prepare_cached(&format!(
-        "{WANTED} AND c.path IN
-            (SELECT path FROM ({WANTED}) GROUP BY path HAVING count(DISTINCT plan_id) > 1)
+        "{wanted} AND c.path IN
+            (SELECT path FROM ({wanted}) GROUP BY path HAVING count(DISTINCT plan_id) > 1)
          ORDER BY c.path, p.created_at, p.id, b.created_at, b.id"
     ))?;
     let rows = select.query_map([], wanted_from_row)?;
@@ -208,14 +221,15 @@ pub fn rebase(tx: &WriteTx<'_>, branch_id: &str, id: &str, base_hash: Option<&st
 
 /// One change of a branch, however it ended.
 pub fn by_id(tx: &ReadTx<'_>, branch_id: &str, id: &str) -> Result<Option<Change>> {
-    let mut select = tx
-        .sql()
-        .prepare_cached("SELECT * FROM pending_changes WHERE branch_id = ?1 AND id = ?2")?;
+    let mut select = tx.sql().prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM pending_changes c WHERE branch_id = ?1 AND id = ?2"
+    ))?;
     let mut rows = select.query_map([branch_id, id], from_row)?;
     Ok(rows.next().transpose()?)
 }
 
-/// Makes a change that was applied pending again; `false` if it was not applied.
+/// Makes a change that ended pending again; `false` if it is pending. However it ended: a rewind and
+/// the way back leave what was applied as replaced.
 ///
 /// Fails if another change of its path is pending.
 pub fn reopen(tx: &WriteTx<'_>, branch_id: &str, id: &str) -> Result<bool> {
@@ -223,7 +237,7 @@ pub fn reopen(tx: &WriteTx<'_>, branch_id: &str, id: &str) -> Result<bool> {
         .sql()
         .prepare_cached(
             "UPDATE pending_changes SET state = 'pending', ended_at = NULL
-             WHERE branch_id = ?1 AND id = ?2 AND state = 'applied'",
+             WHERE branch_id = ?1 AND id = ?2 AND state <> 'pending'",
         )?
         .execute(params![branch_id, id])?;
     Ok(changed == 1)

@@ -118,7 +118,7 @@ fn contended(place: &Place, count: usize, commands: impl Fn() -> [Command; 2]) -
 }
 
 /// Runs each command `count` times, in turn, and measures from start to exit.
-fn in_turn<const N: usize>(
+pub(crate) fn in_turn<const N: usize>(
     count: usize,
     mut commands: impl FnMut() -> [Command; N],
 ) -> [Sample; N] {

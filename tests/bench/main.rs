@@ -21,6 +21,7 @@ mod machine;
 mod models;
 mod place;
 mod roles;
+mod sessions;
 mod turns;
 mod waiting;
 
@@ -30,7 +31,7 @@ use place::Place;
 /// A measurement: its name on the command line, and what takes it.
 type Measurement = (&'static str, fn(&Place) -> Vec<Figure>);
 
-const MEASUREMENTS: [Measurement; 22] = [
+const MEASUREMENTS: [Measurement; 23] = [
     ("pair", turns::pair),
     ("hand-off", turns::hand_off),
     ("throughput", turns::throughput),
@@ -43,6 +44,7 @@ const MEASUREMENTS: [Measurement; 22] = [
     ("memory", waiting::memory),
     ("looking", commands::looking),
     ("exec", commands::exec),
+    ("capture", sessions::capture),
     ("version", commands::version),
     ("parser", models::parser),
     ("reply", models::reply),

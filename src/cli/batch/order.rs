@@ -24,6 +24,7 @@ pub(super) fn not_in_a_batch(command: &Command) -> Option<&'static str> {
     let follows = matches!(command, Command::Connect(_));
     let is_batch = matches!(command, Command::Batch(_));
     let is_ours = matches!(command, Command::ProbeFileSystem(_) | Command::Complete(_));
+    let listens = command.captured().is_some();
     let replaces = matches!(command, Command::Restore(_))
         || matches!(command, Command::Doctor(args) if args.rebuild);
     is_batch
@@ -33,6 +34,7 @@ pub(super) fn not_in_a_batch(command: &Command) -> Option<&'static str> {
         .or(command
             .is_in_background()
             .then_some("a batch waits for its lines: none is in the background"))
+        .or(listens.then_some("it is a host's to run, with JSON on standard input"))
         .or(replaces.then_some("it takes the project away from the other lines"))
         .or(is_ours.then_some("it is no command for people"))
 }
@@ -53,6 +55,7 @@ pub(super) fn of(command: &Command) -> Order {
         | Command::Undelete(_)
         | Command::Backup(_)
         | Command::Restore(_)
+        | Command::Hook(_)
         | Command::SetConfig(_) => Order::Alone,
         Command::Doctor(args) if args.fix || args.prune || args.request.is_some() => Order::Alone,
         Command::Doctor(_)

@@ -82,7 +82,7 @@ impl Root {
             return Ok(Descent::Refused(refusal.to_string()));
         }
         let (parent, name) = split(path);
-        Ok(match self.dir(parent)? {
+        Ok(match self.open_below(parent)? {
             Descent::Open(dir) => Descent::Open(dir.spot(name)),
             Descent::Missing => Descent::Missing,
             Descent::Refused(why) => Descent::Refused(why),
@@ -106,11 +106,16 @@ impl Root {
 
     /// The directory `path` ("" is the root itself).
     pub fn dir(&self, path: &str) -> io::Result<Descent<Arc<Dir>>> {
+        match check_relative(path) {
+            Err(refusal) if !path.is_empty() => Ok(Descent::Refused(refusal.to_string())),
+            _ => self.open_below(path),
+        }
+    }
+
+    /// As [`Root::dir`], of a path that was checked.
+    fn open_below(&self, path: &str) -> io::Result<Descent<Arc<Dir>>> {
         if path.is_empty() {
             return Ok(Descent::Open(Arc::clone(&self.dir)));
-        }
-        if let Err(refusal) = check_relative(path) {
-            return Ok(Descent::Refused(refusal.to_string()));
         }
         if self.dir.kernel == Kernel::Current {
             match rustix::fs::openat2(&self.dir.fd, path, DIRECTORY, Mode::empty(), BENEATH) {

@@ -318,6 +318,8 @@ Summary:
 
 Skipped files:
   - src/lib.rs: Was modified since last read
+--- stderr
+hint: what was skipped is pending still: see `plandex diff`, then `plandex apply --on-conflict overwrite` (or merge), or `plandex reject FILES`
 --- exit 10
 "#,
     );

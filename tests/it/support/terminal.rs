@@ -105,13 +105,19 @@ impl<'s> OnTerminal<'s> {
             .collect()
     }
 
-    /// The screen as it stands.
-    pub(crate) fn screen(&self) -> Seen {
+    /// The screen as it stands, with its colours.
+    pub(crate) fn drawn(&self) -> vt100::Parser {
         let size = |count| NonZero::new(count).unwrap();
         let mut parser = vt100::Parser::new(size(ROWS), size(self.columns), 0);
         for (_, bytes) in self.drawn.lock().iter() {
             parser.process(bytes);
         }
+        parser
+    }
+
+    /// The screen as it stands.
+    pub(crate) fn screen(&self) -> Seen {
+        let parser = self.drawn();
         let screen = parser.screen();
         let mut rows: Vec<String> = screen
             .rows(0, self.columns)

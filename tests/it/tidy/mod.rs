@@ -15,12 +15,13 @@ use source::Source;
 const LINES_MAX: usize = 500;
 
 /// What may stand at the top besides dotfiles.
-const AT_THE_TOP: [&str; 12] = [
+const AT_THE_TOP: [&str; 13] = [
     "Cargo.toml",
     "Cargo.lock",
     "src",
     "schema.sql",
     "hooks",
+    "docs",
     "tests",
     "scripts",
     "README.md",

@@ -109,6 +109,7 @@ const COMMANDS: &[(&[&str], &[Ticket])] = &[
     ),
     (&["backup", "{backup}"], NONE),
     (&["batch", "{batch}"], &[write("exec")]),
+    (&["hook", "log"], NONE),
 ];
 
 fn newest(connection: &Connection) -> i64 {

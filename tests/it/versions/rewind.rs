@@ -155,6 +155,19 @@ fn a_conversation_is_shown_by_ranges() {
 }
 
 #[test]
+fn an_apply_is_undone_after_a_rewind_and_the_way_back() {
+    let sandbox = project();
+    sandbox.ok(&["tell", TWO_FILES]);
+    sandbox.ok(&["apply", "--yes"]);
+    sandbox.ok(&["rewind", "--skip-revert"]);
+    sandbox.ok(&["rewind", "--undo"]);
+    sandbox.ok(&["apply", "--undo", "-y"]);
+    let status = sandbox.ok(&["status", "--json"]).json();
+    assert_eq!(status["pending"].as_array().unwrap().len(), 2, "{status}");
+    trees::check(&sandbox, "undone");
+}
+
+#[test]
 fn files_go_back_only_if_asked_and_only_as_they_were_written() {
     let sandbox = project();
     sandbox.ok(&["tell", TWO_FILES]);
