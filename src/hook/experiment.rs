@@ -73,10 +73,9 @@ fn manifest(root: &Path) -> Option<Map<String, Value>> {
     }
     let mut bytes = Vec::new();
     opened.take(MANIFEST_MAX).read_to_end(&mut bytes).ok()?;
-    match serde_json::from_slice(&bytes).ok()? {
-        Value::Object(fields) if fields.get("task_id").and_then(text).is_some() => Some(fields),
-        _ => None,
-    }
+    let fields: Map<String, Value> = serde_json::from_slice(&bytes).ok()?;
+    let is_one = fields.get("task_id").and_then(text).is_some();
+    is_one.then_some(fields)
 }
 
 #[cfg(test)]

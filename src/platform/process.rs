@@ -95,6 +95,12 @@ pub fn name(pid: u32) -> Option<String> {
     Some(text.trim_end().to_owned())
 }
 
+/// The file name of the program that process `pid` runs; `None` if it may not be seen.
+pub fn program(pid: u32) -> Option<String> {
+    let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    Some(path.file_name()?.to_string_lossy().into_owned())
+}
+
 /// The resident memory of process `pid` in bytes.
 pub fn resident_bytes(pid: u32) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

@@ -177,7 +177,7 @@ fn store(bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let low = low + u32::from(*byte);
         (low, high + low)
     });
-    out.extend(((high % 65_521) << 16 | low % 65_521).to_be_bytes());
+    out.extend((((high % 65_521) << 16) | (low % 65_521)).to_be_bytes());
     Ok(())
 }
 

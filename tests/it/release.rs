@@ -3,6 +3,7 @@
 //! Packed is a program of a few lines that becomes the tested plandex, so that this takes seconds;
 //! with PLANDEX_RELEASE_BINARY it is that binary, as a release has it.
 
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,7 @@ fn repository() -> Sandbox {
         sandbox.write(name, std::fs::read(root.join(name)).unwrap());
     }
     let script = sandbox.root().join("scripts/release");
-    std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(script, Permissions::from_mode(0o755)).unwrap();
     sandbox.write(".gitignore", "/target\n");
     sandbox.git(&["init", "--quiet", "--initial-branch", "main"]);
     sandbox.git(&["add", "--all"]);
@@ -38,10 +39,7 @@ fn repository() -> Sandbox {
 }
 
 fn release(sandbox: &Sandbox, args: &[&str]) -> Outcome {
-    // rustup looks for the toolchain in the user's own home.
-    let home = std::env::var_os("HOME").unwrap();
-    let run = sandbox.program("scripts/release", args);
-    run.env("HOME", home).finish()
+    sandbox.program("scripts/release", args).finish()
 }
 
 /// What is packed.
@@ -260,7 +258,7 @@ fn the_same_commit_is_packed_to_the_same_bytes_elsewhere() {
 fn deny(tool: &str, required: &str) -> Outcome {
     let sandbox = Sandbox::without_git();
     let tool = sandbox.write_beside("cargo-deny", &format!("#!/bin/sh\n{tool}\n"));
-    std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&tool, Permissions::from_mode(0o755)).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/check");
     let run = sandbox.program(script.to_str().unwrap(), ["deny"]);
     run.env("CARGO_DENY", tool)

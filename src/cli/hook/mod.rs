@@ -137,12 +137,13 @@ pub(super) struct Log {
 impl Command {
     /// The event to note, if that is what is to be done.
     pub(super) fn captured(&self) -> Option<Event> {
-        match self {
-            Self::Hook(Hook {
-                action: Action::Capture(args),
-            }) => Some(args.event.into()),
-            _ => None,
-        }
+        let Self::Hook(Hook {
+            action: Action::Capture(args),
+        }) = self
+        else {
+            return None;
+        };
+        Some(args.event.into())
     }
 }
 

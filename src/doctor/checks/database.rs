@@ -88,7 +88,9 @@ fn unusable(error: &Error) -> Issue {
 pub(in crate::doctor) fn sqlite(scene: &Scene<'_>, report: &mut Report) {
     let mut foreign: Vec<String> = Vec::new();
     for pid in process::with_open(&scene.place.dir.join(store::FILES[0])) {
-        let name = process::name(pid).unwrap_or_default();
+        // A process is called by its thread that was forked, until it runs its own program.
+        let name = process::program(pid).or_else(|| process::name(pid));
+        let name = name.unwrap_or_default();
         if !name.starts_with("plandex") {
             foreign.push(format!("pid {pid} ({name})"));
         }

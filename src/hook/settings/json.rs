@@ -40,7 +40,7 @@ pub(super) struct Tree {
 
 impl Tree {
     /// The last part called `name`, the one that counts, and its number.
-    pub(super) fn part(&self, name: &str) -> Option<(usize, &Tree)> {
+    pub(super) fn part(&self, name: &str) -> Option<(usize, &Self)> {
         let named = |part: &&Part| part.name.as_deref() == Some(name);
         let index = self.parts.iter().rposition(|part| named(&part))?;
         Some((index, &self.parts[index].value))

@@ -1,5 +1,6 @@
 //! Tickets: the queue that is the lock. Permits are minted here and nowhere else.
 
+mod asked;
 mod below;
 mod kept;
 mod permit;
@@ -9,13 +10,13 @@ mod said;
 use anyhow::Result;
 use rusqlite::{OptionalExtension as _, Row, params};
 
+pub use asked::{ToStop, request_cancel};
 pub use below::{Line, has_waiting_behind, is_honoured, line_of_new, tokens_beside};
 pub use kept::{KEPT, keep_place};
 pub use permit::{AppendPermit, Permit, Proof, ReadPermit, WritePermit};
 pub use queue::{
-    OnConflict, Placed, ToStop, beat, condemn, confirm, enter, grant, held_by, leave,
-    park_unconfirmed, place, rejoin, release, remove_condemned, remove_dead, remove_forced,
-    request_cancel,
+    OnConflict, Placed, beat, condemn, confirm, enter, grant, held_by, leave, park_unconfirmed,
+    place, rejoin, release, remove_condemned, remove_dead, remove_forced,
 };
 
 use super::{ReadTx, history};

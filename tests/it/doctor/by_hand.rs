@@ -7,7 +7,7 @@ use crate::support::{SOON, Sandbox};
 
 fn with_a_dead_lock() -> Sandbox {
     let sandbox = project(Duration::from_secs(60));
-    super::locks::writer(&sandbox).kill();
+    super::locks::kill_a_writer(&sandbox);
     sandbox
 }
 

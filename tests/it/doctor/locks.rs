@@ -46,8 +46,7 @@ pub(super) const ORPHANED: Damage = Damage {
     severity: "warning",
     with: &[],
     make: |sandbox| {
-        let holder = writer(sandbox);
-        holder.kill();
+        kill_a_writer(sandbox);
         Some(Cause::none())
     },
     names: &["work", "a write lock", "its process is dead", "ticket "],
@@ -200,6 +199,19 @@ pub(super) fn writer<'s>(sandbox: &'s Sandbox) -> Background<'s> {
     let holder = sandbox.plandex(["exec", "--", "cat"]).held_stdin().start();
     holds(sandbox, &holder);
     holder
+}
+
+/// A holder is killed, and all that it started is gone: only then is its lock a dead one. Returns the
+/// ticket.
+pub(super) fn kill_a_writer(sandbox: &Sandbox) -> i64 {
+    let holder = writer(sandbox);
+    let id = holds(sandbox, &holder);
+    let line = sandbox.tickets();
+    let ticket = line.iter().find(|ticket| ticket.id == id).unwrap();
+    holder.kill();
+    let is_alive = || plandex::lock::owner::is_alive(&sandbox.state_dir(), &ticket.owner_id);
+    sandbox.until("its owner is dead", || (!is_alive()).then_some(()));
+    id
 }
 
 pub(super) fn set_intervals(sandbox: &Sandbox, heartbeat: u64, lease: u64) {

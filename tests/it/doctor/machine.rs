@@ -216,7 +216,7 @@ fn a_clock_set_by_a_day_hides_nothing() {
     let sandbox = super::project(Duration::from_secs(60));
     let clock = Clock::new(&sandbox);
     clock.set("-1d");
-    super::locks::writer(&sandbox).kill();
+    super::locks::kill_a_writer(&sandbox);
     let run = clock.rules(sandbox.plandex(["doctor", "--fix", "--json"]));
     let (outcome, document) = super::check_report(run.finish());
     assert!(

@@ -30,7 +30,7 @@ fn refused(outcome: Outcome, words: &str) {
 fn its_fields_equal_the_flags() {
     let sandbox = project(Duration::from_secs(60));
     sandbox.ok(&["new", "-n", "other"]);
-    super::locks::writer(&sandbox).kill();
+    super::locks::kill_a_writer(&sandbox);
     let of_other = sandbox.ok(&["current", "--json"]).json();
     assert_eq!(of_other["plan"]["name"], "other");
     // Of the one plan nothing is wrong.
@@ -76,7 +76,7 @@ fn what_it_says_twice_is_no_contradiction() {
 #[test]
 fn what_cannot_be_done_is_an_error_in_json() {
     let sandbox = project(Duration::from_secs(60));
-    super::locks::writer(&sandbox).kill();
+    super::locks::kill_a_writer(&sandbox);
     let before = sandbox.dump();
     refused(
         asked(&sandbox, "{\"fix\": tru").finish(),

@@ -285,9 +285,7 @@ pub(super) const LEFTOVERS: Damage = Damage {
     severity: "info",
     with: &[],
     make: |sandbox| {
-        let holder = super::locks::writer(sandbox);
-        let ticket = crate::support::holds(sandbox, &holder).to_string();
-        holder.kill();
+        let ticket = super::locks::kill_a_writer(sandbox).to_string();
         let owners = sandbox.state_dir().join("owners");
         sandbox.ok(&["locks", "release", &ticket]);
         let left = sandbox.state_dir().join(".config.toml.x.tmp");
@@ -326,7 +324,9 @@ fn a_lost_database_is_not_made_again_while_somebody_works_on_it() {
     assert!(refused.stderr.contains(says), "{refused}");
     assert!(!sandbox.state_dir().join("plandex.db").exists());
     holder.kill();
-    sandbox.ok(&["doctor", "--rebuild"]);
+    sandbox.until("all that it started is gone", || {
+        (sandbox.run(&["doctor", "--rebuild"]).code == Some(0)).then_some(())
+    });
     sandbox.ok(&["cd", "work"]);
     sandbox.ok(&["doctor", "--fix"]);
     super::clean(&sandbox);

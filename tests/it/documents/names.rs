@@ -121,8 +121,8 @@ pub(super) fn check_paths(document: &Document, tree: &Tree, is_about_code: bool)
         let looks_so = word.contains('/')
             && !word
                 .contains(|c: char| !(c.is_ascii_lowercase() || "_-/.*{},0123456789".contains(c)));
-        // In the README, "src/main.rs" is the reader's.
-        let is_readers = !is_about_code && first == "src";
+        // In the README, "src/main.rs" is the reader's; what a build makes is not there yet.
+        let is_readers = (!is_about_code && first == "src") || first == "target";
         if is_readers
             || !(is_ours || (is_about_code && looks_so && !word.starts_with(['/', '.', '~', '-'])))
         {

@@ -242,10 +242,17 @@ impl<'s> Terminal<'s> {
         }
         let filled = rows.iter().rposition(|row| !row.is_empty());
         rows.truncate(filled.map_or(0, |last| last + 1));
-        let place = self.sandbox.place().join("home");
-        let place = place.to_string_lossy();
-        rows.iter()
-            .map(|row| row.replace(&*place, "/home/you"))
-            .collect()
+        // Where the shell stands is somewhere in a reader's home.
+        let home = self.sandbox.place().join("home");
+        let shown = [
+            (self.sandbox.root(), "/home/you/project"),
+            (home.as_path(), "/home/you"),
+        ];
+        for row in &mut rows {
+            for (path, name) in shown {
+                *row = row.replace(&*path.to_string_lossy(), name);
+            }
+        }
+        rows
     }
 }

@@ -32,7 +32,7 @@ const NAMES: [(&str, &[&str]); 4] = [
             "concurrent_tell_operations",
             "lock_cleanup_after_crash",
             "heartbeat_failure_recovery",
-            "file_locking",
+            "file_locking::concurrent_writes",
         ],
     ),
     (
