@@ -125,49 +125,8 @@ fn a_package_holds_what_it_should_where_it_should() {
     assert!(control.contains("\nDepends: libc6 (>= 2."), "{control}");
     assert!(control.contains("\nVersion: 0.1.0~git20"), "{control}");
 
-    for (shell, place) in [
-        ("bash", "bash-completion/completions/plandex"),
-        ("zsh", "zsh/vendor-completions/_plandex"),
-        ("fish", "fish/vendor_completions.d/plandex.fish"),
-    ] {
-        let packed = std::fs::read_to_string(tree.join("usr/share").join(place)).unwrap();
-        assert_eq!(
-            packed,
-            sandbox.ok(&["completions", shell]).stdout,
-            "{shell}"
-        );
-    }
-    for (page, words) in [
-        ("man1/plandex-tell.1", vec!["man", "tell"]),
-        ("man1/plandex.1", vec!["man"]),
-    ] {
-        let page = format!("{there}/usr/share/man/{page}.gz");
-        let shown = sandbox.program("gzip", ["-dc", &page]).finish().ok().stdout;
-        assert_eq!(shown, sandbox.ok(&words).stdout);
-    }
-    let listed = sandbox
-        .program("dpkg-deb", ["-c", package])
-        .finish()
-        .ok()
-        .stdout;
-    for line in listed.lines() {
-        let is_program = line.ends_with("./usr/bin/plandex");
-        let mode = if is_program || line.starts_with('d') {
-            "rwxr-xr-x"
-        } else {
-            "rw-r--r--"
-        };
-        assert!(
-            line[1..].starts_with(mode) && line.contains(" root/root "),
-            "{line}"
-        );
-    }
-    for name in ["copyright", "changelog.gz", "changelog.Debian.gz"] {
-        assert!(
-            listed.contains(&format!("./usr/share/doc/plandex/{name}\n")),
-            "{name}"
-        );
-    }
+    check_tree(&sandbox, &tree);
+    check_listing(&sandbox, package);
     let listed = sandbox
         .program("tar", ["-tzf", tarball])
         .finish()
@@ -193,6 +152,58 @@ fn a_package_holds_what_it_should_where_it_should() {
         .program("sha256sum", ["--check", "--strict", "SHA256SUMS"])
         .cwd(out);
     assert_eq!(sums.finish().ok().stdout.lines().count(), 2);
+}
+
+/// Completions and man pages are those that the program prints, where shells and man look for them.
+fn check_tree(sandbox: &Sandbox, tree: &Path) {
+    let there = tree.to_str().unwrap();
+    for (shell, place) in [
+        ("bash", "bash-completion/completions/plandex"),
+        ("zsh", "zsh/vendor-completions/_plandex"),
+        ("fish", "fish/vendor_completions.d/plandex.fish"),
+    ] {
+        let packed = std::fs::read_to_string(tree.join("usr/share").join(place)).unwrap();
+        assert_eq!(
+            packed,
+            sandbox.ok(&["completions", shell]).stdout,
+            "{shell}"
+        );
+    }
+    for (page, words) in [
+        ("man1/plandex-tell.1", vec!["man", "tell"]),
+        ("man1/plandex.1", vec!["man"]),
+    ] {
+        let page = format!("{there}/usr/share/man/{page}.gz");
+        let shown = sandbox.program("gzip", ["-dc", &page]).finish().ok().stdout;
+        assert_eq!(shown, sandbox.ok(&words).stdout);
+    }
+}
+
+/// Modes, owners and papers.
+fn check_listing(sandbox: &Sandbox, package: &str) {
+    let listed = sandbox
+        .program("dpkg-deb", ["-c", package])
+        .finish()
+        .ok()
+        .stdout;
+    for line in listed.lines() {
+        let is_program = line.ends_with("./usr/bin/plandex");
+        let mode = if is_program || line.starts_with('d') {
+            "rwxr-xr-x"
+        } else {
+            "rw-r--r--"
+        };
+        assert!(
+            line[1..].starts_with(mode) && line.contains(" root/root "),
+            "{line}"
+        );
+    }
+    for name in ["copyright", "changelog.gz", "changelog.Debian.gz"] {
+        assert!(
+            listed.contains(&format!("./usr/share/doc/plandex/{name}\n")),
+            "{name}"
+        );
+    }
 }
 
 #[test]
