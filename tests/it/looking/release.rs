@@ -16,8 +16,13 @@ fn release(sandbox: &Sandbox, id: i64, flags: &[&str]) -> crate::support::Outcom
 fn dead(sandbox: &Sandbox) -> i64 {
     let mut held = holder(sandbox, "ann");
     let id = holds(sandbox, &held);
+    let owner = sandbox.tickets()[0].owner_id.clone();
     held.signal(Signal::KILL);
     held.wait(SOON);
+    // Its command is killed by the kernel, which takes a moment.
+    sandbox.until("all of it is gone", || {
+        (!plandex::lock::owner::is_alive(&sandbox.state_dir(), &owner)).then_some(())
+    });
     id
 }
 
@@ -179,6 +184,9 @@ fn who_hangs_past_the_lease_is_released_without_further_words() {
 #[test]
 fn a_ticket_that_was_granted_anew_is_left_alone() {
     let sandbox = project();
+    // No heartbeat meets the fence while it is another's.
+    sandbox.ok(&["set-config", "lock.lease", "10m"]);
+    sandbox.ok(&["set-config", "lock.heartbeat", "1m"]);
     let mut held = holder(&sandbox, "ann");
     let seen = sandbox.tickets()[0].clone();
     let cancel = plandex::platform::cancel::Cancel::new().unwrap();
