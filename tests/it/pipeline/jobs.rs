@@ -163,7 +163,7 @@ fn each_name_of_the_seed_is_a_filter_of_its_job() {
 fn a_filter_that_selects_nothing_fails_its_job() {
     let stub = Stub::new(&ALL_PASS.replace("for filter", "shift 2\nfor filter"));
     stub.fails("backoff-tests", "no test ran for: retry_backoff::attempt_0");
-    stub.fails("race-detection", "no test ran for: lock::");
+    stub.fails("race-detection", "no test ran for: hook::");
 }
 
 #[test]
