@@ -100,8 +100,13 @@ pub struct DirLock {
 impl DirLock {
     /// Tries to take the lock on `dir`; `None` if somebody holds it.
     pub fn try_take(dir: &Path) -> io::Result<Option<Self>> {
+        Self::take_within(dir, Duration::ZERO)
+    }
+
+    /// Waits at most `limit` for the lock on `dir`; `None` if somebody held it all the while.
+    pub fn take_within(dir: &Path, limit: Duration) -> io::Result<Option<Self>> {
         let dir = File::open(dir)?;
-        Ok((try_exclusive(&dir)? == Attempt::Locked).then_some(Self { dir }))
+        Ok((exclusive_within(&dir, limit)? == Attempt::Locked).then_some(Self { dir }))
     }
 }
 

@@ -7,17 +7,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::Event;
+use crate::platform::file;
 use crate::platform::file_lock::DirLock;
-use crate::platform::{clock, file};
 
 /// What the file says while nothing but our hooks is in it; without them it is removed again.
 const BARE: &str = "{\n}\n";
 /// How long another install or uninstall is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// Whose settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,16 +145,7 @@ fn mode(path: &Path, whose: Whose) -> Result<u32> {
 
 /// One at a time; the lock is on the directory, for the file itself is replaced.
 fn turn(dir: &Path) -> Result<DirLock> {
-    let begun = clock::monotonic_ms();
-    let patience = i64::try_from(PATIENCE.as_millis()).unwrap_or(i64::MAX);
-    loop {
-        let taken = DirLock::try_take(dir).with_context(|| format!("locking {}", dir.display()))?;
-        if let Some(lock) = taken {
-            return Ok(lock);
-        }
-        if clock::monotonic_ms() - begun > patience {
-            bail!("{} is locked by another process", dir.display());
-        }
-        std::thread::sleep(PAUSE);
-    }
+    DirLock::take_within(dir, PATIENCE)
+        .with_context(|| format!("locking {}", dir.display()))?
+        .with_context(|| format!("{} is locked by another process", dir.display()))
 }
