@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::{needs, skip, suspended_at};
+use crate::support::{Awake, needs, suspended_at, suspending};
 
 use super::{IDLE, Marked, SOON, error_type, is_free, quick_project, raw, ready};
 
@@ -64,13 +64,15 @@ fn a_command_ends_when_nobody_can_write_for_longer_than_a_lease() {
 #[test]
 fn a_wrapper_that_slept_before_its_command_starts_none_beside_its_successor() {
     needs!("strace");
+    suspending!(wrapper_that_slept_before_its_command);
+}
+
+fn wrapper_that_slept_before_its_command() -> Result<(), Awake> {
     let sandbox = quick_project();
     // The very fork that would make the command stops the wrapper instead.
     let calls = "clone,fork,vfork";
     let exec = ["exec", "--", "touch", "ran"];
-    let Some((mut tracer, asleep)) = suspended_at(&sandbox, calls, &exec) else {
-        skip!("processes cannot be traced here");
-    };
+    let (mut tracer, asleep) = suspended_at(&sandbox, calls, &exec)?;
     let mut successor = ready(&sandbox, "echo ready; cat");
     rustix::process::kill_process(asleep, Signal::CONT).unwrap();
     let ended = tracer.wait(SOON).exits(79);
@@ -78,4 +80,5 @@ fn a_wrapper_that_slept_before_its_command_starts_none_beside_its_successor() {
     successor.close_stdin();
     successor.wait(SOON).ok();
     is_free(&sandbox);
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plandex::platform::file_lock::{self, Attempt};
 use plandex::store::tickets::State;
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Background, Sandbox};
 
@@ -51,8 +51,7 @@ pub(crate) fn until_state(sandbox: &Sandbox, pid: u32, state: State) -> i64 {
 pub(crate) fn suspend(sandbox: &Sandbox, process: &Background<'_>) {
     sandbox.until("it stands still outside the gate", || {
         process.stop();
-        let gate = std::fs::File::open(sandbox.state_dir().join("write.lock")).unwrap();
-        if file_lock::try_exclusive(&gate).unwrap() == Attempt::Locked {
+        if gate_is_free(sandbox) {
             return Some(());
         }
         process.cont();
@@ -60,13 +59,43 @@ pub(crate) fn suspend(sandbox: &Sandbox, process: &Background<'_>) {
     });
 }
 
+fn gate_is_free(sandbox: &Sandbox) -> bool {
+    let gate = std::fs::File::open(sandbox.state_dir().join("write.lock")).unwrap();
+    file_lock::try_exclusive(&gate).unwrap() == Attempt::Locked
+}
+
+/// Why nothing is suspended.
+pub(crate) enum Awake {
+    /// No process can be traced here.
+    Untraceable,
+    /// Its heart was beating at that moment: it would keep everybody out, which is another story.
+    Beating,
+}
+
+/// Runs `test` in one project after the other until its process was not [`Awake::Beating`].
+macro_rules! suspending {
+    ($test:expr) => {
+        for tries in 0.. {
+            match $test() {
+                Ok(()) => break,
+                Err($crate::support::Awake::Beating) => assert!(tries < 20, "beating each time"),
+                Err($crate::support::Awake::Untraceable) => {
+                    $crate::support::skip!("processes cannot be traced here");
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use suspending;
+
 /// `plandex ARGS…` that holds the plan and is suspended at the first of these system `calls`: its
-/// tracer, and its own process to be woken; `None` where nothing can be traced.
+/// tracer, and its own process to be woken.
 pub(crate) fn suspended_at<'s>(
     sandbox: &'s Sandbox,
     calls: &str,
     args: &[&str],
-) -> Option<(Background<'s>, Pid)> {
+) -> Result<(Background<'s>, Pid), Awake> {
     let trace = format!("trace={calls}");
     let inject = format!("inject={calls}:signal=SIGSTOP:when=1");
     let strace = ["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
@@ -80,6 +109,15 @@ pub(crate) fn suspended_at<'s>(
         let line = sandbox.tickets();
         let held = line.iter().find(|ticket| ticket.state == State::Held);
         held.map(|ticket| Pid::from_raw(ticket.pid.cast_signed()))
-    })?;
-    Some((tracer, pid))
+    });
+    let pid = pid.ok_or(Awake::Untraceable)?;
+    sandbox.until("it stands still", || {
+        let stat = plandex::platform::process::stat(pid.as_raw_nonzero().get().cast_unsigned())?;
+        matches!(stat.state, 'T' | 't').then_some(())
+    });
+    if gate_is_free(sandbox) {
+        return Ok((tracer, pid));
+    }
+    kill_process(pid, Signal::KILL).unwrap();
+    Err(Awake::Beating)
 }

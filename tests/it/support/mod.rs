@@ -18,7 +18,9 @@ mod watchdog;
 mod tests;
 
 pub(crate) use dump::dump;
-pub(crate) use line::{SOON, holds, project, raw, suspend, suspended_at, until_state, waits};
+pub(crate) use line::{
+    Awake, SOON, holds, project, raw, suspend, suspended_at, suspending, until_state, waits,
+};
 pub(crate) use model_server::{Answer, Cut, Framing, ModelServer};
 pub(crate) use process::{Background, Outcome, Run};
 pub(crate) use sandbox::Sandbox;
