@@ -249,9 +249,10 @@ mod tests {
         fn active_lock_ids_concurrent_access() {
             let registry = Registry::default();
             std::thread::scope(|scope| {
+                let mut threads = Vec::new();
                 for thread in 0..100_i64 {
                     let registry = &registry;
-                    scope.spawn(move || {
+                    threads.push(scope.spawn(move || {
                         for step in 0..50 {
                             let id = thread * 1000 + step;
                             registry.insert(id, Cancel::new().unwrap(), None);
@@ -261,7 +262,10 @@ mod tests {
                                 registry.remove(id);
                             }
                         }
-                    });
+                    }));
+                }
+                for thread in threads {
+                    thread.join().unwrap();
                 }
             });
             assert_eq!(registry.ids().len(), 100 * 25);

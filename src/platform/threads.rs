@@ -186,19 +186,23 @@ mod tests {
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let stopping = Stopping(&stop);
-            for _ in 0..4 {
+            let threads = [(); 4].map(|()| {
                 scope.spawn(|| {
                     while !stop.load(Ordering::SeqCst) {
                         std::thread::scope(|inner| {
-                            inner.spawn(|| drop(waits("a moment")));
+                            let waiter = inner.spawn(|| drop(waits("a moment")));
+                            waiter.join().unwrap();
                         });
                     }
-                });
-            }
+                })
+            });
             for _ in 0..50 {
                 assert!(report().contains("threads\n"));
             }
             drop(stopping);
+            for thread in threads {
+                thread.join().unwrap();
+            }
         });
     }
 }

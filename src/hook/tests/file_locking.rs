@@ -15,13 +15,17 @@ fn concurrent_writes() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("logs/session_x.jsonl");
     std::thread::scope(|scope| {
+        let mut threads = Vec::new();
         for id in 0..100 {
             let path = &path;
-            scope.spawn(move || {
+            threads.push(scope.spawn(move || {
                 let entry = json!({"id": id, "data": "x".repeat(1000)});
                 // Locked or, on a slow disk, not: whole in both cases.
                 drop(write_log_entry_atomic(path, &entry).unwrap());
-            });
+            }));
+        }
+        for thread in threads {
+            thread.join().unwrap();
         }
     });
     let lines = lines(&path);

@@ -247,8 +247,9 @@ fn many_at_once_leave_one() {
     let path: PathBuf = dir.path().join("settings.json");
     put(&path, b"{\"a\": 1}");
     std::thread::scope(|scope| {
-        for _ in 0..20 {
-            scope.spawn(|| installed(&path).unwrap());
+        let threads = [(); 20].map(|()| scope.spawn(|| drop(installed(&path).unwrap())));
+        for thread in threads {
+            thread.join().unwrap();
         }
     });
     assert_eq!(commands_of(&read(&path), "SessionStart").len(), 1);

@@ -96,11 +96,12 @@ fn cancelling_ends_a_question() {
     };
     let played = scene.play();
     std::thread::scope(|scope| {
-        scope.spawn(|| cancel.set(Reason::Interrupted));
+        let interrupter = scope.spawn(|| cancel.set(Reason::Interrupted));
         assert_eq!(
             played.ui.confirm("Apply?", Preset::Yes),
             Confirmed::Cancelled
         );
+        interrupter.join().unwrap();
     });
     assert_eq!(played.ui.choose("Which?", &MENU), Chosen::Cancelled);
     // What follows starts on a line of its own.

@@ -136,8 +136,9 @@ fn bars_count_from_many_threads() {
     let played = Scene::pipes().play();
     let bar = played.ui.progress().bar(400, "files");
     std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| (0..100).for_each(|_| bar.advance()));
+        let threads = [(); 4].map(|()| scope.spawn(|| (0..100).for_each(|_| bar.advance())));
+        for thread in threads {
+            thread.join().unwrap();
         }
     });
     assert_eq!(played.stderr.text(), "files 400/400\n");
