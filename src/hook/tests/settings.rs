@@ -247,7 +247,7 @@ fn many_at_once_leave_one() {
     let path: PathBuf = dir.path().join("settings.json");
     put(&path, b"{\"a\": 1}");
     std::thread::scope(|scope| {
-        let threads = [(); 20].map(|()| scope.spawn(|| drop(installed(&path).unwrap())));
+        let threads = [(); 20].map(|()| scope.spawn(|| installed(&path).unwrap()));
         for thread in threads {
             thread.join().unwrap();
         }
