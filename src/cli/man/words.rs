@@ -88,6 +88,10 @@ pub(super) const ENVIRONMENT: [(&str, &str); 28] = [
         "Whether signs beyond ASCII can be shown.",
     ),
     ("TZ", "The zone of the times that are shown."),
+    (
+        "CLAUDE_PROJECT_DIR",
+        "Where the host of an agent says its project is: `plandex hook capture` notes sessions there.",
+    ),
     ("HOME", "Where ~/.config is."),
     (
         "XDG_CONFIG_HOME",
@@ -96,7 +100,7 @@ pub(super) const ENVIRONMENT: [(&str, &str); 28] = [
 ];
 
 /// The files that people meet.
-pub(super) const FILES: [(&str, &str); 5] = [
+pub(super) const FILES: [(&str, &str); 6] = [
     (
         ".plandex/",
         "The state of a project, in its root: all plans and their versions. The database in it may \
@@ -111,5 +115,9 @@ pub(super) const FILES: [(&str, &str); 5] = [
     (
         ".gitignore, .ignore, .plandexignore",
         "What `plandex load` leaves out of directories.",
+    ),
+    (
+        "logs/session_ID.jsonl",
+        "What `plandex hook capture` notes of the sessions of agents.",
     ),
 ];
