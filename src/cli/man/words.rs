@@ -1,7 +1,7 @@
 //! What plandex(1) says beside the commands: the environment and the files.
 
 /// The variables that plandex reads; a test holds them to those that `config` reads.
-pub(super) const ENVIRONMENT: [(&str, &str); 28] = [
+pub(super) const ENVIRONMENT: [(&str, &str); 29] = [
     ("PLANDEX_PLAN", "The plan to work on; weaker than --plan."),
     (
         "PLANDEX_BRANCH",
