@@ -90,6 +90,8 @@ fn run(copy: &Path, job: &str) -> Output {
     // An hour is the limit of the job in the workflow, too.
     run.args(["--kill-after=10", "3600", "scripts/ci-local", job]);
     run.env("CARGO_TARGET_DIR", target());
+    // Beside the logs of the job that may be running this.
+    run.env("CI_LOGS", target().join("faults/logs"));
     // There it is not asked whether it would notice.
     run.env("PLANDEX_CI_FAULT", "1");
     run.current_dir(copy).output().unwrap()
