@@ -24,6 +24,8 @@ use crate::project::Project;
 const BEAT: Duration = Duration::from_millis(100);
 /// Between two looks of one who is told of what is new.
 const SLOW_BEAT: Duration = Duration::from_secs(1);
+/// How long the thread that heard of the stop may take to say that it is over.
+const WAKING: Duration = Duration::from_secs(5);
 /// A wait that lasts longer than it was to by so much: this process was stopped meanwhile.
 const STOPPED: Duration = Duration::from_secs(2);
 
@@ -115,7 +117,7 @@ impl<'a> Follower<'a> {
     pub(super) fn take_stopped(&self) -> bool {
         let begun = Instant::now();
         // This thread may be the first that goes on.
-        while self.is_stopping.load(Ordering::SeqCst) && begun.elapsed() < BEAT {
+        while self.is_stopping.load(Ordering::SeqCst) && begun.elapsed() < WAKING {
             std::thread::yield_now();
         }
         self.was_stopped.swap(false, Ordering::SeqCst)

@@ -167,8 +167,12 @@ impl Connected<'_> {
             if let Some(touched) = self.owner.as_ref().and_then(|owner| owner.touched.as_ref()) {
                 touched.drain();
             }
+            let mut look = self.look()?;
             let was_stopped = self.follower.take_stopped();
-            let look = self.look()?;
+            if was_stopped {
+                // What was seen may be from before.
+                look = self.look()?;
+            }
             // Of a run that died meanwhile, its end is told.
             if was_stopped && !self.is_dead(&look) {
                 self.resumed(Away::Suspended, &look);
