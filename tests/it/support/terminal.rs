@@ -107,39 +107,42 @@ impl<'s> OnTerminal<'s> {
 
     /// The screen as it stands, with its colours.
     pub(crate) fn drawn(&self) -> vt100::Parser {
-        let size = |count| NonZero::new(count).unwrap();
-        let mut parser = vt100::Parser::new(size(ROWS), size(self.columns), 0);
+        let mut parser = self.parser();
         for (_, bytes) in self.drawn.lock().iter() {
             parser.process(bytes);
         }
         parser
     }
 
-    /// The screen as it stands.
-    pub(crate) fn screen(&self) -> Seen {
-        let parser = self.drawn();
-        let screen = parser.screen();
-        let mut rows: Vec<String> = screen
-            .rows(0, self.columns)
-            .map(|row| row.trim_end().to_owned())
-            .collect();
-        let filled = rows.iter().rposition(|row| !row.is_empty());
-        rows.truncate(filled.map_or(0, |last| last + 1));
-        Seen {
-            rows,
-            cursor_is_visible: !screen.hide_cursor(),
-            cursor: screen.cursor_position(),
-        }
+    fn parser(&self) -> vt100::Parser {
+        let size = |count| NonZero::new(count).unwrap();
+        vt100::Parser::new(size(ROWS), size(self.columns), 0)
     }
 
-    /// Waits until the screen shows `words`.
+    /// The screen as it stands.
+    pub(crate) fn screen(&self) -> Seen {
+        Seen::on(&self.drawn())
+    }
+
+    /// Waits until the screen shows `words`, however short it does.
     #[track_caller]
     pub(crate) fn until_shows(&self, words: &str) {
-        self.program
-            .sandbox()
-            .until(&format!("the screen shows {words:?}"), || {
-                self.screen().text().contains(words).then_some(())
-            });
+        let mut parser = self.parser();
+        let mut read = 0;
+        let what = format!("the screen shows {words:?}");
+        self.program.sandbox().until(&what, || {
+            let drawn = self.drawn.lock();
+            // What it showed before it was asked counts only if it stands there still.
+            let is_new = read > 0;
+            for (_, bytes) in &drawn[read..] {
+                parser.process(bytes);
+                if is_new && Seen::on(&parser).text().contains(words) {
+                    return Some(());
+                }
+            }
+            read = drawn.len();
+            Seen::on(&parser).text().contains(words).then_some(())
+        });
     }
 
     /// The terminal goes away, as when its window is closed.
@@ -209,6 +212,22 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    fn on(terminal: &vt100::Parser) -> Self {
+        let screen = terminal.screen();
+        let (_, columns) = screen.size();
+        let mut rows: Vec<String> = screen
+            .rows(0, columns.get())
+            .map(|row| row.trim_end().to_owned())
+            .collect();
+        let filled = rows.iter().rposition(|row| !row.is_empty());
+        rows.truncate(filled.map_or(0, |last| last + 1));
+        Self {
+            rows,
+            cursor_is_visible: !screen.hide_cursor(),
+            cursor: screen.cursor_position(),
+        }
+    }
+
     /// The rows as one text.
     pub(crate) fn text(&self) -> String {
         self.rows.join("\n")
