@@ -188,6 +188,9 @@ fn a_ticket_that_was_granted_anew_is_left_alone() {
     sandbox.ok(&["set-config", "lock.lease", "10m"]);
     sandbox.ok(&["set-config", "lock.heartbeat", "1m"]);
     let mut held = holder(&sandbox, "ann");
+    // Its command runs, so that it has looked at its ticket.
+    held.say("it runs\n");
+    held.until_says("it runs");
     let seen = sandbox.tickets()[0].clone();
     let cancel = plandex::platform::cancel::Cancel::new().unwrap();
     let store = sandbox.store();

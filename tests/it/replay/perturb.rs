@@ -41,17 +41,26 @@ pub(super) fn no_trailing_space(hunks: &[Hunk]) -> Vec<Hunk> {
 
 /// All lines four blanks deeper.
 pub(super) fn deeper(hunks: &[Hunk]) -> Vec<Hunk> {
-    each_row(hunks, |row| {
-        if !row.text.trim().is_empty() {
-            row.text.insert_str(0, "    ");
+    let mut hunks = hunks.to_vec();
+    for hunk in hunks.iter_mut().filter(|hunk| has_old_lines(hunk)) {
+        for row in &mut hunk.rows {
+            if !row.text.trim().is_empty() {
+                row.text.insert_str(0, "    ");
+            }
         }
-    })
+    }
+    hunks
+}
+
+/// Whether there is a line that can tell how deep the new ones belong: an empty file has none.
+fn has_old_lines(hunk: &Hunk) -> bool {
+    hunk.rows.iter().any(|row| row.sign != '+')
 }
 
 /// Without the indentation that all lines of a hunk have.
 pub(super) fn shallower(hunks: &[Hunk]) -> Vec<Hunk> {
     let mut hunks = hunks.to_vec();
-    for hunk in &mut hunks {
+    for hunk in hunks.iter_mut().filter(|hunk| has_old_lines(hunk)) {
         let texts = || hunk.rows.iter().filter(|row| !row.text.trim().is_empty());
         let depth = texts()
             .map(|row| row.text.len() - row.text.trim_start_matches(' ').len())
